@@ -1,0 +1,133 @@
+/*
+ * The platform seam: how the sentry runs guest code and gets control back.
+ *
+ * A platform offers address spaces (platform_as) and execution contexts (platform_ctx, one per guest task, used by
+ * that task's own sentry thread only, except for ctx_kick). The sentry's page table (sentry/mm) is the truth; what
+ * a platform has mapped is only a cache of it and may be dropped at any time: the guest then simply faults.
+ *
+ * Depends on sentry/base only. Nothing here knows a guest ABI. Everything a platform reads back from a stub or a
+ * vCPU is hostile input: copied once, then checked.
+ */
+#ifndef SUNDOG_PLATFORM_H
+#define SUNDOG_PLATFORM_H
+
+#include "sentry/base/types.h"
+
+/* General registers, in the order and size of the host's struct user_regs_struct (<sys/user.h>). */
+struct guest_regs {
+    u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss,
+        fs_base, gs_base, ds, es, fs, gs;
+};
+
+#define PLATFORM_PROT_READ 1
+#define PLATFORM_PROT_WRITE 2
+#define PLATFORM_PROT_EXEC 4
+
+/* Guest addresses a stub may occupy lie at and above this; the sentry's address spaces end below it. */
+#define GUEST_ADDR_MIN 0x10000ULL
+#define GUEST_ADDR_MAX 0x7ffff0000000ULL
+
+struct platform;
+struct platform_as;
+struct platform_ctx;
+
+struct platform_config {
+    int memfile_fd;      /* the memory file; stays open as long as the platform */
+    u8 *memfile_base;    /* where the sentry has it mapped */
+    u64 memfile_size;    /* bytes */
+    unsigned ncpus;      /* CPUs this sandbox may use */
+    bool debug;
+};
+
+/* One change of an address space's mappings. All addresses and lengths are multiples of GPAGE_SIZE. */
+struct platform_mapop {
+    enum { PLATFORM_MAP, PLATFORM_UNMAP, PLATFORM_PROTECT } kind;
+    u8 prot;             /* MAP, PROTECT: PLATFORM_PROT_* */
+    bool populate;       /* MAP: also fill the page tables now (backing is allocated and will be touched) */
+    int fd;              /* MAP: memfile_fd, or a donated host file descriptor */
+    gaddr_t addr;
+    u64 len;
+    u64 off;             /* MAP: byte offset in fd */
+};
+
+enum platform_event {
+    PLATFORM_SYSCALL,    /* guest executed `syscall`: number in regs->orig_rax, rax = -ENOSYS, rip after it */
+    PLATFORM_FAULT,      /* page fault at fault_addr: not mapped in the platform, or not with this access */
+    PLATFORM_EXCEPTION,  /* any other CPU exception: signo, code, fault_addr as Linux would report them */
+    PLATFORM_KICKED,     /* ctx_kick, or a spurious return: look for work, run again */
+    PLATFORM_DEAD,       /* the stub or vCPU is gone (killed by the host's OOM killer, ...): the guest process must die */
+};
+
+struct platform_exit {
+    enum platform_event event;
+    u8 access;           /* FAULT: PLATFORM_PROT_* wanted, 0 when the platform cannot tell */
+    gaddr_t fault_addr;  /* FAULT, EXCEPTION */
+    int signo, code;     /* EXCEPTION: host SIG*, si_code */
+    u32 trapno;          /* x86 vector where known, else 0 */
+    u64 error_code;      /* x86 error code where known, else 0 */
+};
+
+enum platform_ability {
+    PLATFORM_CAN_FAULT_ACCESS = 1 << 0, /* FAULT carries access */
+    PLATFORM_CAN_PREEMPT = 1 << 1,      /* ctx_kick interrupts running guest code */
+    PLATFORM_CAN_HIDE_CPUID = 1 << 2,   /* guest cpuid is under our control */
+    PLATFORM_CAN_SINGLE_STEP = 1 << 3,  /* TF in eflags gives EXCEPTION(SIGTRAP) */
+};
+
+struct platform_ops {
+    const char *name;
+    /*
+     * Can this platform work here? 0, or -errno with one plain sentence in `why` (what is missing and what the
+     * user could change). Runs before the sentry locks itself in; leaves nothing behind.
+     */
+    int (*probe)(char *why, size_t why_len);
+    /* Called once, while the process has a single thread and before the host filter is loaded. */
+    int (*init)(const struct platform_config *cfg, struct platform **out);
+    void (*free)(struct platform *p);
+    u32 (*abilities)(const struct platform *p);
+
+    /* A new, empty address space. -ENOMEM, -EAGAIN when the host refuses another process. */
+    int (*as_new)(struct platform *p, struct platform_as **out);
+    /* No context may be running in it. */
+    void (*as_free)(struct platform_as *as);
+    /*
+     * Applies ops in order; when it returns, no context can still use what was unmapped or protected away.
+     * Callable from any sentry thread, for any address space, also while contexts run in it. The caller serialises
+     * calls for one address space (it holds the mm lock). -ENOMEM: nothing of the failing op and the ones after it
+     * is mapped; -EFAULT: the address space is dead.
+     */
+    int (*as_update)(struct platform_as *as, const struct platform_mapop *ops, size_t n);
+
+    int (*ctx_new)(struct platform *p, struct platform_ctx **out);
+    void (*ctx_free)(struct platform_ctx *ctx);
+    /*
+     * Runs guest code in `as` from *regs until something happens; *regs then holds the guest's registers.
+     * Called only by the task's own thread; blocks that thread; holds no lock of the sentry. A different `as`
+     * than last time means exec. eflags and segment selectors in *regs are sanitised by the platform. It never
+     * restarts system calls by itself: regs->orig_rax going in is ignored.
+     */
+    void (*ctx_run)(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
+    /* From any thread: the current or else the next ctx_run returns soon with PLATFORM_KICKED. Never blocks. */
+    void (*ctx_kick)(struct platform_ctx *ctx);
+    /*
+     * Extended state as an XSAVE area in standard (not compacted) format of platform_xstate_size() bytes.
+     * Own thread, between runs. A context that has not run yet holds the processor's initial state.
+     */
+    int (*ctx_get_xstate)(struct platform_ctx *ctx, void *buf, size_t len);
+    int (*ctx_set_xstate)(struct platform_ctx *ctx, const void *buf, size_t len); /* -EINVAL: malformed */
+};
+
+/* Bytes of an XSAVE area for the features enabled in XCR0 (CPUID leaf 0xd), and XCR0 itself. */
+size_t platform_xstate_size(void);
+u64 platform_xstate_features(void);
+
+extern const struct platform_ops platform_ptrace_ops;
+extern const struct platform_ops platform_skeleton_ops;
+
+/*
+ * By name ("ptrace", "kvm", "trap", "auto"). NULL when the name is unknown or the probe fails; why then says so.
+ * auto: the fastest one whose probe succeeds.
+ */
+const struct platform_ops *platform_select(const char *name, char *why, size_t why_len);
+
+#endif

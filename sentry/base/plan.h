@@ -1,0 +1,76 @@
+/*
+ * The plan: what `sundog` tells sentry and gofer to do, one compact binary record list read from an inherited
+ * descriptor. sundog is trusted by both; still every length is checked (a truncated plan is a clear error).
+ *
+ * Encoding: records { u16 kind; u16 flags; u32 len; u8 data[len]; padded to 8 }. Little endian, native. Strings are
+ * NUL-terminated inside data; multi-field records are a fixed struct followed by strings.
+ */
+#ifndef SUNDOG_BASE_PLAN_H
+#define SUNDOG_BASE_PLAN_H
+
+#include "sentry/base/types.h"
+
+enum plan_kind {
+    PLAN_END = 0,
+    /* sentry */
+    PLAN_ARG = 1,            /* string; repeated: argv */
+    PLAN_ENV,                /* string; repeated: envp */
+    PLAN_CWD,                /* string */
+    PLAN_HOSTNAME,           /* string */
+    PLAN_CRED,               /* struct plan_cred, then u32 groups[] */
+    PLAN_RLIMIT,             /* struct plan_rlimit; repeated */
+    PLAN_MOUNT,              /* struct plan_mount, then target\0 source\0 options\0; in order; the first is the root */
+    PLAN_SYMLINK,            /* target\0 linkpath\0: made in the root tmpfs before the program starts */
+    PLAN_DIR,                /* u32 mode, path\0 */
+    PLAN_FILE,               /* u32 mode, path\0, contents (rest): small synthesised files */
+    PLAN_FD,                 /* struct plan_fd: inherited host descriptor becomes guest fd */
+    PLAN_CONSOLE,            /* struct plan_console: a host terminal shown to the guest as a pty on fds 0..2 */
+    PLAN_OPTION,             /* struct plan_options: flags and numbers */
+    PLAN_PLATFORM,           /* string: ptrace kvm trap auto */
+    PLAN_ABI,                /* string: auto linux solaris */
+    PLAN_DOMAINNAME,
+    /* gofer */
+    PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order */
+};
+
+struct plan_record { u16 kind, flags; u32 len; };
+
+struct plan_cred { u32 uid, gid, umask; u32 ngroups; u64 caps[5]; /* inheritable permitted effective bounding ambient */ u32 no_new_privs; u32 pad; };
+struct plan_rlimit { u32 which, pad; u64 soft, hard; };
+enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, tmpfs above */, PM_PROC, PM_SYS, PM_DEV, PM_DEVPTS, PM_MQUEUE, PM_CGROUP };
+struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 pad; };
+struct plan_fd { s32 host_fd, guest_fd; };
+struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: guest fd n is the console */ };
+#define PLAN_OPT_STRACE 1u
+#define PLAN_OPT_STRACE_JSON 2u
+#define PLAN_OPT_BACKTRACE 4u
+#define PLAN_OPT_TIMING 8u
+#define PLAN_OPT_DEBUG 16u
+#define PLAN_OPT_NET_NONE 32u
+#define PLAN_OPT_NET_HOST 64u
+struct plan_options { u32 flags; s32 trace_fd; /* where strace and events go; -1 stderr */ u64 mem_limit; u32 ncpus; u32 pad; };
+struct plan_root { s32 fd; u32 flags; };
+#define PLAN_ROOT_RO 1u
+#define PLAN_ROOT_NOEXEC 2u
+#define PLAN_ROOT_NODEV_CREATE 4u   /* always set in practice: refuse device nodes */
+#define PLAN_ROOT_ALLOW_SUID 8u
+#define PLAN_ROOT_FILE 16u          /* the root is a single file, not a directory */
+
+/* Writer (runtime). */
+struct plan_writer { u8 *buf; size_t len, cap; };
+void plan_begin(struct plan_writer *w);
+void plan_add(struct plan_writer *w, enum plan_kind kind, const void *data, size_t len);
+void plan_add_str(struct plan_writer *w, enum plan_kind kind, const char *s);
+void plan_add2(struct plan_writer *w, enum plan_kind kind, const void *fixed, size_t fixed_len, const char *const *strings, size_t n);
+int plan_send(struct plan_writer *w, int fd);        /* writes all, frees the buffer */
+void plan_writer_fini(struct plan_writer *w);
+
+/* Reader. */
+struct plan_reader { const u8 *buf; size_t len, pos; };
+int plan_read_fd(int fd, u8 **buf, size_t *len);     /* whole; limit 64 MiB: -E2BIG */
+/* 1 and a record, 0 at PLAN_END, -EINVAL malformed or truncated. data is 8-aligned. */
+int plan_next(struct plan_reader *r, struct plan_record *rec, const u8 **data);
+/* The n-th NUL-terminated string of data after `fixed` bytes; NULL if absent or unterminated. */
+const char *plan_string(const u8 *data, size_t len, size_t fixed, unsigned n);
+
+#endif

@@ -1,0 +1,258 @@
+/*
+ * Tasks (threads), thread groups (processes), process groups and sessions.
+ *
+ * One host thread runs each task; `current` is that task. Lock order: docs/locking.md.
+ * Tags: (c) constant after creation, (a) atomic, (t) owner thread only, (T) kernel.tasklist lock, (S) tgroup->sighand->lock.
+ */
+#ifndef SUNDOG_KERNEL_TASK_H
+#define SUNDOG_KERNEL_TASK_H
+
+#include "platform/platform.h"
+#include "sentry/base/list.h"
+#include "sentry/base/lock.h"
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/waitq.h"
+#include <sys/resource.h>
+#include <uthash.h>
+
+struct abi;
+struct mm;
+struct fdtable;
+struct fs_context;
+struct nsproxy;
+struct tty;
+struct tgroup;
+struct ptimers;
+struct seccomp_filter;
+struct ptrace_link;
+
+#define TASK_COMM_LEN 16
+#define KRLIM_NLIMITS 16
+
+enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
+
+/* Reasons to look up from guest code or from an interruptible sleep. */
+enum task_work {
+    TW_SIGNAL = 1 << 0,      /* signal_pending may be true */
+    TW_KILL = 1 << 1,        /* group exit: die now */
+    TW_STOP = 1 << 2,        /* group stop or control pause */
+    TW_PTRACE = 1 << 3,
+    TW_EXIT_TASK = 1 << 4,   /* exec by a sibling: this thread goes */
+    TW_NOTIFY = 1 << 5,      /* run abi->task_notify (rseq, timers of other ABIs) */
+    TW_FREEZE = 1 << 6,      /* sandbox paused */
+};
+
+struct task {
+    refcount_t refs;
+    s32 tid;                               /* (c) */
+    struct tgroup *tg;                     /* (c) except exec by a non-leader */
+    UT_hash_handle hh;                     /* (T) by tid */
+    TAILQ_ENTRY(task) tg_link;             /* (T) tg->tasks */
+
+    const struct abi *abi;                 /* (t) changes at exec only */
+    void *abi_data;                        /* (t) owned by abi (see abi_ops.task_*) */
+    struct guest_regs regs;                /* (t) */
+    struct platform_ctx *ctx;              /* (c) */
+    s64 ret2;                              /* (t) second result register */
+    u64 syscall_nr;                        /* (t) in service, ~0 outside */
+    bool in_fault_frame;                   /* (t) */
+
+    lock_t lock;                           /* LC_FS-level: guards the pointers below against readers from other tasks */
+    struct mm *mm;                         /* counted; NULL once exited */
+    struct fdtable *files;                 /* counted */
+    struct fs_context *fs;                 /* counted */
+    struct cred *cred;                     /* counted; read by own thread without lock, by others with task_get_cred */
+    struct nsproxy *ns;                    /* counted; NULL: initial namespaces */
+
+    /* sleeping and waking */
+    u32 wake_word;                         /* (a) futex word: 1 = woken */
+    u32 work;                              /* (a) enum task_work bits */
+    u32 in_guest;                          /* (a) 1 while inside ctx_run */
+    enum task_state state;                 /* (a) for /proc and ps */
+    bool uninterruptible;                  /* (t) */
+    u64 map_gen_seen;                      /* (t) mm->map_gen at the last entry */
+
+    /* signals (S) */
+    ksigset_t blocked;
+    ksigset_t saved_mask; bool has_saved_mask;     /* (t) temporary mask */
+    struct sigpending pending;
+    gaddr_t altstack_sp; u64 altstack_size; u32 altstack_flags;   /* (t) */
+
+    /* restart of an interrupted relative wait (t) */
+    sysret_t (*restart_fn)(struct task *t);
+    u64 restart_args[6];
+
+    /* exit and wait (T) */
+    int exit_signal;                       /* to the parent at exit; -1 for a thread that is not leader */
+    u32 exit_code;                         /* wait(2) status word */
+    gaddr_t clear_child_tid;               /* (t) */
+    gaddr_t robust_list; u64 robust_len;   /* (t); read by get_robust_list */
+    gaddr_t rseq_addr; u32 rseq_len, rseq_sig;   /* (t) */
+    struct waiter *vfork_done;             /* parent waits until this task execs or exits; see task_vfork_release */
+    struct waitq vfork_wait; bool vfork_pending;   /* (a) in the child */
+    void *pi_held;                         /* futex PI state list, owned by ipc/futex */
+
+    char comm[TASK_COMM_LEN];              /* under lock */
+    int pdeath_signal;                     /* (t) prctl */
+    bool no_new_privs;                     /* (a) */
+    u64 timer_slack_ns;
+    struct seccomp_filter *seccomp;        /* counted; (t) */
+    int seccomp_mode;
+    struct ptrace_link *ptrace;            /* (T) tracer's link, NULL: not traced */
+    u32 personality;                       /* (t) */
+    int nice, sched_policy, sched_prio;    /* (a) */
+    u8 cpus_allowed[128];                  /* (a, byte-wise) affinity mask */
+    unsigned cpu_shown;                    /* (t) what getcpu says */
+    int oom_score_adj;                     /* (a) */
+    u32 ioprio;
+
+    /* accounting (a), ns */
+    ktime_t start_time;                    /* (c) CLOCK_BOOTTIME-like since sandbox start */
+    u64 utime_ns, stime_ns;                /* updated by the run loop */
+    u64 min_flt, maj_flt, nvcsw, nivcsw;
+    u64 io_rchar, io_wchar, io_syscr, io_syscw;
+
+    pthread_t host_thread; s32 host_tid;   /* (c) */
+    struct task_trace *trace;              /* (t) strace state */
+    bool signal_in_restart;                /* (t) */
+};
+
+struct session { refcount_t refs; s32 sid; struct tty *tty; /* (T) controlling terminal, counted by tty */ };
+struct pgrp { refcount_t refs; s32 pgid; struct session *session; TAILQ_HEAD(, tgroup) members; /* (T) */ UT_hash_handle hh; bool orphaned; };
+
+struct tgroup {
+    refcount_t refs;
+    s32 tgid;                              /* (c) */
+    struct task *leader;                   /* (T) */
+    TAILQ_HEAD(, task) tasks;              /* (T) */
+    unsigned nr_tasks;                     /* (T) live threads */
+    struct sighand *sighand;               /* (c) except exec */
+
+    struct tgroup *parent;                 /* (T) NULL for init */
+    LIST_HEAD(, tgroup) children;          /* (T) live and zombie */
+    LIST_ENTRY(tgroup) sibling;            /* (T) */
+    s32 parent_tid;                        /* (T) thread that made us (PDEATHSIG, __WNOTHREAD) */
+    struct waitq child_wait;               /* wait(2) callers of this group */
+    struct waitq exit_wait;                /* pidfd pollers: woken when this group becomes a zombie */
+    struct pgrp *pgrp;                     /* (T) counted */
+    TAILQ_ENTRY(tgroup) pgrp_link;         /* (T) */
+    bool did_exec;                         /* (T) setpgid EACCES */
+    bool is_subreaper;                     /* (T) */
+    bool zombie, reaped;                   /* (T) */
+    bool wait_stopped, wait_continued;     /* (T) not yet reported to wait */
+    bool exec_in_progress;                 /* (S) */
+
+    struct sigpending shared_pending;      /* (S) */
+    bool group_exit; u32 group_exit_code;  /* (S) */
+    int group_stop_sig; unsigned group_stop_count; bool group_stopped;   /* (S) */
+    struct waitq stop_wait;                /* stopped threads sleep here */
+
+    lock_t rlim_lock;                      /* LC_LEAF; guards: */
+    struct rlimit rlim[KRLIM_NLIMITS];     /* indices RLIMIT_* */
+    lock_t timers_lock;                    /* LC_TIMER; guards: */
+    struct ptimers *ptimers;               /* POSIX timers and itimers, owned (kernel/timers) */
+
+    struct rusage_acc { u64 utime_ns, stime_ns, min_flt, maj_flt, nvcsw, nivcsw, inblock, oublock, maxrss_kb; } dead, children_acc; /* (T) */
+    u64 alarm_placeholder;
+};
+
+extern _Thread_local struct task *current;
+
+struct kernel {
+    lock_t tasklist;                       /* LC_TASKLIST; guards: */
+    struct task *tasks_by_tid;
+    struct pgrp *pgrps;
+    s32 next_tid; s32 pid_max;
+    unsigned nr_tasks, nr_tgroups;
+    struct tgroup *init;                   /* pid 1: reaper of orphans */
+    u64 forks;                             /* since start, /proc/stat */
+    /* (c) */
+    const struct platform_ops *pops;
+    struct platform *platform;
+    unsigned ncpus;
+    ktime_t boot_mono, boot_real;
+    char nodename[65], domainname[65];     /* under uts_lock */
+    lock_t uts_lock;
+    u64 mem_limit;                         /* bytes shown in meminfo */
+    bool kill_on_init_exit;
+};
+extern struct kernel kernel;
+
+/* --- life cycle (kernel/task.c, clone.c, exec.c, exit.c) --- */
+void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned ncpus);
+struct task *task_lookup_get(s32 tid);               /* counted or NULL */
+struct tgroup *tgroup_lookup_get(s32 tgid);
+void task_get(struct task *t);
+void task_put(struct task *t);
+void tgroup_get(struct tgroup *tg);
+void tgroup_put(struct tgroup *tg);
+struct cred *task_get_cred(struct task *t);          /* counted, any thread */
+struct mm *task_get_mm(struct task *t);              /* counted or NULL */
+struct fdtable *task_get_files(struct task *t);
+void task_set_cred(struct cred *new_);               /* of current; consumes the reference */
+static inline const struct cred *current_cred(void) { return current->cred; }
+u64 task_rlimit(struct task *t, int which);          /* soft limit */
+#define current_rlimit(which) task_rlimit(current, which)
+
+struct clone_args_k {
+    u64 flags;                 /* host CLONE_* */
+    gaddr_t stack;             /* new stack pointer, 0: the parent's */
+    gaddr_t tls; bool set_tls;
+    gaddr_t parent_tid, child_tid;
+    gaddr_t pidfd;             /* where CLONE_PIDFD stores the descriptor */
+    int exit_signal;
+    const s32 *set_tid; unsigned set_tid_n;
+};
+/* clone(2) for current: new tid, or -EINVAL -EAGAIN -ENOMEM -EPERM. Blocks until exec/exit for CLONE_VFORK. */
+sysret_t task_clone(const struct clone_args_k *a);
+/* The first process of the sandbox and the processes of `exec`: makes a task that has mm, files, fs but runs nothing yet. */
+struct task *task_new_process(struct tgroup *parent /* NULL: init */, struct fs_context *fs, struct fdtable *files, struct cred *cred);
+int task_start(struct task *t);                      /* starts its host thread in task_main */
+void task_main(struct task *t) NORETURN;             /* the run loop */
+
+struct exec_req {
+    struct file *file;         /* opened image, consumed */
+    char *filename;            /* as given (AT_EXECFN), borrowed */
+    char **argv, **envp;       /* sentry memory, NULL-terminated, owned by caller; total size already checked */
+    int argc, envc;
+    char *interp_path;         /* for #! of fexecve'd scripts: /dev/fd/N; NULL otherwise */
+    bool fd_cloexec_script;    /* script opened by a close-on-exec fd: ENOENT */
+};
+/* Replaces current's image. On success does not return the old image's result: registers are set for the new one; 0. */
+sysret_t task_exec(struct exec_req *r);
+
+void task_exit(u32 wait_status) NORETURN;            /* this thread: _exit(2) */
+void task_group_exit(u32 wait_status) NORETURN;      /* exit_group(2) or fatal signal; status word as in wait(2) */
+void tgroup_kill(struct tgroup *tg, u32 wait_status);/* from outside: ask all its threads to die */
+
+struct wait_req {
+    int which; s32 id;         /* P_ALL P_PID P_PGID P_PIDFD(resolved to P_PID) */
+    u32 options;               /* WEXITED WSTOPPED WCONTINUED WNOHANG WNOWAIT __WALL __WCLONE __WNOTHREAD */
+};
+struct wait_result { s32 pid; u32 uid; int code; /* CLD_* */ int status; /* siginfo style */ u32 wstatus; /* wait(2) word */ struct rusage_acc ru; };
+/* pid > 0 found, 0 with WNOHANG and none ready, -ECHILD, -ERESTARTSYS. */
+sysret_t task_wait(const struct wait_req *r, struct wait_result *out);
+
+/* sessions */
+sysret_t task_setsid(void);
+sysret_t task_setpgid(s32 pid, s32 pgid);
+sysret_t task_getpgid(s32 pid);
+sysret_t task_getsid(s32 pid);
+struct pgrp *pgrp_lookup_locked(s32 pgid);           /* (T) held */
+bool pgrp_is_orphaned_locked(struct pgrp *p);
+
+/* --- sleeping (kernel/sleep.c) --- */
+/*
+ * Sleeps until a waiter of this task is woken or the CLOCK_MONOTONIC deadline passes. 0: woken (maybe spuriously),
+ * -ERESTARTSYS: a signal or other work is pending, -ETIMEDOUT. No lock may be held.
+ */
+int task_sleep(ktime_t deadline);
+int task_sleep_uninterruptible(ktime_t deadline);     /* only TW_KILL ends it early: -EINTR */
+void task_wake(struct task *t);                       /* sets wake_word */
+void task_set_work(struct task *t, u32 bits);         /* sets bits and makes t notice: wakes it or kicks its context */
+/* task_set_work is callable with any lock up to LC_WAITQ held. */
+
+void task_account(struct task *t, u64 *utime, u64 *stime);   /* ns, live */
+
+#endif

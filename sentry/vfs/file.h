@@ -1,0 +1,149 @@
+/*
+ * Open files and descriptor tables.
+ */
+#ifndef SUNDOG_VFS_FILE_H
+#define SUNDOG_VFS_FILE_H
+
+#include "sentry/kernel/signal.h"
+#include "sentry/vfs/vfs.h"
+
+struct strbuf;
+struct tgroup;
+
+/* Receives directory entries; false: buffer full, this entry was not taken. off: cookie of the NEXT entry (d_off). */
+struct dir_sink { bool (*emit)(struct dir_sink *s, const char *name, size_t len, u64 ino, u8 dtype, u64 next_off); };
+
+struct file_ops {
+    const char *name;              /* for anon inodes in /proc/self/fd: "anon_inode:[eventfd]"; NULL: path */
+    /*
+     * Transfer at *pos, which moves; pos NULL for objects without a position (pipes, sockets). They block according to
+     * file_nonblock(f, flags). Bytes or -errno (-EAGAIN, -ERESTARTSYS, ...). flags: host RWF_* plus IOF_*.
+     */
+    ssize_t (*read)(struct file *f, struct uio *u, u64 *pos, u32 flags);
+    ssize_t (*write)(struct file *f, struct uio *u, u64 *pos, u32 flags);
+    bool seekable;                 /* has a position: pread/pwrite/lseek allowed (else ESPIPE) */
+    s64 (*llseek)(struct file *f, s64 off, int whence);       /* NULL with seekable: generic by inode size */
+    /* Current readiness; w != NULL: also hang w on the file's queue(s) first (w may be hung once only: use file->poll_q list if two). */
+    u32 (*poll)(struct file *f, struct waiter *w);
+    sysret_t (*ioctl)(struct file *f, u32 cmd, gaddr_t arg);  /* host Linux request numbers and layouts; -ENOTTY unknown */
+    int (*readdir)(struct file *f, struct dir_sink *s);       /* from f->pos on; advances f->pos */
+    int (*mmap)(struct file *f, struct mm_map_req *req);      /* may adjust req; default: inode->map */
+    int (*fsync)(struct file *f, bool data_only);
+    int (*fallocate)(struct file *f, int mode, u64 off, u64 len);
+    int (*flush)(struct file *f);                             /* each close(2) */
+    void (*release)(struct file *f);                          /* last reference */
+    int (*set_flags)(struct file *f, u32 new_flags);          /* F_SETFL veto or note; NULL: fine */
+    void (*show_fdinfo)(struct file *f, struct strbuf *out);
+};
+#define IOF_NONBLOCK (1u << 30)    /* this call must not block (RWF_NOWAIT, splice NONBLOCK, MSG_DONTWAIT) */
+
+struct file {
+    refcount_t refs;
+    const struct file_ops *ops;
+    struct path path;              /* counted; dentry NULL for anonymous ones */
+    struct inode *inode;           /* counted; anon inodes share one */
+    u32 flags;                     /* (a) O_ACCMODE and status flags; no O_CLOEXEC */
+    u32 mode;                      /* (c) FMODE_* */
+    lock_t pos_lock;               /* LC_FILE_POS; guards: */
+    u64 pos;
+    s32 owner_pid; int owner_type; int owner_sig; u32 owner_uid, owner_euid;  /* F_SETOWN, under pos_lock */
+    struct cred *cred;             /* opener's; counted */
+    void *priv;
+    LIST_HEAD(, epitem) epitems;   /* epoll registrations, under epoll's lock */
+    u64 version;                   /* directory: invalidates readdir snapshots */
+};
+#define FMODE_READ 1u
+#define FMODE_WRITE 2u
+#define FMODE_PATH 4u              /* O_PATH */
+#define FMODE_EXEC 8u              /* denies writing while open */
+
+/* New open file; consumes nothing, takes references of path. */
+struct file *file_new(const struct file_ops *ops, const struct path *p, struct inode *ino, u32 flags);
+struct file *file_new_anon(const struct file_ops *ops, u32 flags, void *priv);   /* on the anon_inode super */
+void file_get(struct file *f);
+void file_put(struct file *f);
+static inline bool file_nonblock(const struct file *f, u32 iof) { return (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK) || (iof & IOF_NONBLOCK); }
+
+/* What system calls use: checks FMODE, locks the position, honours O_APPEND, RLIMIT_FSIZE (SIGXFSZ), accounts, notifies. */
+ssize_t vfs_read(struct file *f, struct uio *u, u32 flags);
+ssize_t vfs_write(struct file *f, struct uio *u, u32 flags);
+ssize_t vfs_pread(struct file *f, struct uio *u, u64 off, u32 flags);     /* -ESPIPE */
+ssize_t vfs_pwrite(struct file *f, struct uio *u, u64 off, u32 flags);
+s64 vfs_llseek(struct file *f, s64 off, int whence);
+ssize_t vfs_kernel_read(struct file *f, void *buf, size_t n, u64 off);    /* whole n unless EOF; for loaders */
+s64 generic_llseek(struct file *f, s64 off, int whence, u64 size, u64 max);
+u32 vfs_poll(struct file *f, struct waiter *w);                           /* default for no poll op: POLLIN|POLLOUT */
+/* sendfile(2), splice(2), copy_file_range(2): in-sentry copying loops (vfs/splice.c) */
+ssize_t vfs_sendfile(struct file *out, struct file *in, u64 *in_pos /* NULL: file position */, u64 *out_pos, size_t n, u32 flags);
+
+/* --- descriptor tables --- */
+struct fd_entry { struct file *file; bool cloexec; };
+struct fdtable {
+    refcount_t refs;
+    lock_t lock;                   /* LC_FDTABLE; guards: */
+    struct fd_entry *fds; unsigned size;
+    u64 *used;                     /* bitmap; first free found through next_fd hint */
+    unsigned next_fd;
+};
+struct fdtable *fdtable_new(void);
+struct fdtable *fdtable_copy(struct fdtable *t);
+void fdtable_get(struct fdtable *t);
+void fdtable_put(struct fdtable *t);                 /* last: closes all */
+void fdtable_close_on_exec(struct fdtable *t);
+void fdtable_unshare_current(void);                  /* makes current's table private */
+/* All of current. */
+struct file *fd_get(int fd);                         /* counted, NULL: EBADF; O_PATH files excluded */
+struct file *fd_get_path(int fd);                    /* O_PATH allowed */
+int fd_install(struct file *f, bool cloexec);        /* lowest free; consumes f on success; -EMFILE */
+int fd_install_min(struct file *f, int min, bool cloexec);       /* F_DUPFD: -EINVAL -EMFILE */
+int fd_install_at(struct file *f, int fd, bool cloexec);         /* dup2: replaces; consumes f; -EBADF */
+int fd_close(int fd);
+int fd_close_range(unsigned first, unsigned last, unsigned flags);
+int fd_get_cloexec(int fd);
+int fd_set_cloexec(int fd, bool on);
+/* Iteration for /proc: next used fd >= from of t, with a counted file; -1: none */
+int fdtable_next(struct fdtable *t, int from, struct file **out);
+
+/* --- record locks (vfs/locks.c), fcntl(2), flock(2) --- */
+struct klock { int type; /* F_RDLCK.. */ u64 start, end; /* inclusive; UINT64_MAX>>1 to EOF */ s32 pid; };
+int vfs_setlk(struct file *f, struct klock *l, bool ofd, bool wait);
+int vfs_getlk(struct file *f, struct klock *l, bool ofd);
+int vfs_flock(struct file *f, int op);
+void vfs_locks_close(struct file *f, struct fdtable *t);         /* POSIX locks go at any close of the file by the process */
+void vfs_locks_release(struct file *f);                          /* OFD and flock go with the last reference */
+void vfs_locks_free(struct inode *i);
+
+/* --- constructors of special files (each in its own fs/ or ipc/ file) --- */
+int pipe_create(struct file *out[2], u32 flags);                 /* O_CLOEXEC ignored; O_NONBLOCK, O_DIRECT */
+int pipe_open_fifo(struct inode *ino, struct dentry *d, struct file *f);
+int eventfd_create(u64 init, u32 flags, struct file **out);      /* EFD_SEMAPHORE EFD_NONBLOCK */
+int timerfd_create_file(int clockid, u32 flags, struct file **out);
+int signalfd_create(struct file *existing, const ksigset_t *mask, u32 flags, struct file **out);
+int epoll_create_file(u32 flags, struct file **out);
+int memfd_create_file(const char *name, u32 flags, struct file **out);
+int shmem_create_anon(u64 size, struct file **out);              /* MAP_SHARED|MAP_ANONYMOUS, SysV shm */
+int pidfd_create_file(struct tgroup *tg, u32 flags, struct file **out);
+struct tgroup *pidfd_tgroup(struct file *f);                     /* borrowed; NULL: not a pidfd */
+int inotify_create(u32 flags, struct file **out);
+/* Host descriptor given at start (stdin and the like): pipe, socket, file, tty of the host. Owns hostfd. */
+int hostfile_create(int hostfd, u32 flags, struct file **out);
+
+/* --- file systems --- */
+int tmpfs_new(u64 size_limit /* bytes, 0: half of memory */, u32 root_mode, u32 uid, u32 gid, struct super **out);
+int overlay_new(struct super *lower, struct dentry *lower_root, struct super *upper, struct super **out);   /* upper: a fresh tmpfs */
+struct gofer_client;
+int gofer_client_new(int sock, struct gofer_client **out);       /* consumes sock */
+int gofer_fs_new(struct gofer_client *c, u32 root_index, u32 flags, struct super **out);
+#define GOFER_FS_EXCLUSIVE 1u      /* only this sandbox changes the root: cache attributes and names forever */
+int procfs_new(struct super **out);
+int sysfs_new(struct super **out);
+int devfs_new(struct super **out);                               /* /dev: null zero full random urandom tty ptmx fd shm mqueue stdin.. */
+int devpts_new(struct super **out);
+
+/* growing text for proc files and fdinfo (base/strbuf.c) */
+struct strbuf { char *s; size_t len, cap; };
+void strbuf_add(struct strbuf *b, const void *p, size_t n);
+void strbuf_printf(struct strbuf *b, const char *fmt, ...) PRINTF(2, 3);
+void strbuf_fini(struct strbuf *b);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * The virtual file system: inodes, dentries, mounts, path walk, and the operations of the *at() family on them.
+ * Constants are the host Linux's (O_*, S_*, AT_*, RENAME_*). Errors: negative errno.
+ * Source: path_resolution(7), open(2), Documentation/filesystems/{vfs,path-lookup}.rst in the Linux tree.
+ */
+#ifndef SUNDOG_VFS_VFS_H
+#define SUNDOG_VFS_VFS_H
+
+#include "sentry/base/list.h"
+#include "sentry/base/lock.h"
+#include "sentry/kernel/waitq.h"
+#include "sentry/mm/mm.h"
+#include "sentry/mm/usercopy.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <uthash.h>
+
+struct cred;
+struct dentry;
+struct file;
+struct file_ops;
+struct inode;
+struct mount;
+struct path;
+struct super;
+struct file_locks;
+struct inotify_mark;
+struct task;
+struct vma;
+
+#define KNAME_MAX 255
+#define KPATH_MAX 4096
+#define KSYMLOOP_MAX 40
+
+struct kstat {
+    u64 dev, rdev, ino, nlink, size, blocks, mnt_id;
+    u32 mode, uid, gid, blksize;
+    struct timespec atime, mtime, ctime, btime;
+    u64 attributes, attributes_mask;      /* STATX_ATTR_* */
+    bool has_btime;
+};
+
+/* setattr: which fields count */
+#define ATTR_MODE 1u
+#define ATTR_UID 2u
+#define ATTR_GID 4u
+#define ATTR_SIZE 8u
+#define ATTR_ATIME 16u
+#define ATTR_MTIME 32u
+#define ATTR_ATIME_NOW 64u
+#define ATTR_MTIME_NOW 128u
+#define ATTR_KILL_SUID 256u
+struct kattr { u32 valid; u32 mode, uid, gid; u64 size; struct timespec atime, mtime; };
+
+/* One mounted file system instance. */
+struct super_ops {
+    const char *name;                                        /* as in /proc/filesystems */
+    int (*statfs)(struct super *sb, struct dentry *d, struct statfs *out);
+    void (*free)(struct super *sb);                          /* last reference */
+    int (*sync)(struct super *sb);
+};
+struct super {
+    refcount_t refs;
+    const struct super_ops *ops;
+    u64 dev;                       /* st_dev */
+    u32 magic;                     /* statfs f_type */
+    struct dentry *root;           /* counted */
+    rwlock_t rename_lock;          /* LC_RENAME: write for cross-directory renames */
+    bool case_cache_forever;       /* dentries never need d_revalidate */
+    void *priv;
+    char *options;                 /* shown in mountinfo; owned */
+};
+void super_init(struct super *sb, const struct super_ops *ops, u32 magic);   /* assigns a dev number */
+void super_get(struct super *sb);
+void super_put(struct super *sb);
+
+struct inode_ops {
+    /*
+     * Directory operations: called with dir->lock held (parent before child), permission already checked by the VFS,
+     * name is one valid component. The new child is instantiated into d (dentry_instantiate). lookup: 0 and either
+     * instantiated or left negative.
+     */
+    int (*lookup)(struct inode *dir, struct dentry *d);
+    int (*create)(struct inode *dir, struct dentry *d, u32 mode);
+    int (*mkdir)(struct inode *dir, struct dentry *d, u32 mode);
+    int (*mknod)(struct inode *dir, struct dentry *d, u32 mode, u64 rdev);
+    int (*symlink)(struct inode *dir, struct dentry *d, const char *target);
+    int (*link)(struct inode *dir, struct dentry *d, struct inode *target, struct dentry *target_d);
+    int (*unlink)(struct inode *dir, struct dentry *d);
+    int (*rmdir)(struct inode *dir, struct dentry *d);
+    /* flags: RENAME_NOREPLACE RENAME_EXCHANGE RENAME_WHITEOUT. The VFS moves the dentries after success. */
+    int (*rename)(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags);
+    int (*tmpfile)(struct inode *dir, u32 mode, struct inode **out);      /* O_TMPFILE; NULL: EOPNOTSUPP */
+
+    /* Any inode. readlink: a malloc'ed target in *out. get_link: magic links of /proc: a counted path instead of text. */
+    int (*readlink)(struct inode *ino, char **out);
+    int (*get_link)(struct inode *ino, struct dentry *d, struct path *out);
+    int (*getattr)(struct inode *ino, struct kstat *st);                  /* NULL: from the inode's fields */
+    int (*setattr)(struct inode *ino, struct dentry *d, const struct kattr *a);   /* NULL: inode fields only, size EINVAL */
+    int (*permission)(struct inode *ino, int mask);                       /* instead of the mode-bit check; mask MAY_* */
+    ssize_t (*getxattr)(struct inode *ino, const char *name, void *buf, size_t size);   /* size 0: length only */
+    int (*setxattr)(struct inode *ino, const char *name, const void *val, size_t size, int flags);
+    ssize_t (*listxattr)(struct inode *ino, char *buf, size_t size);
+    int (*removexattr)(struct inode *ino, const char *name);
+    /* Fills f->ops (default ino->fops) and f->priv. d is the dentry opened. */
+    int (*open)(struct inode *ino, struct dentry *d, struct file *f);
+    /*
+     * Is this cached child still what the file system has? Called without locks when the walk meets a cached dentry and
+     * the super is not case_cache_forever. 1 valid, 0 drop it and look up again, -errno.
+     */
+    int (*d_revalidate)(struct dentry *d);
+    void (*free)(struct inode *ino);                                       /* last reference: release priv and the inode */
+};
+
+struct inode {
+    refcount_t refs;
+    const struct inode_ops *ops;
+    const struct file_ops *fops;
+    struct super *sb;              /* (c) counted */
+    u64 ino;                       /* (c) */
+    lock_t lock;                   /* LC_INODE; guards: */
+    u32 mode, uid, gid, nlink;
+    u64 rdev, size, blocks;
+    struct timespec atime, mtime, ctime, btime;
+    struct mappable map;           /* what mmap maps; ops NULL: cannot be mapped */
+    struct file_locks *flocks;     /* owned by vfs/locks.c; under its own lock */
+    LIST_HEAD(, inotify_mark) marks;   /* under the inotify lock */
+    s32 writers;                   /* (a) opens for write; <0: execs deny writing (ETXTBSY) */
+    void *priv;                    /* file system's */
+    void *sock;                    /* bound AF_UNIX socket, pipe of a FIFO: owned by those */
+};
+struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const struct file_ops *fops, u64 ino, u32 mode);
+void inode_init(struct inode *i, struct super *sb, const struct inode_ops *ops, const struct file_ops *fops, u64 ino, u32 mode); /* embedded */
+void inode_fini(struct inode *i);          /* in ops->free of embedded ones, before free() */
+void inode_get(struct inode *i);
+void inode_put(struct inode *i);
+u64 inode_next_ino(void);
+#define MAY_EXEC 1
+#define MAY_WRITE 2
+#define MAY_READ 4
+/* Linux's check of mode bits (no ACLs) with fsuid, groups, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of c. -EACCES or 0 */
+int inode_permission(struct inode *i, int mask, const struct cred *c);
+void inode_fill_stat(struct inode *i, struct kstat *st);
+void inode_touch(struct inode *i, u32 which /* ATTR_ATIME|ATTR_MTIME; ctime goes with mtime */);
+
+/* A name in a directory. Negative: inode NULL. The tree is guarded by dentry.c's own locks; d->inode of a positive dentry is stable while counted. */
+struct dentry {
+    refcount_t refs;
+    struct dentry *parent;         /* counted; root: itself. Changes under rename_lock + dentry lock */
+    char *name;                    /* owned */
+    struct inode *inode;           /* counted or NULL */
+    struct super *sb;              /* borrowed from root */
+    struct dentry *children;       /* uthash of cached children by name */
+    UT_hash_handle hh;             /* in parent->children */
+    bool hashed;                   /* still reachable by name; false: deleted or dropped */
+    bool deleted;
+    u32 nmounts;                   /* (a) mounts on top of this dentry */
+    TAILQ_ENTRY(dentry) lru;
+    bool on_lru;
+    u64 cookie;                    /* file system's (validation generation) */
+    void *priv;                    /* file system's */
+};
+struct dentry *dentry_new_root(struct super *sb, struct inode *root);     /* consumes the inode reference */
+void dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d);
+void dentry_instantiate(struct dentry *d, struct inode *i);               /* consumes the reference */
+/* Cached child (counted; positive or negative) or NULL. */
+struct dentry *dentry_lookup_cached(struct dentry *parent, const char *name, size_t len);
+/* Child looked up through dir->ops->lookup if not cached; takes dir->lock. *out may be negative. */
+int dentry_lookup(struct dentry *parent, const char *name, size_t len, struct dentry **out);
+void dentry_drop(struct dentry *d);                                       /* unhash: next walk looks up again */
+void dentry_drop_children(struct dentry *d);                              /* cached, unused descendants */
+void dentry_delete(struct dentry *d);                                     /* after unlink, rmdir */
+/* For synthetic trees (proc, dev): creates a hashed positive child. */
+struct dentry *dentry_add(struct dentry *parent, const char *name, struct inode *i /* consumed */);
+
+struct path { struct mount *mnt; struct dentry *dentry; };                /* both counted */
+void path_get(const struct path *p);
+void path_put(struct path *p);                                            /* clears it */
+
+/* --- mounts (vfs/mount.c) --- */
+#define MNT_RDONLY 1u
+#define MNT_NOSUID 2u
+#define MNT_NODEV 4u
+#define MNT_NOEXEC 8u
+#define MNT_NOATIME 16u
+#define MNT_RELATIME 32u
+struct mount {
+    refcount_t refs;
+    u32 id; u32 flags;
+    struct super *sb;              /* counted */
+    struct dentry *root;           /* counted: what of sb is shown */
+    struct mount *parent;          /* under LC_MOUNT */
+    struct dentry *mountpoint;     /* counted, in parent */
+    struct mnt_ns *ns;
+    TAILQ_ENTRY(mount) link;       /* in ns order */
+    char *source;                  /* device column of mountinfo */
+    bool detached;
+};
+struct mnt_ns { refcount_t refs; u64 id; TAILQ_HEAD(, mount) mounts; struct mount *root; u64 event; };
+struct mnt_ns *mnt_ns_new(struct super *root_sb, u32 flags, const char *source);
+void mnt_ns_get(struct mnt_ns *ns);
+void mnt_ns_put(struct mnt_ns *ns);
+struct mnt_ns *mnt_ns_copy(struct mnt_ns *ns, struct path *root, struct path *cwd);   /* CLONE_NEWNS; moves the two paths over */
+int vfs_mount(struct mnt_ns *ns, const struct path *at, struct super *sb, struct dentry *root /* NULL: sb's */, u32 flags, const char *source);
+int vfs_umount(const struct path *at, int flags);       /* MNT_DETACH */
+/* The topmost mount on p, if any: replaces *p. */
+void path_follow_mount(struct path *p);
+void mount_get(struct mount *m);
+void mount_put(struct mount *m);
+/* Locked iteration for mountinfo. */
+void mnt_ns_for_each(struct mnt_ns *ns, bool (*fn)(struct mount *m, void *arg), void *arg);
+
+/* --- context of a process (vfs/fs_context.c) --- */
+struct fs_context { refcount_t refs; lock_t lock; /* LC_FS */ struct path root, cwd; u32 umask; struct mnt_ns *ns; };
+struct fs_context *fs_context_new(struct mnt_ns *ns);    /* at its root */
+struct fs_context *fs_context_copy(struct fs_context *fs);
+void fs_context_get(struct fs_context *fs);
+void fs_context_put(struct fs_context *fs);
+void fs_get_root(struct fs_context *fs, struct path *out);   /* counted */
+void fs_get_cwd(struct fs_context *fs, struct path *out);
+int fs_set_cwd(const struct path *p);                    /* of current; checks nothing */
+int fs_set_root(const struct path *p);
+
+/* --- walking (vfs/namei.c) --- */
+#define WALK_FOLLOW 1u          /* follow a final symlink */
+#define WALK_DIRECTORY 2u       /* ENOTDIR otherwise */
+#define WALK_EMPTY 4u           /* AT_EMPTY_PATH */
+#define WALK_NO_XDEV 8u         /* openat2 RESOLVE_* */
+#define WALK_NO_MAGICLINKS 16u
+#define WALK_NO_SYMLINKS 32u
+#define WALK_BENEATH 64u
+#define WALK_IN_ROOT 128u
+#define WALK_CACHED 256u
+/* dirfd: AT_FDCWD or a descriptor of current. */
+int vfs_walk(int dirfd, const char *path, u32 flags, struct path *out);
+/* All but the last component: the parent (directory) and the last name; the last may not exist. *trailing_slash as found. */
+int vfs_walk_parent(int dirfd, const char *path, u32 flags, struct path *parent, char last[KNAME_MAX + 1], bool *trailing_slash);
+int vfs_walk_from(const struct path *start, const char *path, u32 flags, struct path *out);
+/* Absolute path text as seen from root; "(unreachable)" prefix and " (deleted)" suffix as Linux. Length or -ENAMETOOLONG. */
+int vfs_path_text(const struct path *p, const struct path *root, char *buf, size_t size);
+
+/* --- operations (vfs/ops_*.c). Each checks permission, read-only mounts, sends inotify events. --- */
+struct open_how_k { u32 flags; u32 mode; u32 walk; };
+int vfs_open(int dirfd, const char *path, const struct open_how_k *how, struct file **out);
+int vfs_open_path(const struct path *p, u32 flags, struct file **out);     /* checks permission for flags' access mode */
+int vfs_open_exec(int dirfd, const char *path, u32 walk, struct file **out);   /* regular, MAY_EXEC, not noexec: EACCES; denies writing */
+int vfs_mkdir(int dirfd, const char *path, u32 mode);
+int vfs_mknod(int dirfd, const char *path, u32 mode, u64 rdev);
+int vfs_symlink(const char *target, int dirfd, const char *path);
+int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags);
+int vfs_unlink(int dirfd, const char *path, int flags);                    /* AT_REMOVEDIR */
+int vfs_rename(int odfd, const char *old, int ndfd, const char *new_, u32 flags);
+int vfs_readlink(int dirfd, const char *path, char **out);                 /* malloc'ed */
+int vfs_stat(int dirfd, const char *path, int at_flags, struct kstat *st); /* AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH AT_NO_AUTOMOUNT */
+int vfs_stat_path(const struct path *p, struct kstat *st);
+int vfs_access(int dirfd, const char *path, int mode, int at_flags);       /* AT_EACCESS */
+int vfs_setattr(const struct path *p, const struct kattr *a);              /* ownership and capability rules of chmod(2), chown(2), utimensat(2) */
+int vfs_chmod(int dirfd, const char *path, u32 mode, int at_flags);
+int vfs_chown(int dirfd, const char *path, u32 uid, u32 gid, int at_flags);/* ~0: leave */
+int vfs_utimens(int dirfd, const char *path /* NULL: dirfd itself */, const struct timespec ts[2] /* NULL: now; UTIME_NOW, UTIME_OMIT */, int at_flags);
+int vfs_truncate_path(const char *path, u64 size);
+int vfs_ftruncate(struct file *f, u64 size);
+int vfs_statfs(const struct path *p, struct statfs *out);
+int vfs_chdir(const char *path);
+int vfs_chroot(const char *path);
+ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t size);
+int vfs_setxattr(const struct path *p, const char *name, const void *val, size_t size, int flags);
+ssize_t vfs_listxattr(const struct path *p, char *buf, size_t size);
+int vfs_removexattr(const struct path *p, const char *name);
+
+/* inotify hooks; mask IN_*. Cheap when nobody watches. */
+void fsnotify(struct dentry *d, u32 mask, u32 cookie);
+void fsnotify_name(struct inode *dir, const char *name, u32 mask, u32 cookie, bool is_dir);
+
+#endif
