@@ -29,7 +29,7 @@ static void log_vwrite(const char *prefix, const char *fmt, va_list ap)
     int n = snprintf(buf, sizeof(buf), "%s: %s", log_program, prefix);
     int room = (int)sizeof(buf) - n - 1;
     int m = vsnprintf(buf + n, (size_t)room, fmt, ap);
-    n += MIN(MAX(m, 0), room - 1);
+    if (m > 0) n += MIN(m, room - 1);
     buf[n++] = '\n';
     ssize_t r = write(log_fd, buf, (size_t)n);
     (void)r; /* nowhere left to complain */

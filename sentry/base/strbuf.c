@@ -1,5 +1,5 @@
+#include "sentry/base/strbuf.h"
 #include "sentry/base/alloc.h"
-#include "sentry/vfs/file.h"
 
 #include <stdarg.h>
 #include <stdio.h>

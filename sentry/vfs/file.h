@@ -4,10 +4,10 @@
 #ifndef SUNDOG_VFS_FILE_H
 #define SUNDOG_VFS_FILE_H
 
+#include "sentry/base/strbuf.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/vfs/vfs.h"
 
-struct strbuf;
 struct tgroup;
 
 /* Receives directory entries; false: buffer full, this entry was not taken. off: cookie of the NEXT entry (d_off). */
@@ -139,11 +139,5 @@ int procfs_new(struct super **out);
 int sysfs_new(struct super **out);
 int devfs_new(struct super **out);                               /* /dev: null zero full random urandom tty ptmx fd shm mqueue stdin.. */
 int devpts_new(struct super **out);
-
-/* growing text for proc files and fdinfo (base/strbuf.c) */
-struct strbuf { char *s; size_t len, cap; };
-void strbuf_add(struct strbuf *b, const void *p, size_t n);
-void strbuf_printf(struct strbuf *b, const char *fmt, ...) PRINTF(2, 3);
-void strbuf_fini(struct strbuf *b);
 
 #endif
