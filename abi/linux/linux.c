@@ -1,0 +1,79 @@
+/* struct abi abi_linux and the dispatch of system calls. This path is what every call pays: keep it lean. */
+#include "abi/linux/linux.h"
+#include "sentry/trace/event.h"
+
+static sysret_t linux_unsupported(struct task *t, u64 nr, const struct syscall_desc *d)
+{
+    event_unsupported(t->abi, nr, d);
+    return d && d->err ? -(sysret_t)d->err : -ENOSYS;
+}
+
+static void linux_syscall(struct task *t)
+{
+    struct guest_regs *r = &t->regs;
+    u32 nr = (u32)r->orig_rax;
+    struct syscall_args a = { { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+    const struct syscall_desc *d = NULL;
+    sysret_t ret;
+
+    /* What the instruction itself leaves behind; a platform that patched the call site did not execute it. */
+    r->rcx = r->rip;
+    r->r11 = r->eflags;
+    if (likely(nr < LINUX_NR_TABLE && linux_syscall_table[nr].name)) d = &linux_syscall_table[nr];
+    t->syscall_nr = nr;
+    if (unlikely(trace_syscalls)) trace_syscall_enter(t, nr, d, &a);
+    if (unlikely(t->seccomp_mode) && !linux_seccomp_check(t, nr, &a, &ret))
+        ;
+    else if (likely(d && d->fn))
+        ret = d->fn(&a);
+    else
+        ret = linux_unsupported(t, nr, d);
+    if (unlikely(trace_syscalls)) trace_syscall_exit(t, nr, d, &a, ret);
+    t->syscall_nr = ~0ULL;
+    r->rax = (u64)ret;
+    /* orig_rax -1: rt_sigreturn put another context in place, whose rax is not a result. */
+    if (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) && r->orig_rax != ~0ULL)
+        linux_deliver(t, (int)ret);
+    else if (unlikely(t->has_saved_mask)) {
+        /* The mask of ppoll(2) and the like stays until the handler that ended the call has its frame. */
+        if (ret == -EINTR)
+            linux_deliver(t, 0);
+        else
+            signal_restore_temp_mask();
+    }
+    r->orig_rax = ~0ULL;
+}
+
+static void linux_task_notify(struct task *t)
+{
+    (void)t;    /* no restartable sequences: see rseq in syscalls.tbl */
+}
+
+static int linux_task_fork(struct task *parent, struct task *child, u64 clone_flags)
+{
+    (void)parent;
+    (void)clone_flags;
+    child->abi_data = NULL;
+    return 0;
+}
+
+static void linux_task_free(struct task *t) { (void)t; }
+static const char *linux_sysname(void) { return "Linux"; }
+
+const struct abi abi_linux = {
+    .name = "linux",
+    .table = linux_syscall_table,
+    .table_len = LINUX_NR_TABLE,
+    .syscall = linux_syscall,
+    .exception = linux_exception,
+    .deliver_signals = linux_deliver_signals,
+    .task_notify = linux_task_notify,
+    .recognise = linux_recognise,
+    .load = linux_load,
+    .task_fork = linux_task_fork,
+    .task_exit = linux_task_exit,
+    .task_free = linux_task_free,
+    .sysname = linux_sysname,
+    .errno_name = linux_errno_name,
+    .signal_name = linux_signal_name,
+};
