@@ -48,7 +48,7 @@ struct abi {
     /* Loads a recognised image into current's fresh mm and sets registers. exec_image: sentry/loader/loader.h */
     int (*load)(struct exec_image *img);
     int (*task_fork)(struct task *parent, struct task *child, u64 clone_flags);   /* copies abi_data */
-    void (*task_exit)(struct task *t);                                            /* robust list, tid clearing, ... */
+    void (*task_exit)(struct task *t);   /* own thread, mm still there, at exit and at exec: robust list, ... (not clear_child_tid) */
     void (*task_free)(struct task *t);
     const char *(*sysname)(void);                                                 /* uname sysname */
     const char *(*errno_name)(int err);

@@ -32,6 +32,7 @@ enum lock_class {
     LC_WAITQ,        /* wait queue */
     LC_PAGETABLE,
     LC_MEMFILE,      /* page allocator */
+    LC_KICK,         /* a task's context pointer while somebody kicks it */
     LC_PLATFORM,     /* inside a platform */
     LC_LEAF,         /* takes nothing else */
 };

@@ -10,6 +10,8 @@
 #include "sentry/kernel/waitq.h"
 #include <signal.h>
 
+struct pgrp;
+struct ptimer;
 struct task;
 struct tgroup;
 struct platform_exit;
@@ -39,6 +41,7 @@ struct sigqueue_entry {
     struct ksiginfo info;
     struct ptimer *timer;            /* preallocated entry of a POSIX timer, else NULL */
     bool queued;
+    bool charged; u32 charged_uid;   /* counted against RLIMIT_SIGPENDING of that user */
 };
 TAILQ_HEAD(sigqueue_list, sigqueue_entry);
 struct sigpending { ksigset_t set; struct sigqueue_list queue; };
@@ -63,6 +66,19 @@ int signal_send_task(struct task *t, const struct ksiginfo *info);         /* tg
 int signal_send_group(struct tgroup *tg, const struct ksiginfo *info);     /* kill */
 int signal_send_pgrp(s32 pgid, const struct ksiginfo *info, bool check);   /* every member; -ESRCH -EPERM */
 void signal_force(struct task *t, struct ksiginfo *info);                  /* a fault: unblocks and resets to default if blocked or ignored */
+int signal_send_all(const struct ksiginfo *info);                          /* kill(-1): all but init and the caller's group; -ESRCH -EPERM */
+/* The same two with kernel.tasklist held. */
+int signal_send_group_locked(struct tgroup *tg, const struct ksiginfo *info);
+int signal_send_pgrp_locked(struct pgrp *p, const struct ksiginfo *info, bool check);
+/*
+ * A POSIX timer's own entry: q->info is filled by the timer code, q->timer set, never freed here. t NULL: to the group.
+ * 0 queued or ignored; 1: still queued from an earlier expiry (q->info.overrun was increased).
+ */
+int signal_send_timer(struct sigqueue_entry *q, struct tgroup *tg, struct task *t);
+/* Takes a timer's entry off whatever queue it is on (timer_delete). */
+void signal_cancel_timer(struct sigqueue_entry *q, struct tgroup *tg);
+/* Called when a timer's signal is taken, no lock held but LC_SIGHAND: fills info->overrun, rearms. Supplied by kernel/timers. */
+void ptimer_signal_taken(struct ptimer *timer, struct ksiginfo *info);
 int signal_may_send(struct task *target, int signo);                       /* -EPERM or 0, for current */
 void ksiginfo_user(struct ksiginfo *i, int signo, int code);               /* from current, SI_USER/SI_TKILL */
 
@@ -99,5 +115,9 @@ void signal_from_exception(const struct platform_exit *e);
 /* Default action classes. */
 enum sig_default { SIG_DFL_TERM, SIG_DFL_CORE, SIG_DFL_IGN, SIG_DFL_STOP, SIG_DFL_CONT };
 enum sig_default signal_default(int signo);
+/* Pending sets of t as /proc and sigpending(2) show them; each may be NULL. */
+void signal_get_pending(struct task *t, ksigset_t *own, ksigset_t *shared);
+/* Ignored and caught sets, for /proc/pid/status. */
+void signal_get_actions(struct task *t, ksigset_t *ignored, ksigset_t *caught);
 
 #endif

@@ -116,9 +116,19 @@ struct task {
     pthread_t host_thread; s32 host_tid;   /* (c) */
     struct task_trace *trace;              /* (t) strace state */
     bool signal_in_restart;                /* (t) */
+
+    /* kernel/ only */
+    lock_t kick_lock;                      /* LC_KICK; guards ctx against going while it is kicked */
+    void *init_xstate; size_t init_xstate_len;   /* (t) owned: extended state to load when the host thread starts */
+    u64 acct_stamp;                        /* (a) tick of the last accounting change; 0: not running */
+    u32 start_gate;                        /* (a) futex word: 0 closed, 1 open, 2 closed and waited for */
+    u32 nproc_uid; bool nproc_charged;     /* counted against RLIMIT_NPROC of this user; under lock */
+    bool exiting;                          /* (S) takes no more signals */
+    bool stopped;                          /* (S) in a group stop */
+    bool frozen;                           /* (a) parked by kernel_freeze */
 };
 
-struct session { refcount_t refs; s32 sid; struct tty *tty; /* (T) controlling terminal, counted by tty */ };
+struct session { refcount_t refs; s32 sid; UT_hash_handle hh; /* (T) */ struct tty *tty; /* (T) controlling terminal, counted by tty */ };
 struct pgrp { refcount_t refs; s32 pgid; struct session *session; TAILQ_HEAD(, tgroup) members; /* (T) */ UT_hash_handle hh; bool orphaned; };
 
 struct tgroup {
@@ -155,6 +165,14 @@ struct tgroup {
 
     struct rusage_acc { u64 utime_ns, stime_ns, min_flt, maj_flt, nvcsw, nivcsw, inblock, oublock, maxrss_kb; } dead, children_acc; /* (T) */
     u64 alarm_placeholder;
+
+    bool unkillable;                       /* (S) init: signals with default action are dropped */
+    u32 cont_gen;                          /* (S) grows with each SIGCONT: a stop decided before it is void */
+    struct task *exec_task;                /* (T) waits in de_thread for the others to go; borrowed */
+    struct ksiginfo fatal_info; bool fatal_info_set;   /* (S) the signal that ended the group, to be reported once */
+    struct sighand *old_sighands[4]; unsigned nr_old_sighands;   /* kept until the group goes: senders may look at them */
+    u32 exit_status;                       /* (T) wait status word once zombie */
+    int exit_signal;                       /* (T) what the parent gets; 0: nothing */
 };
 
 extern _Thread_local struct task *current;
@@ -163,6 +181,7 @@ struct kernel {
     lock_t tasklist;                       /* LC_TASKLIST; guards: */
     struct task *tasks_by_tid;
     struct pgrp *pgrps;
+    struct session *sessions;
     s32 next_tid; s32 pid_max;
     unsigned nr_tasks, nr_tgroups;
     struct tgroup *init;                   /* pid 1: reaper of orphans */
@@ -207,7 +226,13 @@ struct clone_args_k {
 /* clone(2) for current: new tid, or -EINVAL -EAGAIN -ENOMEM -EPERM. Blocks until exec/exit for CLONE_VFORK. */
 sysret_t task_clone(const struct clone_args_k *a);
 /* The first process of the sandbox and the processes of `exec`: makes a task that has mm, files, fs but runs nothing yet. */
+/*
+ * Consumes the references. mm is NULL until an image is loaded: with `current` set to the new task, call task_exec, then
+ * unset it and task_start. parent NULL: the first one becomes init (pid 1); later ones have parent pid 0, a session of
+ * their own, and are reaped at once: whoever holds the tgroup waits on exit_wait until zombie, and reads exit_status.
+ */
 struct task *task_new_process(struct tgroup *parent /* NULL: init */, struct fs_context *fs, struct fdtable *files, struct cred *cred);
+void task_discard(struct task *t);                   /* one that was never started */
 int task_start(struct task *t);                      /* starts its host thread in task_main */
 void task_main(struct task *t) NORETURN;             /* the run loop */
 
@@ -254,5 +279,32 @@ void task_set_work(struct task *t, u32 bits);         /* sets bits and makes t n
 /* task_set_work is callable with any lock up to LC_WAITQ held. */
 
 void task_account(struct task *t, u64 *utime, u64 *stime);   /* ns, live */
+void tgroup_account(struct tgroup *tg, u64 *utime, u64 *stime);   /* live and dead threads; takes kernel.tasklist */
+void tgroup_rusage(struct tgroup *tg, struct rusage_acc *out);    /* RUSAGE_SELF */
+void tgroup_rusage_children(struct tgroup *tg, struct rusage_acc *out);
+
+/* --- resource limits (kernel/rlimit.c) --- */
+/* prlimit(2) on tg's limits; permission towards another process is checked here too. -EINVAL -EPERM */
+sysret_t task_prlimit(struct task *t, int which, const struct rlimit *new_, struct rlimit *old);
+void tgroup_get_rlimits(struct tgroup *tg, struct rlimit out[KRLIM_NLIMITS]);
+
+/* --- iteration, for /proc and control --- */
+struct tgroup *tgroup_next_get(s32 tgid);            /* counted, smallest tgid >= the given one; NULL: none */
+struct task *tgroup_next_task_get(struct tgroup *tg, s32 tid);   /* thread with the smallest tid >= the given one */
+struct task *tgroup_leader_get(struct tgroup *tg);
+s32 tgroup_ppid(struct tgroup *tg);                  /* 0: none */
+s32 tgroup_pgid(struct tgroup *tg);
+s32 tgroup_sid(struct tgroup *tg);
+struct fs_context *task_get_fs(struct task *t);      /* counted or NULL */
+void task_set_comm(struct task *t, const char *name);
+void task_get_comm(struct task *t, char out[TASK_COMM_LEN]);
+char task_state_letter(struct task *t);              /* R S D T t Z X, as /proc/pid/stat */
+unsigned user_nproc(u32 uid);                        /* tasks of a real user id */
+unsigned user_nsigpending(u32 uid);                  /* queued signals of it */
+
+/* --- the sandbox as a whole --- */
+void kernel_freeze(void);                            /* returns when no guest code runs */
+void kernel_thaw(void);
+void kernel_wait_exit(u32 *status);                  /* blocks until init is gone; wait status word */
 
 #endif
