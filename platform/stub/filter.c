@@ -1,0 +1,145 @@
+/*
+ * Seccomp programs of the stub. Everything not named traps: SIGSYS is blocked in the template and the mapper, so
+ * there a trap is death; in a guest thread it reaches the tracer (the vsyscall page comes that way). Kill would
+ * be wrong as a default, since the most severe verdict of the stack wins.
+ */
+#include "platform/stub/filter.h"
+#include "platform/stub/stub.h"
+#include "platform/stub/stub_layout.h"
+#include "platform/platform.h"
+#include "sentry/base/alloc.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct rule {
+    scmp_filter_ctx ctx;
+    int rc;
+};
+
+static void allow(struct rule *r, int nr, unsigned n, const struct scmp_arg_cmp *args)
+{
+    if (!r->rc) r->rc = seccomp_rule_add_array(r->ctx, SCMP_ACT_ALLOW, nr, n, args);
+}
+
+#define ALLOW(r, name, ...)                                                                         \
+    allow(r, SYS_##name, sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp), \
+          (struct scmp_arg_cmp[]){ __VA_ARGS__ })
+#define EQ(arg, val) { (arg), SCMP_CMP_EQ, (scmp_datum_t)(val), 0 }
+#define EQ_MASK(arg, mask, val) { (arg), SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(val) }
+#define BELOW(arg, val) { (arg), SCMP_CMP_LT, (scmp_datum_t)(val), 0 }
+
+static void mapper_rules(struct rule *r, u64 base)
+{
+    /* Bits a caller may set: MAP_POPULATE. The descriptor is not compared: a stub holds none but those it was sent. */
+    const u64 map_mask = 0xffffffffu & ~(u64)MAP_POPULATE;
+
+    ALLOW(r, recvmsg, EQ(0, STUB_FD_SOCK), EQ(1, base + STUB_SCRATCH), EQ(2, 0));
+    ALLOW(r, sendto, EQ(0, STUB_FD_SOCK), EQ(1, base), EQ(4, 0));
+    ALLOW(r, mmap, BELOW(0, GUEST_ADDR_MAX), EQ_MASK(3, map_mask, MAP_SHARED | MAP_FIXED));
+    ALLOW(r, munmap, BELOW(0, GUEST_ADDR_MAX));
+    ALLOW(r, mprotect, BELOW(0, GUEST_ADDR_MAX));
+    ALLOW(r, close_range, EQ(0, STUB_FD_RECEIVED));
+    ALLOW(r, clone, EQ(0, STUB_CLONE_GUEST));
+    ALLOW(r, rt_sigprocmask, EQ(0, SIG_SETMASK), EQ(1, base + STUB_RODATA + STUB_RO_EMPTY_SIGSET), EQ(2, 0));
+    ALLOW(r, seccomp, EQ(0, SECCOMP_SET_MODE_FILTER), EQ(1, 0), EQ(2, base + STUB_RODATA + STUB_RO_FPROG_GUEST));
+    allow(r, SYS_pause, 0, NULL);
+    allow(r, SYS_exit, 0, NULL);
+    allow(r, SYS_exit_group, 0, NULL);
+}
+
+static void template_rules(struct rule *r, u64 base)
+{
+    mapper_rules(r, base);
+    ALLOW(r, clone, EQ(0, STUB_CLONE_PARENT));
+    ALLOW(r, sendto, EQ(0, STUB_FD_SOCK), EQ(1, base + STUB_SCRATCH + STUB_SC_DATA), EQ(4, 0));
+    ALLOW(r, dup2, EQ(0, STUB_FD_NEWSOCK), EQ(1, STUB_FD_SOCK));
+    ALLOW(r, close_range, EQ(0, STUB_FD_NEWSOCK));
+    ALLOW(r, mmap, EQ(0, base + STUB_OPS), EQ(1, GPAGE_SIZE), EQ(2, PROT_READ), EQ(3, MAP_SHARED | MAP_FIXED));
+    ALLOW(r, prctl, EQ(0, PR_SET_PDEATHSIG), EQ(1, SIGKILL));
+    ALLOW(r, seccomp, EQ(0, SECCOMP_SET_MODE_FILTER), EQ(1, 0), EQ(2, base + STUB_RODATA + STUB_RO_FPROG_MAPPER));
+}
+
+/* Compiles a rule set; returns instructions, or -errno. */
+static int compile(void (*rules)(struct rule *, u64), u64 base, struct sock_filter *out, size_t max)
+{
+    struct rule r = { .ctx = seccomp_init(SCMP_ACT_TRAP), .rc = 0 };
+    int fd = -1;
+    ssize_t n = -ENOMEM;
+
+    if (!r.ctx) return -ENOMEM;
+    r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
+    if (!r.rc) rules(&r, base);
+    if (!r.rc) {
+        fd = memfd_create("stub-filter", MFD_CLOEXEC);
+        r.rc = fd < 0 ? -errno : seccomp_export_bpf(r.ctx, fd);
+    }
+    if (r.rc) {
+        n = r.rc;
+    } else {
+        n = pread(fd, out, max * sizeof(*out), 0);
+        if (n < 0) n = -errno;
+        else if ((size_t)n >= max * sizeof(*out)) n = -E2BIG;
+        else n /= (ssize_t)sizeof(*out);
+    }
+    if (fd >= 0) close(fd);
+    seccomp_release(r.ctx);
+    return (int)n;
+}
+
+/*
+ * By hand, because libseccomp cannot compare the instruction pointer: a guest thread may execute `pause` and `exit`
+ * from the two places in the stub text and nothing else, ever. (Once it is seized, PTRACE_SYSEMU skips every call
+ * before this filter is asked.)
+ */
+static int guest_filter(u64 base, struct sock_filter *out)
+{
+    u64 pause_ip = base + (u64)(stub_text_pause_ret - stub_text_start);
+    u64 exit_ip = base + (u64)(stub_text_exit_ret - stub_text_start);
+    const u32 ip = offsetof(struct seccomp_data, instruction_pointer), nr = offsetof(struct seccomp_data, nr);
+    const struct sock_filter f[] = {
+        /* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        /* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 9),
+        /* 2 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4),
+        /* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(base >> 32), 0, 7),
+        /* 4 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip),
+        /* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)pause_ip, 0, 2),
+        /* 6 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
+        /* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 4, 3),
+        /* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)exit_ip, 0, 2),
+        /* 9 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
+        /* 10 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 1, 0),
+        /* 11 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        /* 12 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    memcpy(out, f, sizeof(f));
+    return (int)ARRAY_LEN(f);
+}
+
+int stub_filters_build(u8 *rodata, u64 base)
+{
+    const unsigned slots[] = { STUB_RO_FPROG_TEMPLATE, STUB_RO_FPROG_MAPPER, STUB_RO_FPROG_GUEST };
+    size_t at = STUB_RO_INSNS;
+
+    for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
+        struct sock_filter *out = (struct sock_filter *)(void *)(rodata + at);
+        size_t room = (STUB_RO_SIZE - at) / sizeof(*out);
+        int n = i == 0 ? compile(template_rules, base, out, room) :
+                i == 1 ? compile(mapper_rules, base, out, room) :
+                room < 16 ? -E2BIG : guest_filter(base, out);
+        if (n < 0) return n;
+        struct sock_fprog prog = { .len = (unsigned short)n,
+                                   .filter = (struct sock_filter *)(uintptr_t)(base + STUB_RODATA + at) };
+        memcpy(rodata + slots[i], &prog, sizeof(prog));
+        at += (size_t)n * sizeof(*out);
+    }
+    return 0;
+}

@@ -1,0 +1,85 @@
+/*
+ * Stub processes: host processes that hold nothing but a guest's mappings and threads to run it (shared by the
+ * platforms that let the host's page tables do the work).
+ *
+ * A *template* is forked from the sentry once, at start, and emptied; each stub is a clone of it, a child of the
+ * sentry. A stub's first thread, the *mapper*, never runs guest code and changes the mappings on request.
+ *
+ * Trust: a stub process is hostile once a guest ran in it. What is believed of it: the kernel's word (wait status,
+ * registers of a stopped thread, message lengths on the mapper's socket), never its memory.
+ *
+ * Signals: stubs have no exit signal, so their death raises no SIGCHLD by itself; wait needs __WALL.
+ */
+#ifndef SUNDOG_STUB_H
+#define SUNDOG_STUB_H
+
+#include "platform/platform.h"
+#include "sentry/base/list.h"
+#include "sentry/base/lock.h"
+
+extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_pause_ret[], stub_text_exit[],
+    stub_text_exit_ret[];
+
+struct stub_proc;
+
+/* One thread of a stub process that runs guest code. Counted together with its process; see stub_thread_*. */
+struct stub_thread {
+    struct stub_proc *proc; /* (c) counted */
+    pid_t tid;              /* (c) */
+    int cpu;                /* (c) CPU it was made on and pinned to */
+    bool gone;              /* proc->lock: waited for; tid means nothing any more */
+    bool released;          /* proc->lock: its context let go of it */
+    LIST_ENTRY(stub_thread) link; /* proc->lock: in proc->threads while not gone */
+};
+
+struct stub_template {
+    u64 base;          /* (c) of the stub region in every stub */
+    int memfile_fd;    /* (c) */
+    int sock;          /* (c) to the template */
+    pid_t pid;         /* (c) */
+    u8 *orders;        /* (c) the sentry's mapping of all order pages; page 0 is the template's */
+
+    lock_t lock;       /* LC_PLATFORM */
+    u32 *free_slots;   /* (lock) stack of order pages to use again */
+    u32 nfree, slot_high;
+    TAILQ_HEAD(, stub_proc) dying; /* (lock) killed, not yet waited for */
+    unsigned ndying;
+    bool dead;
+};
+
+struct stub_proc {
+    struct stub_template *tmpl; /* (c) */
+    refcount_t refs;
+    pid_t pid;         /* (c) of the process and of its mapper */
+    int sock;          /* (lock) -1 once killed */
+    u32 slot;          /* (c) */
+    lock_t lock;       /* LC_PLATFORM, outside the template's; one conversation with the mapper at a time */
+    int mapper_cpu;    /* (lock) */
+    bool dead;         /* (a) killed or found dead; never goes back */
+    LIST_HEAD(, stub_thread) threads; /* (lock) */
+    TAILQ_ENTRY(stub_proc) dying_link; /* template's lock */
+};
+
+/* Single-threaded caller. On failure -errno and a sentence in why. The calling thread must live as long as the process. */
+int stub_template_start(struct stub_template *t, int memfile_fd, char *why, size_t why_len);
+/* Every stub must have been killed. */
+void stub_template_stop(struct stub_template *t);
+
+/* A new stub with nothing mapped below GUEST_ADDR_MAX; one reference. -EAGAIN, -ENOMEM, -EMFILE. */
+int stub_proc_new(struct stub_template *t, struct stub_proc **out);
+/* platform_ops.as_update. */
+int stub_proc_update(struct stub_proc *p, const struct platform_mapop *ops, size_t n);
+/* SIGKILL, and waits for it now or later; no guest code of it runs after this. Any thread; does not drop a reference. */
+void stub_proc_kill(struct stub_proc *p);
+/* The process was seen dead: further use gives -EFAULT. */
+void stub_proc_mark_dead(struct stub_proc *p);
+void stub_proc_put(struct stub_proc *p);
+
+/* A new thread, sitting in (or about to enter) the stub's pause loop, not yet seized. -EFAULT, -EAGAIN. */
+int stub_thread_new(struct stub_proc *p, struct stub_thread **out);
+/* Its context is done with it. It must have been made to exit already, or the process be dead. */
+void stub_thread_release(struct stub_thread *th);
+/* It was waited for. */
+void stub_thread_set_gone(struct stub_thread *th);
+
+#endif

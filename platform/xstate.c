@@ -1,0 +1,92 @@
+/* Source: Intel SDM volume 1, chapter 13 (XSAVE), and 10.5.1.2 for the legacy region. */
+#include "platform/xstate.h"
+#include "platform/platform.h"
+
+#include <cpuid.h>
+#include <string.h>
+
+#define XSTATE_LEGACY 512
+#define XSTATE_HEADER 64
+#define XSTATE_BV 512        /* u64: components in use */
+#define XSTATE_XCOMP_BV 520  /* u64, then reserved up to 576: zero in standard format */
+#define XSTATE_FCW 0
+#define XSTATE_MXCSR 24
+#define XSTATE_MXCSR_MASK 28
+#define XFEATURE_PKRU 9
+#define PKRU_LINUX_INIT 0x55555554u /* only key 0 accessible */
+
+static bool have_xsave(void)
+{
+    u32 a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE);
+}
+
+u64 platform_xstate_features(void)
+{
+    u32 lo, hi;
+
+    if (!have_xsave()) return 3; /* x87 and SSE, as FXSAVE stores them */
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (u64)hi << 32 | lo;
+}
+
+size_t platform_xstate_size(void)
+{
+    static size_t size;
+    u32 a, b, c, d;
+
+    if (!size) {
+        size_t s = XSTATE_LEGACY + XSTATE_HEADER;
+        if (have_xsave() && __get_cpuid_count(0xd, 0, &a, &b, &c, &d) && b > s) s = b;
+        size = s;
+    }
+    return size;
+}
+
+static u32 mxcsr_mask(void)
+{
+    static u32 mask;
+    if (!mask) {
+        u8 fx[512] __attribute__((aligned(16))) = { 0 };
+        u32 m;
+        __asm__ volatile("fxsave64 %0" : "=m"(fx));
+        memcpy(&m, fx + XSTATE_MXCSR_MASK, sizeof(m));
+        mask = m ? m : 0xffbf;
+    }
+    return mask;
+}
+
+void platform_xstate_init(void *buf)
+{
+    u8 *p = buf;
+    u16 fcw = 0x37f;
+    u32 mxcsr = 0x1f80, mask = mxcsr_mask(), a, b, c, d;
+
+    memset(p, 0, platform_xstate_size());
+    memcpy(p + XSTATE_FCW, &fcw, sizeof(fcw));
+    memcpy(p + XSTATE_MXCSR, &mxcsr, sizeof(mxcsr));
+    memcpy(p + XSTATE_MXCSR_MASK, &mask, sizeof(mask));
+    if (platform_xstate_features() >> XFEATURE_PKRU & 1 && __get_cpuid_count(0xd, XFEATURE_PKRU, &a, &b, &c, &d) &&
+        a >= 4 && b + 4 <= platform_xstate_size()) {
+        u32 pkru = PKRU_LINUX_INIT;
+        u64 bv = 1ULL << XFEATURE_PKRU;
+        memcpy(p + b, &pkru, sizeof(pkru));
+        memcpy(p + XSTATE_BV, &bv, sizeof(bv));
+    }
+}
+
+int platform_xstate_check(const void *buf, size_t len)
+{
+    const u8 *p = buf;
+    u32 mxcsr;
+    u64 bv;
+
+    if (len != platform_xstate_size()) return -EINVAL;
+    memcpy(&mxcsr, p + XSTATE_MXCSR, sizeof(mxcsr));
+    memcpy(&bv, p + XSTATE_BV, sizeof(bv));
+    if (mxcsr & ~mxcsr_mask()) return -EINVAL;
+    if (bv & ~platform_xstate_features()) return -EINVAL;
+    for (size_t i = XSTATE_XCOMP_BV; i < XSTATE_LEGACY + XSTATE_HEADER; i++)
+        if (p[i]) return -EINVAL;
+    return 0;
+}
