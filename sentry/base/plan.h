@@ -21,7 +21,7 @@ enum plan_kind {
     PLAN_RLIMIT,             /* struct plan_rlimit; repeated */
     PLAN_MOUNT,              /* struct plan_mount, then target\0 source\0 options\0; in order; the first is the root */
     PLAN_SYMLINK,            /* target\0 linkpath\0: made in the root tmpfs before the program starts */
-    PLAN_DIR,                /* u32 mode, path\0 */
+    PLAN_DIR,                /* u32 mode (| PLAN_DIR_OWNED), path\0 */
     PLAN_FILE,               /* u32 mode, path\0, contents (rest): small synthesised files */
     PLAN_FD,                 /* struct plan_fd: inherited host descriptor becomes guest fd */
     PLAN_CONSOLE,            /* struct plan_console: a host terminal shown to the guest as a pty on fds 0..2 */
@@ -41,6 +41,7 @@ enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, t
 struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 pad; };
 struct plan_fd { s32 host_fd, guest_fd; };
 struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: guest fd n is the console */ };
+#define PLAN_DIR_OWNED 0x80000000u /* belongs to the program's user, else to root */
 #define PLAN_OPT_STRACE 1u
 #define PLAN_OPT_STRACE_JSON 2u
 #define PLAN_OPT_BACKTRACE 4u

@@ -19,11 +19,14 @@ enum control_kind {
     CTL_EXEC,             /* plan records; fds by SCM_RIGHTS */
     CTL_PAUSE, CTL_RESUME, CTL_PS, CTL_STATS, CTL_STACKS,
 };
+/* Payload of CTL_STARTED after the tid and a u32 of padding, with --timing: steps of the sentry's start, in order. */
+struct control_timing { char name[24]; s64 when; /* CLOCK_MONOTONIC, end of the step */ };
 struct control_msg { u32 kind, seq; u32 len, pad; };
 #define CONTROL_MAX (256 * 1024)
 
 /* Sentry side. */
 int control_start(int sock);                         /* starts the thread */
+void control_timing_mark(const char *name);          /* before control_report_started: a step of the start ended now */
 void control_report_started(s32 tid);
 void control_report_failed(int status, const char *fmt, ...) PRINTF(2, 3);
 void control_report_exited(u32 wait_status);

@@ -1,0 +1,8 @@
+/* Subcommands: each gets the words after its name and returns the exit status. */
+#ifndef SUNDOG_RUNTIME_COMMANDS_H
+#define SUNDOG_RUNTIME_COMMANDS_H
+
+int cmd_run(int argc, char **argv);
+int cmd_syscalls(int argc, char **argv);
+
+#endif

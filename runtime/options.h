@@ -1,0 +1,39 @@
+/* The command line of `sundog run`, parsed but not yet turned into a plan. Strings point into argv unless said. */
+#ifndef SUNDOG_RUNTIME_OPTIONS_H
+#define SUNDOG_RUNTIME_OPTIONS_H
+
+#include "sentry/base/types.h"
+
+#define SUNDOG_VERSION "0.1.0"
+#define EXIT_SANDBOX 125     /* the sandbox failed, not the program */
+#define MAX_USER_MOUNTS 64
+
+struct user_mount {
+    char *host;              /* owned, absolute host path */
+    char *at;                /* owned, absolute guest path */
+    bool writable, exec;
+};
+
+struct run_options {
+    char **argv;             /* the program and its arguments, NULL-terminated */
+    char *rootfs;            /* owned, NULL: the default view of the host */
+    bool rootfs_writable;
+    struct user_mount mounts[MAX_USER_MOUNTS]; unsigned nmounts;
+    const char **env; unsigned nenv;   /* "K=V", or "K" to pass the caller's through */
+    const char *cwd, *hostname, *platform, *abi;
+    bool has_uid, has_gid; u32 uid, gid;
+    u64 memory;
+    bool strace, strace_json, timing, backtrace, debug;
+};
+
+/* Parses argv[0..argc) after the word `run`. 0, or an exit status after a message; *done: --help was served. */
+int options_parse_run(struct run_options *o, int argc, char **argv, bool *done);
+void options_fini(struct run_options *o);
+/* The entry of a NULL-terminated list closest to `word`, or NULL when nothing is near. */
+const char *options_nearest(const char *word, const char *const *list);
+void options_print_help(void);
+
+/* A message of the form `sundog: ...` on stderr; returns EXIT_SANDBOX so that callers can `return fail(...)`. */
+int fail(const char *fmt, ...) PRINTF(1, 2);
+
+#endif

@@ -1,0 +1,13 @@
+/* From options to the two plans: what is shown where, as whom, with which descriptors. */
+#ifndef SUNDOG_RUNTIME_PLAN_BUILD_H
+#define SUNDOG_RUNTIME_PLAN_BUILD_H
+
+#include "runtime/console.h"
+#include "runtime/options.h"
+#include "runtime/spawn.h"
+
+/* 0, or an exit status after a message. open_mask: bit n: the caller had descriptor n (0..2) open. */
+int plan_build(struct spawn_plan *p, const struct run_options *o, const struct console *c, unsigned open_mask);
+void plan_build_fini(struct spawn_plan *p);   /* closes the descriptors that were opened for the plans */
+
+#endif

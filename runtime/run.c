@@ -1,0 +1,237 @@
+/* `sundog run`: build the plan, start the two, relay signals and window sizes, translate the end into an exit status. */
+#include "runtime/commands.h"
+#include "runtime/plan_build.h"
+#include "runtime/timing.h"
+#include "sentry/control/control.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct run {
+    struct run_options opt;
+    struct console console;
+    struct sandbox box;
+    int sigfd;
+    u32 seq;
+    bool done;          /* the program's end, or its failure to start, was reported */
+    int status;         /* exit status of sundog */
+};
+
+static void control_send(struct run *r, enum control_kind kind, const void *data, u32 len)
+{
+    u8 buf[sizeof(struct control_msg) + 64];
+    struct control_msg m = { .kind = kind, .seq = ++r->seq, .len = len };
+    memcpy(buf, &m, sizeof(m));
+    memcpy(buf + sizeof(m), data, len);
+    /* A sentry that does not read its socket does not get to block us; at worst it misses a signal. */
+    if (send(r->box.control, buf, sizeof(m) + len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && r->opt.debug)
+        fail("debug: control message %u was not sent: %s", kind, strerror(errno));
+}
+
+/* Text of the sentry goes to a terminal: printable characters only. */
+static void print_failure(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!isprint((unsigned char)text[i]) && text[i] != '\t' && !((u8)text[i] & 0x80)) text[i] = text[i] == '\n' ? '\n' : '?';
+    fail("%.*s", (int)MIN(len, (size_t)1900), text);
+}
+
+static void finish(struct run *r, int status)
+{
+    r->done = true;
+    r->status = status;
+}
+
+static void control_receive(struct run *r)
+{
+    static u8 buf[8192];
+    ssize_t n = recv(r->box.control, buf, sizeof(buf), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) {
+        /* The sentry closed its end; how it ended says SIGCHLD. */
+        close(r->box.control);
+        r->box.control = -1;
+        return;
+    }
+    struct control_msg m;
+    u8 *p = buf + sizeof(m);
+    if ((size_t)n < sizeof(m)) goto bad;
+    memcpy(&m, buf, sizeof(m));
+    if (m.len != (size_t)n - sizeof(m)) goto bad;
+    u32 word;
+    switch (m.kind) {
+    case CTL_STARTED:
+        if (m.len < 8) goto bad;
+        timing_add_sentry(p + 8, m.len - 8);
+        timing_mark("sentry and gofer start");
+        return;
+    case CTL_FAILED:
+        if (m.len < sizeof(word)) goto bad;
+        memcpy(&word, p, sizeof(word));
+        console_restore();
+        print_failure((char *)p + sizeof(word), m.len - sizeof(word));
+        finish(r, word == 126 || word == 127 ? (int)word : EXIT_SANDBOX);
+        return;
+    case CTL_EXITED:
+        if (m.len < sizeof(word)) goto bad;
+        memcpy(&word, p, sizeof(word));
+        finish(r, WIFSIGNALED((int)word) ? 128 + WTERMSIG((int)word) : WEXITSTATUS((int)word));
+        return;
+    case CTL_REPLY:
+        return;
+    }
+bad:
+    console_restore();
+    fail("the sentry sent a control message that makes no sense; the sandbox is ended");
+    finish(r, EXIT_SANDBOX);
+}
+
+static const char *how_it_ended(int wstatus, char *buf, size_t size)
+{
+    if (WIFEXITED(wstatus)) snprintf(buf, size, "ended with status %d", WEXITSTATUS(wstatus));
+    else if (WTERMSIG(wstatus) == SIGSYS) snprintf(buf, size, "was killed by SIGSYS: it made a host system call outside its list (the host's audit log names it)");
+    else if (WTERMSIG(wstatus) == SIGKILL) snprintf(buf, size, "was killed (SIGKILL): by hand, or because the host ran out of memory");
+    else snprintf(buf, size, "was killed by SIG%s", sigabbrev_np(WTERMSIG(wstatus)) ? sigabbrev_np(WTERMSIG(wstatus)) : "?");
+    return buf;
+}
+
+static void reap(struct run *r)
+{
+    int ws;
+    pid_t pid;
+    char how[160];
+    while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
+        const char *who = pid == r->box.sentry ? "sentry" : pid == r->box.gofer ? "gofer" : NULL;
+        if (!who) continue;
+        if (pid == r->box.sentry) r->box.sentry = 0;
+        else r->box.gofer = 0;
+        /* Its last words may still lie in the socket. */
+        while (!r->done && r->box.control >= 0) {
+            struct pollfd pfd = { .fd = r->box.control, .events = POLLIN };
+            if (poll(&pfd, 1, 0) <= 0) break;
+            control_receive(r);
+        }
+        if (r->done) continue;
+        console_restore();
+        fail("the %s %s; the sandbox is ended%s", who, how_it_ended(ws, how, sizeof(how)),
+             WIFEXITED(ws) && WEXITSTATUS(ws) == EXIT_SANDBOX ? "" : " (run again with --debug to see more)");
+        finish(r, EXIT_SANDBOX);
+    }
+}
+
+static void relay_winsize(struct run *r)
+{
+    u16 size[4];
+    if (console_size(&r->console, size)) control_send(r, CTL_WINSIZE, size, sizeof(size));
+}
+
+static void on_signal(struct run *r)
+{
+    struct signalfd_siginfo si;
+    while (read(r->sigfd, &si, sizeof(si)) == sizeof(si)) {
+        if (si.ssi_signo == SIGCHLD) reap(r);
+        else if (si.ssi_signo == SIGWINCH) relay_winsize(r);
+        else {
+            s32 msg[2] = { 0, (s32)si.ssi_signo };
+            control_send(r, CTL_SIGNAL, msg, sizeof(msg));
+        }
+    }
+}
+
+static void wait_end(struct run *r)
+{
+    while (!r->done) {
+        struct pollfd p[2] = { { .fd = r->sigfd, .events = POLLIN }, { .fd = r->box.control, .events = POLLIN } };
+        if (poll(p, 2, -1) < 0 && errno != EINTR) {
+            finish(r, fail("poll: %s", strerror(errno)));
+            return;
+        }
+        if (p[1].revents && r->box.control >= 0) control_receive(r);
+        if (p[0].revents) on_signal(r);
+    }
+}
+
+/* Which of 0..2 the caller gave us; the others are filled so that nothing we open lands there. */
+static unsigned secure_std_fds(void)
+{
+    unsigned mask = 0;
+    for (int i = 0; i < 3; i++) {
+        if (fcntl(i, F_GETFD) >= 0) mask |= 1u << i;
+        else if (open("/dev/null", i ? O_WRONLY : O_RDONLY) != i) abort();
+    }
+    return mask;
+}
+
+/* The program alone decides how long its input and output stay open. */
+static void release_std_fds(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return;
+    dup2(null, 0);
+    dup2(null, 1);
+    close(null);
+}
+
+static int start(struct run *r)
+{
+    static const int relayed[] = { SIGCHLD, SIGWINCH, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGIO, SIGPROF, SIGVTALRM };
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(relayed); i++) sigaddset(&set, relayed[i]);
+    unsigned open_mask = secure_std_fds();
+    console_detect(&r->console);
+    struct spawn_plan plan;
+    int status = plan_build(&plan, &r->opt, &r->console, open_mask);
+    timing_mark("plan");
+    if (!status) {
+        sigprocmask(SIG_BLOCK, &set, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        signal(SIGCHLD, SIG_DFL); /* an ignored SIGCHLD is inherited and would lose the exit status */
+        r->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (r->sigfd < 0) status = fail("signalfd: %s", strerror(errno));
+    }
+    if (!status && r->console.fd >= 0) {
+        int e = console_raw(&r->console);
+        if (e) status = fail("the terminal cannot be put into raw mode: %s", strerror(-e));
+    }
+    if (!status) status = spawn_sandbox(&r->box, &plan);
+    timing_mark("processes made");
+    if (r->console.fd >= 0) {
+        /* plan_build_fini would close the terminal with the other descriptors: it is still ours. */
+        r->console.fd = fcntl(r->console.fd, F_DUPFD_CLOEXEC, 3);
+    }
+    plan_build_fini(&plan);
+    return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static struct run r;
+    bool helped;
+    r.status = options_parse_run(&r.opt, argc, argv, &helped);
+    if (r.status || helped) return r.status;
+    timing_mark("options");
+    r.status = start(&r);
+    if (!r.status) {
+        release_std_fds();
+        wait_end(&r);
+        timing_mark("program");
+    }
+    spawn_kill(&r.box);
+    console_restore();
+    if (r.opt.timing) {
+        timing_mark("clean-up");
+        timing_print();
+    }
+    options_fini(&r.opt);
+    return r.status;
+}

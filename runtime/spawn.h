@@ -1,0 +1,33 @@
+/*
+ * Starting the sentry and the gofer: descriptors, namespaces, identity maps, and who dies with whom.
+ *
+ * sundog --control socket-- sentry --channels-- gofer. Each of the three notices the end of another by its socket's
+ * hang-up; PDEATHSIG makes the end of sundog the end of both even if they hang.
+ */
+#ifndef SUNDOG_RUNTIME_SPAWN_H
+#define SUNDOG_RUNTIME_SPAWN_H
+
+#include "sentry/base/plan.h"
+
+#define GOFER_CHANNELS 1
+
+struct spawn_plan {
+    struct plan_writer sentry, gofer;
+    int *sentry_fds; unsigned n_sentry_fds;      /* stay open in the sentry: PLAN_FD, PLAN_CONSOLE; borrowed */
+    int *gofer_fds; unsigned n_gofer_fds;        /* PLAN_ROOT */
+    bool debug;
+};
+
+struct sandbox {
+    pid_t sentry, gofer;                         /* 0 once reaped */
+    int control;                                 /* SOCK_SEQPACKET, nonblocking */
+};
+
+/* Starts both at once; consumes the two plans. 0, or an exit status after a message. */
+int spawn_sandbox(struct sandbox *s, struct spawn_plan *p);
+/* Kills what still runs and reaps it. */
+void spawn_kill(struct sandbox *s);
+/* Opens one of our helper programs (O_PATH), for --print-syscalls and the spawner. -1 after a message. */
+int spawn_find_program(const char *name);
+
+#endif
