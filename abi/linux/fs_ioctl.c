@@ -1,0 +1,62 @@
+/* ioctl(2): the requests that every descriptor answers; the rest goes to the file. */
+#include "abi/linux/fs.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+sysret_t linux_ioctl(const struct syscall_args *a);
+
+static sysret_t set_flag_bit(struct file *f, gaddr_t arg, u32 bit)
+{
+    s32 on;
+    int err = copy_in(&on, arg, sizeof(on));
+    if (err) return err;
+    if (on) atomic_or(&f->flags, bit);
+    else atomic_and(&f->flags, ~bit);
+    return 0;
+}
+
+static sysret_t readable_bytes(struct file *f, gaddr_t arg)
+{
+    struct kstat st;
+    int err = vfs_stat_path(&f->path, &st);
+    if (err) return err;
+    lock(&f->pos_lock);
+    s32 n = (s32)((s64)st.size - (s64)f->pos);
+    unlock(&f->pos_lock);
+    return copy_out(arg, &n, sizeof(n));
+}
+
+sysret_t linux_ioctl(const struct syscall_args *a)
+{
+    int fd = (int)a->a[0];
+    u32 cmd = (u32)a->a[1];
+    gaddr_t arg = a->a[2];
+    FILE_ARG(f, fd);
+    switch (cmd) {
+    case FIOCLEX: return fd_set_cloexec(fd, true);
+    case FIONCLEX: return fd_set_cloexec(fd, false);
+    case FIONBIO: return set_flag_bit(f, arg, O_NONBLOCK);
+    case FIOASYNC: return set_flag_bit(f, arg, O_ASYNC);
+    case FIOQSIZE:
+        if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode)) {
+            struct kstat st;
+            int err = vfs_stat_path(&f->path, &st);
+            if (err) return err;
+            return copy_out(arg, &st.size, sizeof(st.size));
+        }
+        return -ENOTTY;
+    case FIGETBSZ:
+        if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode)) {
+            s32 bs = 4096;
+            return copy_out(arg, &bs, sizeof(bs));
+        }
+        break;
+    case FIONREAD:
+        if (S_ISREG(f->inode->mode)) return readable_bytes(f, arg);
+        break;
+    default: break;
+    }
+    sysret_t r = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
+    return r == -ENOSYS ? -ENOTTY : r;
+}
