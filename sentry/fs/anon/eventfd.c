@@ -1,0 +1,131 @@
+/* eventfd(2): a 64-bit counter one can wait for. Source: eventfd(2). */
+#include "sentry/base/alloc.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/file.h"
+#include <sys/eventfd.h>
+
+struct eventfd {
+    lock_t lock;                   /* LC_PIPE; guards: */
+    u64 count;
+    bool semaphore;                /* (c) */
+    struct waitq wq;
+};
+
+/* Room for one more event means count < max; reads need count > 0. */
+#define EVENTFD_MAX (UINT64_MAX - 1)
+
+static ssize_t event_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
+{
+    struct eventfd *e = f->priv;
+    struct waiter w;
+    int r = 0;
+    u64 v = 0;
+
+    if (u->resid < sizeof v) return -EINVAL;
+    waiter_init_current(&w, POLLIN);
+    w.exclusive = true;
+    for (bool hung = false;; hung = true) {
+        lock(&e->lock);
+        if (e->count) {
+            v = e->semaphore ? 1 : e->count;
+            e->count -= v;
+            unlock(&e->lock);
+            r = 0;
+            break;
+        }
+        unlock(&e->lock);
+        if (file_nonblock(f, flags)) r = -EAGAIN;
+        if (r) break;
+        if (!hung)
+            waitq_add(&e->wq, &w);
+        else
+            r = task_sleep(KTIME_NEVER);
+    }
+    waitq_del(&w);
+    if (r) {
+        /* A wake meant for one reader may have come to this one, which leaves. */
+        if (r != -EAGAIN && atomic_load(&e->count)) waitq_wake(&e->wq, POLLIN | POLLRDNORM);
+        return r;
+    }
+    waitq_wake(&e->wq, POLLOUT | POLLWRNORM);
+    /* More for another reader whose wake this one may have taken. */
+    if (e->semaphore && atomic_load(&e->count)) waitq_wake(&e->wq, POLLIN | POLLRDNORM);
+    return uio_copy_out(u, &v, sizeof v);
+}
+
+static ssize_t event_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
+{
+    struct eventfd *e = f->priv;
+    struct waiter w;
+    u64 v;
+    int r = 0;
+
+    if (u->resid < sizeof v) return -EINVAL;
+    ssize_t n = uio_copy_in(u, &v, sizeof v);
+    if (n != (ssize_t)sizeof v) return n < 0 ? n : -EFAULT;
+    if (v == UINT64_MAX) return -EINVAL;
+    waiter_init_current(&w, POLLOUT);
+    for (bool hung = false;; hung = true) {
+        lock(&e->lock);
+        if (EVENTFD_MAX - e->count >= v) {
+            e->count += v;
+            unlock(&e->lock);
+            r = 0;
+            break;
+        }
+        unlock(&e->lock);
+        if (file_nonblock(f, flags)) r = -EAGAIN;
+        if (r) break;
+        if (!hung)
+            waitq_add(&e->wq, &w);
+        else
+            r = task_sleep(KTIME_NEVER);
+    }
+    waitq_del(&w);
+    if (r) return r;
+    waitq_wake(&e->wq, POLLIN | POLLRDNORM);
+    return sizeof v;
+}
+
+static u32 eventfd_poll(struct file *f, struct waiter *w)
+{
+    struct eventfd *e = f->priv;
+
+    if (w) waitq_add(&e->wq, w);
+    lock(&e->lock);
+    u64 c = e->count;
+    unlock(&e->lock);
+    return (c > 0 ? POLLIN | POLLRDNORM : 0) | (c == UINT64_MAX ? POLLERR : 0) | (c < EVENTFD_MAX ? POLLOUT | POLLWRNORM : 0);
+}
+
+static void eventfd_release(struct file *f)
+{
+    struct eventfd *e = f->priv;
+
+    waitq_fini(&e->wq);
+    lock_fini(&e->lock);
+    free(e);
+}
+
+static void eventfd_fdinfo(struct file *f, struct strbuf *out)
+{
+    struct eventfd *e = f->priv;
+    strbuf_printf(out, "eventfd-count: %16llx\n", (unsigned long long)atomic_load(&e->count));
+}
+
+static const struct file_ops eventfd_ops = {
+    .name = "anon_inode:[eventfd]", .read = event_read, .write = event_write, .poll = eventfd_poll,
+    .release = eventfd_release, .show_fdinfo = eventfd_fdinfo,
+};
+
+int eventfd_create(u64 init, u32 flags, struct file **out)
+{
+    struct eventfd *e = xnew(struct eventfd);
+
+    lock_init(&e->lock, LC_PIPE);
+    waitq_init(&e->wq);
+    e->count = init;
+    e->semaphore = flags & EFD_SEMAPHORE;
+    *out = file_new_anon(&eventfd_ops, O_RDWR | (flags & EFD_NONBLOCK), e);
+    return 0;
+}
