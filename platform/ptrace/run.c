@@ -165,7 +165,7 @@ static void guest_run(struct platform_ctx *ctx, struct guest_regs *regs, struct 
             if (!read_regs(ctx, regs)) continue;
             ctx->last_syscall = true;
             exit->event = PLATFORM_SYSCALL;
-            if (unlikely(regs->rcx != regs->rip)) foreign_syscall(ctx, regs, exit);
+            if (unlikely(regs->rcx != regs->rip || regs->cs != USER_CS)) foreign_syscall(ctx, regs, exit);
             return;
         }
         if (status >> 16) continue; /* PTRACE_EVENT_STOP: stopped and continued from outside */

@@ -20,7 +20,7 @@ HOSTCALL(ptrace, "guest threads are run and stopped by it");
 HOSTCALL(tgkill, "a kick interrupts guest code");
 HOSTCALL(gettid, "a tracee answers only to the thread that traces it");
 
-/* The number of stops a thread may make on its way through the start code (a few system calls, a few signals). */
+/* The number of stops a thread may make on its way through the start code (signals from outside). */
 #define MAX_START_STOPS 64
 
 bool ptrace_thread_wait(struct stub_thread *th, int *status)
@@ -54,27 +54,22 @@ static int fail(struct platform_ctx *ctx, const char *step, int err)
 }
 
 /*
- * Runs the seized thread until it waits in pause() with its filter installed, and stops it there. The stops are
- * deterministic: PTRACE_SYSCALL halts it at the entry of each call of the start code, so no sleeping or polling.
+ * Stops the seized thread somewhere behind the installation of its filter. Usually it sleeps in pause() already; if not,
+ * the filter itself hands it over when it gets there. Nothing is polled.
  */
 static int reach_pause(struct platform_ctx *ctx, struct stub_thread *th)
 {
-    u64 pause_ip = th->proc->tmpl->base + (u64)(stub_text_pause_ret - stub_text_start);
+    u64 base = th->proc->tmpl->base;
+    u64 first = base + (u64)(stub_text_trace_ret - stub_text_start), last = base + (u64)(stub_text_pause_ret - stub_text_start);
     struct guest_regs r;
-    bool at_entry = false;
     int st;
 
     if (ptrace(PTRACE_INTERRUPT, th->tid, 0, 0)) return fail(ctx, "PTRACE_INTERRUPT", errno);
     for (int i = 0; i < MAX_START_STOPS; i++) {
         if (!ptrace_thread_wait(th, &st)) return fail(ctx, "waiting for the new thread", ECHILD);
         if (get_regs(th->tid, &r)) return fail(ctx, "PTRACE_GETREGSET", errno);
-        bool trap = st >> 16 == PTRACE_EVENT_STOP;
-        if (r.rip == pause_ip && r.orig_rax == SYS_pause) {
-            if (trap) return 0; /* asleep in pause, interrupted by us */
-            if (WSTOPSIG(st) == (SIGTRAP | 0x80)) at_entry = true;
-        }
-        if (at_entry && ptrace(PTRACE_INTERRUPT, th->tid, 0, 0)) return fail(ctx, "PTRACE_INTERRUPT", errno);
-        if (ptrace(at_entry ? PTRACE_CONT : PTRACE_SYSCALL, th->tid, 0, 0)) return fail(ctx, "PTRACE_SYSCALL", errno);
+        if (r.rip >= first && r.rip <= last) return 0;
+        if (ptrace(PTRACE_CONT, th->tid, 0, 0)) return fail(ctx, "PTRACE_CONT", errno);
     }
     return fail(ctx, "start of the guest thread", EFAULT);
 }
@@ -93,7 +88,7 @@ int ptrace_thread_switch(struct platform_ctx *ctx, struct platform_as *as)
     /* The kernel told the tid, through the mapper; still, nothing but a guest thread of this process is ever traced. */
     if (th->tid == as->proc->pid || syscall(SYS_tgkill, as->proc->pid, th->tid, 0))
         return fail(ctx, "identity of the guest thread", errno);
-    if (ptrace(PTRACE_SEIZE, th->tid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD))
+    if (ptrace(PTRACE_SEIZE, th->tid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP))
         return fail(ctx, "PTRACE_SEIZE", errno);
     rc = reach_pause(ctx, th);
     if (rc) return rc;

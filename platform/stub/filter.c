@@ -97,28 +97,33 @@ static int compile(void (*rules)(struct rule *, u64), u64 base, struct sock_filt
 
 /*
  * By hand, because libseccomp cannot compare the instruction pointer: a guest thread may execute `pause` and `exit`
- * from the two places in the stub text and nothing else, ever. (Once it is seized, PTRACE_SYSEMU skips every call
- * before this filter is asked.)
+ * from their places in the stub text and nothing else, ever. The first of two pauses hands it to its tracer: the proof
+ * that it has reached this filter. (Once it runs guest code, PTRACE_SYSEMU skips every call before this is asked.)
  */
 static int guest_filter(u64 base, struct sock_filter *out)
 {
+    u64 trace_ip = base + (u64)(stub_text_trace_ret - stub_text_start);
     u64 pause_ip = base + (u64)(stub_text_pause_ret - stub_text_start);
     u64 exit_ip = base + (u64)(stub_text_exit_ret - stub_text_start);
     const u32 ip = offsetof(struct seccomp_data, instruction_pointer), nr = offsetof(struct seccomp_data, nr);
     const struct sock_filter f[] = {
         /* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        /* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 9),
+        /* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 12),
         /* 2 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4),
-        /* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(base >> 32), 0, 7),
+        /* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(base >> 32), 0, 10),
         /* 4 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip),
-        /* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)pause_ip, 0, 2),
-        /* 6 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
-        /* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 4, 3),
-        /* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)exit_ip, 0, 2),
-        /* 9 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
-        /* 10 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 1, 0),
-        /* 11 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-        /* 12 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        /* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)trace_ip, 2, 0),
+        /* 6 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)pause_ip, 3, 0),
+        /* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)exit_ip, 4, 6),
+        /* 8 trace */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
+        /* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 6, 4),
+        /* 10 pause */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
+        /* 11 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pause, 3, 2),
+        /* 12 exit */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, nr),
+        /* 13 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 1, 0),
+        /* 14 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        /* 15 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        /* 16 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
     };
     memcpy(out, f, sizeof(f));
     return (int)ARRAY_LEN(f);
@@ -134,7 +139,7 @@ int stub_filters_build(u8 *rodata, u64 base)
         size_t room = (STUB_RO_SIZE - at) / sizeof(*out);
         int n = i == 0 ? compile(template_rules, base, out, room) :
                 i == 1 ? compile(mapper_rules, base, out, room) :
-                room < 16 ? -E2BIG : guest_filter(base, out);
+                room < 17 ? -E2BIG : guest_filter(base, out);
         if (n < 0) return n;
         struct sock_fprog prog = { .len = (unsigned short)n,
                                    .filter = (struct sock_filter *)(uintptr_t)(base + STUB_RODATA + at) };

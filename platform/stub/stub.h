@@ -17,8 +17,8 @@
 #include "sentry/base/list.h"
 #include "sentry/base/lock.h"
 
-extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_pause_ret[], stub_text_exit[],
-    stub_text_exit_ret[];
+extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_trace_ret[],
+    stub_text_pause_ret[], stub_text_exit[], stub_text_exit_ret[];
 
 struct stub_proc;
 
@@ -75,7 +75,11 @@ void stub_proc_kill(struct stub_proc *p);
 void stub_proc_mark_dead(struct stub_proc *p);
 void stub_proc_put(struct stub_proc *p);
 
-/* A new thread, sitting in (or about to enter) the stub's pause loop, not yet seized. -EFAULT, -EAGAIN. */
+/*
+ * A new thread on its way to the stub's pause loop, not yet seized. Its filter is installed when it stops by
+ * PTRACE_EVENT_SECCOMP (seize with PTRACE_O_TRACESECCOMP), or is found between stub_text_trace_ret and
+ * stub_text_pause_ret. -EFAULT, -EAGAIN.
+ */
 int stub_thread_new(struct stub_proc *p, struct stub_thread **out);
 /* Its context is done with it. It must have been made to exit already, or the process be dead. */
 void stub_thread_release(struct stub_thread *th);

@@ -11,7 +11,7 @@
 #include <asm/unistd.h>
 
     .section stub_text, "a", @progbits
-    .globl stub_text_start, stub_text_end, stub_text_template, stub_text_pause_ret, stub_text_exit, stub_text_exit_ret
+    .globl stub_text_start, stub_text_end, stub_text_template, stub_text_trace_ret, stub_text_pause_ret, stub_text_exit, stub_text_exit_ret
 
 /* recvmsg(sock) with room for descriptors; falls through with rax > 0. */
 .macro RECEIVE again
@@ -232,7 +232,8 @@ batch_done:
 
 /*
  * A guest thread before it is seized: signals open (the tracer must see them), then the filter that lets nothing
- * through but the two system calls below, then wait for the tracer.
+ * through but three calls below. The first goes to the tracer if it has seized us already (it fails if not), the second
+ * sleeps until it does; to spin here would keep the tracer, on the same CPU, from running.
  */
 guest_thread:
     mov     $2, %edi                      /* SIG_SETMASK */
@@ -242,10 +243,13 @@ guest_thread:
     mov     $__NR_rt_sigprocmask, %eax
     syscall
     FILTER  STUB_RO_FPROG_GUEST
-1:  mov     $__NR_pause, %eax
+    mov     $__NR_pause, %eax
+    syscall
+stub_text_trace_ret:
+    mov     $__NR_pause, %eax
     syscall
 stub_text_pause_ret:
-    jmp     1b
+    jmp     stub_text_trace_ret
 
 /* The tracer sends a guest thread here when its context is done. */
 stub_text_exit:

@@ -123,7 +123,7 @@ static void drop_privileges(int sock)
 /* In the child: plain system calls only; nothing of the sentry's state may be relied on or changed. */
 static NORETURN void become_template(struct stub_template *t, int sock, int orders_fd, const u8 *rodata)
 {
-    struct sigaction dfl = { .sa_handler = SIG_DFL };
+    struct sigaction dfl = { .sa_handler = SIG_DFL }, ign = { .sa_handler = SIG_IGN };
     sigset_t all;
     u8 *base = (u8 *)(uintptr_t)t->base;
 
@@ -132,8 +132,15 @@ static NORETURN void become_template(struct stub_template *t, int sock, int orde
     setsid(); /* the terminal's signals are for the sentry */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    for (int sig = 1; sig < 65; sig++)
-        if (sig != SIGKILL && sig != SIGSTOP) sigaction(sig, &dfl, NULL);
+    /*
+     * What the guest's own instructions raise has its default. All else is ignored: a signal sent to the process
+     * from outside whose default is death would end it at once, since the mapper is not traced, whereas an ignored
+     * one still stops a traced thread it is sent to (kicks).
+     */
+    for (int sig = 1; sig < 65; sig++) {
+        bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP || sig == SIGSYS;
+        if (sig != SIGKILL && sig != SIGSTOP) sigaction(sig, fault ? &dfl : &ign, NULL);
+    }
     forget_rseq();
     move_fds(sock, t->memfile_fd, orders_fd);
     sock = STUB_FD_SOCK;
