@@ -20,6 +20,8 @@ int linux_copy_out_sigset(gaddr_t p, const ksigset_t *s) MUST_CHECK;
 /* siginfo_t, 128 bytes. In: what rt_sigqueueinfo and friends accept from a guest. */
 int linux_copy_out_siginfo(gaddr_t p, const struct ksiginfo *info) MUST_CHECK;
 int linux_copy_in_siginfo(struct ksiginfo *out, gaddr_t p) MUST_CHECK;
+struct linux_siginfo;
+void linux_siginfo_fill(struct linux_siginfo *out, const struct ksiginfo *info);   /* *out is zeroed before */
 int linux_copy_in_timespec(struct timespec *out, gaddr_t p);        /* abi/linux/uapi_time.h's file */
 int linux_copy_out_timespec(gaddr_t p, const struct timespec *ts);
 
