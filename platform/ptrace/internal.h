@@ -29,6 +29,7 @@ struct placement {
 struct platform {
     struct platform_config cfg;  /* (c) */
     struct stub_template stubs;
+    bool probing;                /* (c) a trial: failures go to its caller, not to the log */
     struct placement place;
     lock_t lock;                 /* LC_PLATFORM */
     LIST_HEAD(, platform_ctx) ctxs; /* (lock) */

@@ -233,6 +233,7 @@ static int ptrace_probe(char *why, size_t why_len)
     } else {
         rc = start(&cfg, &p, why, why_len);
         if (!rc) {
+            p->probing = true;
             rc = trial(p, cfg.memfile_fd, why, why_len);
             ptrace_free(p);
         }

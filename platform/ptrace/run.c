@@ -183,7 +183,7 @@ void ptrace_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct gue
     if (unlikely(!th || th->proc != as->proc)) {
         rc = ptrace_thread_switch(ctx, as);
         if (rc) {
-            if (!atomic_load(&as->proc->dead))
+            if (!atomic_load(&as->proc->dead) && !ctx->p->probing)
                 log_warn("ptrace: no guest thread: %s: %s", ctx->failed_step, strerror(ctx->failed_errno));
             goto dead;
         }

@@ -195,7 +195,11 @@ static int start_child(struct stub_template *t, int orders_fd, const u8 *rodata,
     int sv[2], n, st;
     long pid;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) return -errno;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv)) {
+        n = -errno;
+        snprintf(why, why_len, "cannot make a socket pair: %s", strerror(-n));
+        return n;
+    }
     /* Not fork(): no exit signal (so that a stub's death is nobody else's SIGCHLD), no C library hooks. */
     pid = syscall(SYS_clone, 0, 0, 0, 0, 0);
     if (pid == 0) become_template(t, sv[1], orders_fd, rodata);
