@@ -56,12 +56,17 @@ struct file {
 #define FMODE_WRITE 2u
 #define FMODE_PATH 4u              /* O_PATH */
 #define FMODE_EXEC 8u              /* denies writing while open */
+#define FMODE_WRITER 16u           /* counted in inode->writers */
 
 /* New open file; consumes nothing, takes references of path. */
 struct file *file_new(const struct file_ops *ops, const struct path *p, struct inode *ino, u32 flags);
 struct file *file_new_anon(const struct file_ops *ops, u32 flags, void *priv);   /* on the anon_inode super */
 void file_get(struct file *f);
 void file_put(struct file *f);
+/* Counted path; anonymous files get a disconnected dentry, so that /proc/self/fd/N can be opened again. */
+void file_get_path(struct file *f, struct path *out);
+void file_accessed(struct file *f);        /* atime by the rules of O_NOATIME, noatime, relatime */
+void epoll_file_release(struct file *f);   /* last reference: leaves all epoll sets (sentry/fs/anon/epoll.c) */
 static inline bool file_nonblock(const struct file *f, u32 iof) { return (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK) || (iof & IOF_NONBLOCK); }
 
 /* What system calls use: checks FMODE, locks the position, honours O_APPEND, RLIMIT_FSIZE (SIGXFSZ), accounts, notifies. */
@@ -75,6 +80,20 @@ s64 generic_llseek(struct file *f, s64 off, int whence, u64 size, u64 max);
 u32 vfs_poll(struct file *f, struct waiter *w);                           /* default for no poll op: POLLIN|POLLOUT */
 /* sendfile(2), splice(2), copy_file_range(2): in-sentry copying loops (vfs/splice.c) */
 ssize_t vfs_sendfile(struct file *out, struct file *in, u64 *in_pos /* NULL: file position */, u64 *out_pos, size_t n, u32 flags);
+
+ssize_t vfs_splice(struct file *in, u64 *in_pos, struct file *out, u64 *out_pos, size_t n, u32 flags);
+ssize_t vfs_copy_file_range(struct file *in, u64 *in_pos, struct file *out, u64 *out_pos, size_t n, u32 flags);
+ssize_t vfs_tee(struct file *in, struct file *out, size_t n, u32 flags);
+ssize_t vfs_vmsplice(struct file *f, struct uio *u, u32 flags);
+/* req->file's share of an mmap: access modes, seals, ops->mmap or inode->map. Fills req->obj and max_prot. -EACCES -ENODEV */
+int vfs_mmap_prepare(struct file *f, struct mm_map_req *req);
+int vfs_fsync(struct file *f, bool data_only);
+int vfs_fallocate(struct file *f, int mode, u64 off, u64 len);
+int vfs_readdir(struct file *f, struct dir_sink *s);                      /* -ENOTDIR, -ENOENT for a removed directory */
+int vfs_set_flags(struct file *f, u32 new_flags);                         /* F_SETFL: O_APPEND O_NONBLOCK O_DIRECT O_NOATIME O_ASYNC */
+/* fcntl F_ADD_SEALS, F_GET_SEALS: -EINVAL for what is no memfd */
+int memfd_add_seals(struct file *f, u32 seals);
+int memfd_get_seals(struct file *f);
 
 /* --- descriptor tables --- */
 struct fd_entry { struct file *file; bool cloexec; };

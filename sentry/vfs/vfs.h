@@ -11,6 +11,7 @@
 #include "sentry/kernel/waitq.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/usercopy.h"
+#include "sentry/vfs/mount_flags.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -59,6 +60,7 @@ struct super_ops {
     int (*statfs)(struct super *sb, struct dentry *d, struct statfs *out);
     void (*free)(struct super *sb);                          /* last reference */
     int (*sync)(struct super *sb);
+    void (*kill)(struct super *sb);                          /* last mount went: break reference cycles. May be NULL */
 };
 struct super {
     refcount_t refs;
@@ -70,6 +72,7 @@ struct super {
     bool case_cache_forever;       /* dentries never need d_revalidate */
     void *priv;
     char *options;                 /* shown in mountinfo; owned */
+    u32 active;                    /* (a) struct mount on this super */
 };
 void super_init(struct super *sb, const struct super_ops *ops, u32 magic);   /* assigns a dev number */
 void super_get(struct super *sb);
@@ -93,7 +96,10 @@ struct inode_ops {
     int (*rename)(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags);
     int (*tmpfile)(struct inode *dir, u32 mode, struct inode **out);      /* O_TMPFILE; NULL: EOPNOTSUPP */
 
-    /* Any inode. readlink: a malloc'ed target in *out. get_link: magic links of /proc: a counted path instead of text. */
+    /*
+     * Any inode. Called WITHOUT ino->lock (getattr, setattr, xattr, readlink, open take it themselves where needed);
+     * unlink, rmdir, rename and link hold the directories' locks but not that of the child. readlink: a malloc'ed target in *out. get_link: magic links of /proc: a counted path instead of text.
+     */
     int (*readlink)(struct inode *ino, char **out);
     int (*get_link)(struct inode *ino, struct dentry *d, struct path *out);
     int (*getattr)(struct inode *ino, struct kstat *st);                  /* NULL: from the inode's fields */
@@ -144,6 +150,17 @@ int inode_permission(struct inode *i, int mask, const struct cred *c);
 void inode_fill_stat(struct inode *i, struct kstat *st);
 void inode_touch(struct inode *i, u32 which /* ATTR_ATIME|ATTR_MTIME; ctime goes with mtime */);
 
+/* Owner, group and mode of a new inode in dir: fsuid, fsgid of current, setgid inheritance of directories. */
+void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode);
+/* May current access i this way? ops->permission or the mode bits. */
+int inode_may(struct inode *i, int mask);
+bool inode_owner_or_capable(const struct inode *i);      /* fsuid owns it, or CAP_FOWNER */
+/* Opens that write against images that run: 0 or -ETXTBSY; each undone by its put. */
+int inode_get_write(struct inode *i);
+void inode_put_write(struct inode *i);
+int inode_deny_write(struct inode *i);
+void inode_allow_write(struct inode *i);
+
 /* A name in a directory. Negative: inode NULL. The tree is guarded by dentry.c's own locks; d->inode of a positive dentry is stable while counted. */
 struct dentry {
     refcount_t refs;
@@ -172,6 +189,13 @@ int dentry_lookup(struct dentry *parent, const char *name, size_t len, struct de
 void dentry_drop(struct dentry *d);                                       /* unhash: next walk looks up again */
 void dentry_drop_children(struct dentry *d);                              /* cached, unused descendants */
 void dentry_delete(struct dentry *d);                                     /* after unlink, rmdir */
+struct dentry *dentry_parent_get(struct dentry *d);                       /* counted; the root's is itself */
+/* A name outside every tree, for anonymous files; deleted: shown with " (deleted)". Consumes the inode reference. */
+struct dentry *dentry_new_disconnected(struct super *sb, const char *name, struct inode *i, bool deleted);
+bool dentry_is_ancestor(const struct dentry *a, struct dentry *d);        /* a == d counts */
+/* After a rename: od gets nd's place; exchange: they swap. The file system's rename_lock is held if parents differ. */
+void dentry_move(struct dentry *od, struct dentry *nd, bool exchange);
+char *dentry_name_dup(struct dentry *d);                                  /* malloc'ed copy: the name may change */
 /* For synthetic trees (proc, dev): creates a hashed positive child. */
 struct dentry *dentry_add(struct dentry *parent, const char *name, struct inode *i /* consumed */);
 
@@ -180,12 +204,6 @@ void path_get(const struct path *p);
 void path_put(struct path *p);                                            /* clears it */
 
 /* --- mounts (vfs/mount.c) --- */
-#define MNT_RDONLY 1u
-#define MNT_NOSUID 2u
-#define MNT_NODEV 4u
-#define MNT_NOEXEC 8u
-#define MNT_NOATIME 16u
-#define MNT_RELATIME 32u
 struct mount {
     refcount_t refs;
     u32 id; u32 flags;
@@ -198,7 +216,8 @@ struct mount {
     char *source;                  /* device column of mountinfo */
     bool detached;
 };
-struct mnt_ns { refcount_t refs; u64 id; TAILQ_HEAD(, mount) mounts; struct mount *root; u64 event; };
+TAILQ_HEAD(mount_list, mount);
+struct mnt_ns { refcount_t refs; u64 id; struct mount_list mounts; struct mount *root; u64 event; };
 struct mnt_ns *mnt_ns_new(struct super *root_sb, u32 flags, const char *source);
 void mnt_ns_get(struct mnt_ns *ns);
 void mnt_ns_put(struct mnt_ns *ns);
@@ -209,6 +228,12 @@ int vfs_umount(const struct path *at, int flags);       /* MNT_DETACH */
 void path_follow_mount(struct path *p);
 void mount_get(struct mount *m);
 void mount_put(struct mount *m);
+/* A mount outside every namespace (pipes, memfds, layers of an overlay). */
+struct mount *mount_new_internal(struct super *sb);
+int vfs_remount(const struct path *at, u32 flags);                        /* per-mount flags only; -EINVAL: no mount root */
+int vfs_pivot_root(const struct path *new_root, const struct path *put_old);
+/* Steps from the root of a mount to where it is mounted; false: at the top. *p is replaced. */
+bool path_up_mount(struct path *p);
 /* Locked iteration for mountinfo. */
 void mnt_ns_for_each(struct mnt_ns *ns, bool (*fn)(struct mount *m, void *arg), void *arg);
 
@@ -245,6 +270,10 @@ int vfs_path_text(const struct path *p, const struct path *root, char *buf, size
 struct open_how_k { u32 flags; u32 mode; u32 walk; };
 int vfs_open(int dirfd, const char *path, const struct open_how_k *how, struct file **out);
 int vfs_open_path(const struct path *p, u32 flags, struct file **out);     /* checks permission for flags' access mode */
+/* No permission checks: for layers and magic links of the sentry's own. */
+int vfs_open_nocheck(const struct path *p, u32 flags, struct file **out);
+/* Device nodes by number (sentry/fs/dev): fills f->ops and f->priv. -ENXIO */
+int chrdev_open(struct inode *ino, struct dentry *d, struct file *f);
 int vfs_open_exec(int dirfd, const char *path, u32 walk, struct file **out);   /* regular, MAY_EXEC, not noexec: EACCES; denies writing */
 int vfs_mkdir(int dirfd, const char *path, u32 mode);
 int vfs_mknod(int dirfd, const char *path, u32 mode, u64 rdev);
@@ -265,6 +294,9 @@ int vfs_ftruncate(struct file *f, u64 size);
 int vfs_statfs(const struct path *p, struct statfs *out);
 int vfs_chdir(const char *path);
 int vfs_chroot(const char *path);
+/* bounds of names and values: xattr(7) */
+#define KXATTR_NAME_MAX 255
+#define KXATTR_SIZE_MAX 65536
 ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t size);
 int vfs_setxattr(const struct path *p, const char *name, const void *val, size_t size, int flags);
 ssize_t vfs_listxattr(const struct path *p, char *buf, size_t size);

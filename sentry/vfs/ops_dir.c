@@ -1,0 +1,226 @@
+/* Making and removing names: mkdir, mknod, symlink, link, unlink, rmdir. rename(2) has its own file. */
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/walk.h"
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/sysmacros.h>
+
+int may_create(struct inode *dir, struct dentry *parent)
+{
+    if (parent->deleted) return -ENOENT;
+    return inode_may(dir, MAY_WRITE | MAY_EXEC);
+}
+
+int may_delete(struct inode *dir, struct dentry *d, bool is_dir)
+{
+    int r = inode_may(dir, MAY_WRITE | MAY_EXEC);
+    if (r) return r;
+    if (dir->mode & S_ISVTX) {
+        u32 fsuid = current_cred()->fsuid;
+        if (fsuid != d->inode->uid && fsuid != dir->uid && !capable(CAP_FOWNER)) return -EPERM;
+    }
+    if (is_dir) {
+        if (!S_ISDIR(d->inode->mode)) return -ENOTDIR;
+        if (d == d->sb->root) return -EBUSY;
+    } else if (S_ISDIR(d->inode->mode)) {
+        return -EISDIR;
+    }
+    return 0;
+}
+
+/*
+ * Walks to where a new name is to be. 0: *d is its negative dentry (counted) and w->cur the directory; the caller
+ * locks the directory and asks still_free_locked. is_dir: a trailing slash is allowed.
+ */
+static int begin_create(struct walk *w, int dirfd, const char *path, bool is_dir, struct dentry **d)
+{
+    int r = walk_begin(w, dirfd, path, 0);
+    if (r) return r;
+    r = walk_to_last(w);
+    if (r == 0 && w->last_type != WALK_LAST_NORM) r = -EEXIST;
+    if (r == 0) r = walk_lookup_last(w, d);
+    if (r == 0) {
+        if ((*d)->inode) r = -EEXIST;
+        else if (w->trailing && !is_dir) r = -ENOENT;
+        else r = mnt_want_write(w->cur.mnt);
+        if (r == 0) r = may_create(w->cur.dentry->inode, w->cur.dentry);
+        if (r) dentry_put(*d);
+    }
+    if (r) walk_end(w);
+    return r;
+}
+
+static int still_free_locked(struct walk *w, struct dentry *d)
+{
+    if (w->cur.dentry->deleted) return -ENOENT;
+    return d->inode || !d->hashed ? -EEXIST : 0;
+}
+
+static int end_create(struct walk *w, struct dentry *d, int r, bool is_dir)
+{
+    if (r == 0) fsnotify_name(w->cur.dentry->inode, w->last, IN_CREATE, 0, is_dir);
+    /* The file system knows a child that our negative dentry does not (a shared root): ask again next time. */
+    if (r == -EEXIST && !d->inode) dentry_drop(d);
+    dentry_put(d);
+    walk_end(w);
+    return r;
+}
+
+int vfs_mkdir(int dirfd, const char *path, u32 mode)
+{
+    struct walk w;
+    struct dentry *d;
+    int r = begin_create(&w, dirfd, path, true, &d);
+    if (r) return r;
+    struct inode *dir = w.cur.dentry->inode;
+    if (!dir->ops->mkdir) {
+        r = -EPERM;
+    } else {
+        lock(&dir->lock);
+        r = still_free_locked(&w, d);
+        if (r == 0) r = dir->ops->mkdir(dir, d, S_IFDIR | (mode & (0777 | S_ISVTX) & ~current->fs->umask));
+        unlock(&dir->lock);
+    }
+    return end_create(&w, d, r, true);
+}
+
+int vfs_mknod(int dirfd, const char *path, u32 mode, u64 rdev)
+{
+    u32 type = mode & S_IFMT;
+    if (type == S_IFDIR) return -EPERM;
+    if (type == 0) type = S_IFREG;
+    if (type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO && type != S_IFSOCK) return -EINVAL;
+    struct walk w;
+    struct dentry *d;
+    int r = begin_create(&w, dirfd, path, false, &d);
+    if (r) return r;
+    struct inode *dir = w.cur.dentry->inode;
+    /* Character device 0/0 is a whiteout, harmless, and needs no privilege (mknod(2)). */
+    bool device = (type == S_IFCHR && rdev != 0) || type == S_IFBLK;
+    mode = type | (mode & 07777 & ~current->fs->umask);
+    if (device && !capable(CAP_MKNOD)) r = -EPERM;
+    else if (type == S_IFREG ? !dir->ops->create : !dir->ops->mknod) r = -EPERM;
+    else {
+        lock(&dir->lock);
+        r = still_free_locked(&w, d);
+        if (r == 0) r = type == S_IFREG ? dir->ops->create(dir, d, mode)
+            : dir->ops->mknod(dir, d, mode, type == S_IFCHR || type == S_IFBLK ? rdev : 0);
+        unlock(&dir->lock);
+    }
+    return end_create(&w, d, r, false);
+}
+
+int vfs_symlink(const char *target, int dirfd, const char *path)
+{
+    if (!*target) return -ENOENT;
+    if (strnlen(target, KPATH_MAX) == KPATH_MAX) return -ENAMETOOLONG;
+    struct walk w;
+    struct dentry *d;
+    int r = begin_create(&w, dirfd, path, false, &d);
+    if (r) return r;
+    struct inode *dir = w.cur.dentry->inode;
+    if (!dir->ops->symlink) {
+        r = -EPERM;
+    } else {
+        lock(&dir->lock);
+        r = still_free_locked(&w, d);
+        if (r == 0) r = dir->ops->symlink(dir, d, target);
+        unlock(&dir->lock);
+    }
+    return end_create(&w, d, r, false);
+}
+
+/* link(2) of what linkat's first pair names. flags: AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. */
+int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
+{
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return -EINVAL;
+    bool empty = (flags & AT_EMPTY_PATH) && !*old;
+    if (empty && !capable(CAP_DAC_READ_SEARCH)) return -ENOENT;
+    struct path src;
+    int r = vfs_walk(odfd, old, (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &src);
+    if (r) return r;
+    if (empty && odfd != AT_FDCWD) {
+        struct file *f = fd_get_path(odfd);
+        bool never = f && (f->flags & O_EXCL) && f->path.dentry && f->path.dentry->deleted;
+        if (f) file_put(f);
+        if (never) r = -ENOENT;      /* O_TMPFILE|O_EXCL */
+    }
+    struct inode *target = src.dentry->inode;
+    struct walk w;
+    struct dentry *d = NULL;
+    if (r == 0) r = begin_create(&w, ndfd, new_, false, &d);
+    if (r) {
+        path_put(&src);
+        return r;
+    }
+    struct inode *dir = w.cur.dentry->inode;
+    if (src.mnt != w.cur.mnt || target->sb != dir->sb) r = -EXDEV;
+    else if (S_ISDIR(target->mode) || !dir->ops->link) r = -EPERM;
+    /* A file all names of which are gone cannot come back, except one that never had a name (O_TMPFILE). */
+    else if (src.dentry->deleted && target->nlink == 0 && src.dentry->parent != src.dentry) r = -ENOENT;
+    else {
+        lock(&dir->lock);
+        r = still_free_locked(&w, d);
+        if (r == 0) r = dir->ops->link(dir, d, target, src.dentry);
+        unlock(&dir->lock);
+        if (r == 0) fsnotify(src.dentry, IN_ATTRIB, 0);
+    }
+    r = end_create(&w, d, r, false);
+    path_put(&src);
+    return r;
+}
+
+int vfs_unlink(int dirfd, const char *path, int flags)
+{
+    bool rmdir = flags & AT_REMOVEDIR;
+    if (flags & ~AT_REMOVEDIR) return -EINVAL;
+    struct walk w;
+    int r = walk_begin(&w, dirfd, path, 0);
+    if (r) return r;
+    r = walk_to_last(&w);
+    if (r == 0 && w.last_type != WALK_LAST_NORM) {
+        if (!rmdir) r = -EISDIR;
+        else r = w.last_type == WALK_LAST_DOTDOT ? -ENOTEMPTY : w.last_type == WALK_LAST_DOT ? -EINVAL : -EBUSY;
+    }
+    struct dentry *d = NULL;
+    if (r == 0) r = mnt_want_write(w.cur.mnt);
+    if (r == -EROFS) {
+        /* Absence is told before a read-only file system is. */
+        if (walk_lookup_last(&w, &d) == 0) {
+            if (!d->inode) r = -ENOENT;
+            dentry_put(d);
+        }
+        d = NULL;
+    }
+    if (r == 0) r = walk_lookup_last(&w, &d);
+    if (r) {
+        walk_end(&w);
+        return r;
+    }
+    struct inode *dir = w.cur.dentry->inode, *i = NULL;
+    lock(&dir->lock);
+    i = d->inode;
+    if (!i || !d->hashed) r = -ENOENT;
+    else if (w.trailing && !rmdir) r = S_ISDIR(i->mode) ? -EISDIR : -ENOTDIR;
+    else r = may_delete(dir, d, rmdir);
+    if (r == 0 && atomic_load(&d->nmounts)) r = -EBUSY;
+    if (r == 0 && !(rmdir ? dir->ops->rmdir : dir->ops->unlink)) r = -EPERM;
+    if (r == 0) {
+        inode_get(i);
+        r = (rmdir ? dir->ops->rmdir : dir->ops->unlink)(dir, d);
+        if (r == 0) dentry_delete(d);
+        else inode_put(i);
+    }
+    unlock(&dir->lock);
+    if (r == 0) {
+        fsnotify_name(dir, w.last, IN_DELETE, 0, rmdir);
+        if (rmdir || i->nlink == 0) fsnotify(d, IN_DELETE_SELF, 0);
+        else fsnotify(d, IN_ATTRIB, 0);
+        inode_put(i);
+    }
+    dentry_put(d);
+    walk_end(&w);
+    return r;
+}
