@@ -24,7 +24,8 @@ struct control_timing { char name[24]; s64 when; /* CLOCK_MONOTONIC, end of the 
 struct control_msg { u32 kind, seq; u32 len, pad; };
 #define CONTROL_MAX (256 * 1024)
 
-/* Sentry side. */
+/* Sentry side. control_attach: reports go to the socket from now on; requests are served after control_start. */
+void control_attach(int sock);
 int control_start(int sock);                         /* starts the thread */
 void control_timing_mark(const char *name);          /* before control_report_started: a step of the start ended now */
 void control_report_started(s32 tid);

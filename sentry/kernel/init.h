@@ -1,0 +1,16 @@
+/* The first program of the sandbox, as the plan describes it. */
+#ifndef SUNDOG_KERNEL_INIT_H
+#define SUNDOG_KERNEL_INIT_H
+
+#include "sentry/base/types.h"
+
+struct gofer_client;
+struct task;
+
+/*
+ * Builds the mounts, the first task with its credentials, descriptors and limits, and loads its image; it does not run
+ * yet (task_start). NULL after control_report_failed with the exit status a shell would give. Runs on the main thread.
+ */
+struct task *init_prepare(const u8 *plan, size_t len, struct gofer_client *gofer);
+
+#endif
