@@ -2,9 +2,8 @@
 #include "abi/linux/fs.h"
 #include "abi/linux/uapi_fs.h"
 #include "sentry/fs/pipe/pipe.h"
-#include "sentry/fs/tmpfs/tmpfs.h"
 
-#include <linux/fcntl.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 sysret_t linux_fcntl(const struct syscall_args *a);
@@ -12,10 +11,10 @@ sysret_t linux_flock(const struct syscall_args *a);
 
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 #ifndef F_DUPFD_QUERY
-#define F_DUPFD_QUERY (F_LINUX_SPECIFIC_BASE + 3)
+#define F_DUPFD_QUERY (1024 + 3)
 #endif
 #ifndef F_CREATED_QUERY
-#define F_CREATED_QUERY (F_LINUX_SPECIFIC_BASE + 4)
+#define F_CREATED_QUERY (1024 + 4)
 #endif
 
 static sysret_t set_flags(struct file *f, u32 arg)

@@ -1,0 +1,164 @@
+/* /proc/PID/maps, smaps, smaps_rollup and mem. proc_pid_maps(5), proc_pid_smaps(5), proc_pid_mem(5) */
+#include "sentry/base/alloc.h"
+#include "sentry/fs/proc/proc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+
+struct maps_ctx { struct strbuf *b; struct path root; bool smaps; u64 rss_kb, size_kb, dirty_kb, locked_kb; };
+
+static void vma_label(struct maps_ctx *c, struct vma *v, size_t line_start)
+{
+    char buf[KPATH_MAX];
+    const char *label = v->name;
+    if (v->file) {
+        struct path p;
+        file_get_path(v->file, &p);
+        if (vfs_path_text(&p, &c->root, buf, sizeof(buf)) >= 0) label = buf;
+        path_put(&p);
+    } else if (v->flags & VMA_HEAP) {
+        label = "[heap]";
+    } else if (v->flags & VMA_STACK) {
+        label = "[stack]";
+    } else if (v->anon_name) {
+        snprintf(buf, sizeof(buf), "[anon:%s]", v->anon_name);
+        label = buf;
+    }
+    if (!label) {
+        strbuf_printf(c->b, "\n");
+        return;
+    }
+    size_t col = c->b->len - line_start;
+    strbuf_printf(c->b, "%*s%s\n", (int)(col < 73 ? 73 - col : 1), "", label);
+}
+
+static void vma_line(struct maps_ctx *c, struct vma *v)
+{
+    size_t start = c->b->len;
+    u64 dev = v->file ? v->file->inode->sb->dev : 0, ino = v->file ? v->file->inode->ino : 0;
+    strbuf_printf(c->b, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", (unsigned long long)v->start, (unsigned long long)v->end,
+                  v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-', v->prot & PROT_EXEC ? 'x' : '-',
+                  v->flags & VMA_SHARED ? 's' : 'p', (unsigned long long)(v->obj ? v->off : 0), major(dev), minor(dev), (unsigned long long)ino);
+    vma_label(c, v, start);
+}
+
+static void vm_flags(struct strbuf *b, const struct vma *v)
+{
+    strbuf_printf(b, "VmFlags: %s%s%s%s%s%s%s%s%s%s%s\n", v->prot & PROT_READ ? "rd " : "", v->prot & PROT_WRITE ? "wr " : "",
+                  v->prot & PROT_EXEC ? "ex " : "", v->flags & VMA_SHARED ? "sh " : "", "mr ",
+                  v->max_prot & PROT_WRITE ? "mw " : "", "me ", v->flags & VMA_GROWSDOWN ? "gd " : "", v->flags & VMA_LOCKED ? "lo " : "",
+                  v->flags & VMA_DONTFORK ? "dc " : "", v->flags & VMA_WIPEONFORK ? "wf " : "");
+}
+
+static void smaps_numbers(struct strbuf *b, u64 size, u64 rss, bool shared, u64 locked, bool rollup)
+{
+    unsigned long long r = rss, priv = shared ? 0 : rss;
+    if (!rollup) strbuf_printf(b, "Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", (unsigned long long)size);
+    strbuf_printf(b, "Rss:            %8llu kB\nPss:            %8llu kB\nPss_Dirty:      %8llu kB\n", r, r, priv);
+    strbuf_printf(b, "Shared_Clean:   %8llu kB\nShared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n", r - priv, priv);
+    strbuf_printf(b, "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nKSM:                   0 kB\nLazyFree:              0 kB\nAnonHugePages:         0 kB\n"
+                     "ShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\nShared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\n"
+                     "Swap:                  0 kB\nSwapPss:               0 kB\nLocked:         %8llu kB\n", r, priv, (unsigned long long)locked);
+}
+
+static bool show_vma(struct vma *v, void *arg)
+{
+    struct maps_ctx *c = arg;
+    vma_line(c, v);
+    if (!c->smaps) return true;
+    u64 rss = mm_resident_locked(v->mm, v->start, v->end) * (GPAGE_SIZE / 1024);
+    smaps_numbers(c->b, (v->end - v->start) / 1024, rss, v->obj != NULL, v->flags & VMA_LOCKED ? rss : 0, false);
+    strbuf_printf(c->b, "THPeligible:           0\n");
+    vm_flags(c->b, v);
+    return true;
+}
+
+static bool sum_vma(struct vma *v, void *arg)
+{
+    struct maps_ctx *c = arg;
+    u64 rss = mm_resident_locked(v->mm, v->start, v->end) * (GPAGE_SIZE / 1024);
+    c->rss_kb += rss;
+    if (!v->obj) c->dirty_kb += rss;
+    if (v->flags & VMA_LOCKED) c->locked_kb += rss;
+    return true;
+}
+
+static int show(struct synth_node *n, struct strbuf *b, bool smaps)
+{
+    struct mm *mm = proc_mm_get(n);
+    if (!mm) return 0;
+    struct maps_ctx c = { .b = b, .smaps = smaps };
+    fs_get_root(current->fs, &c.root);
+    mm_for_each_vma(mm, show_vma, &c);
+    path_put(&c.root);
+    mm_put(mm);
+    return 0;
+}
+int proc_show_maps(struct synth_node *n, struct strbuf *b) { return show(n, b, false); }
+int proc_show_smaps(struct synth_node *n, struct strbuf *b) { return show(n, b, true); }
+
+int proc_show_smaps_rollup(struct synth_node *n, struct strbuf *b)
+{
+    struct mm *mm = proc_mm_get(n);
+    if (!mm) return -ESRCH;
+    struct maps_ctx c = { .b = b };
+    mm_for_each_vma(mm, sum_vma, &c);
+    strbuf_printf(b, "%08llx-%08llx ---p 00000000 00:00 0                          [rollup]\n", (unsigned long long)GUEST_ADDR_MIN,
+                  (unsigned long long)mm->addr_limit);
+    smaps_numbers(b, 0, c.rss_kb, c.dirty_kb < c.rss_kb, c.locked_kb, true);
+    mm_put(mm);
+    return 0;
+}
+
+/* --- mem: the address space as a file; access was checked at open --- */
+
+static ssize_t mem_io(struct file *f, struct uio *u, u64 *pos, bool write)
+{
+    struct mm *mm = proc_mm_get(synth_node_of(f->inode));
+    if (!mm) return 0;
+    ssize_t total = 0;
+    while (u->resid) {
+        u8 buf[4096];
+        size_t n = MIN(u->resid, sizeof(buf) - (*pos & (sizeof(buf) - 1))), got;
+        ssize_t r;
+        if (write) {
+            r = uio_copy_in(u, buf, n);
+            if (r <= 0) {
+                if (!total) total = r;
+                break;
+            }
+            got = mm_copy_out_force(mm, *pos, buf, (size_t)r);
+        } else {
+            got = mm_copy_in(mm, buf, *pos, n);
+            r = got ? uio_copy_out(u, buf, got) : 0;
+            if (r < 0) {
+                if (!total) total = r;
+                break;
+            }
+        }
+        if (!got) {
+            if (!total) total = -EIO;
+            break;
+        }
+        *pos += got;
+        total += (ssize_t)got;
+        if (got < n) break;
+    }
+    mm_put(mm);
+    return total;
+}
+static ssize_t mem_read(struct file *f, struct uio *u, u64 *pos, u32 flags UNUSED) { return mem_io(f, u, pos, false); }
+static ssize_t mem_write(struct file *f, struct uio *u, u64 *pos, u32 flags UNUSED) { return mem_io(f, u, pos, true); }
+static s64 mem_llseek(struct file *f, s64 off, int whence)
+{
+    if (whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
+    lock(&f->pos_lock);
+    f->pos = whence == SEEK_SET ? (u64)off : f->pos + (u64)off;
+    s64 r = (s64)f->pos;
+    unlock(&f->pos_lock);
+    return r;
+}
+const struct file_ops proc_mem_fops = { .read = mem_read, .write = mem_write, .llseek = mem_llseek, .seekable = true };

@@ -1,0 +1,29 @@
+/* What the files of sentry/fs/proc share: the tables. proc(5) */
+#ifndef SUNDOG_PROC_PROC_H
+#define SUNDOG_PROC_PROC_H
+
+#include "sentry/fs/proc/synth.h"
+
+extern const struct synth_entry proc_task_dir[];    /* children of /proc/PID and of /proc/PID/task/TID */
+extern const struct synth_entry proc_sys_dir[];     /* children of /proc/sys */
+extern const struct synth_entry proc_net_dir[];     /* children of /proc/PID/net */
+extern const struct synth_entry proc_ns_dir[];
+extern const struct file_ops proc_mem_fops;
+
+/* pid_fd.c: the dynamic directories of a process */
+int proc_lookup_fd(struct synth_node *dir, const char *name, struct synth_node *child);
+int proc_lookup_fdinfo(struct synth_node *dir, const char *name, struct synth_node *child);
+bool proc_next_fd(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
+int proc_lookup_task(struct synth_node *dir, const char *name, struct synth_node *child);
+bool proc_next_task(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
+
+int proc_show_maps(struct synth_node *n, struct strbuf *b);
+int proc_show_smaps(struct synth_node *n, struct strbuf *b);
+int proc_show_smaps_rollup(struct synth_node *n, struct strbuf *b);
+int proc_show_cpuinfo(struct synth_node *n, struct strbuf *b);
+/* struct mm of the node's task; counted or NULL. *t is counted too. */
+struct mm *proc_mm_get(struct synth_node *n);
+/* Memory the sandbox was given and has left, bytes. */
+void proc_memory(u64 *total, u64 *free_);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Synthetic trees (proc, sys): static tables of entries, files whose text is made when they are read.
+ * A node is an entry seen for one task (or none).
+ */
+#ifndef SUNDOG_PROC_SYNTH_H
+#define SUNDOG_PROC_SYNTH_H
+
+#include "sentry/base/strbuf.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/file.h"
+
+struct synth_entry;
+struct synth_node { const struct synth_entry *e; s32 pid, tid; s64 id; /* descriptor number, CPU number */ };
+
+struct synth_entry {
+    const char *name;
+    u32 mode;                                        /* S_IF* and permissions */
+    const struct synth_entry *children;              /* directories; ends with name NULL */
+    int (*show)(struct synth_node *n, struct strbuf *out);        /* whole text; -errno fails the read */
+    int (*store)(struct synth_node *n, char *text, size_t len);   /* NUL-terminated, at most 4096 */
+    int (*readlink)(struct synth_node *n, char **out);
+    int (*get_link)(struct synth_node *n, struct path *out);      /* magic link; readlink gives its text */
+    /* Further names of a directory: 0 and a filled child node, or -ENOENT. */
+    int (*lookup)(struct synth_node *dir, const char *name, struct synth_node *child);
+    /* Ids of dynamic names in rising order: next id >= from, its name; false: no more. */
+    bool (*next)(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
+    const struct file_ops *fops;                     /* instead of show/store */
+    bool own_only;                                   /* needs ptrace-like access to the task to open */
+    bool (*exists)(struct synth_node *n);            /* extra check at revalidation */
+};
+
+int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct super **out);
+struct synth_node *synth_node_of(struct inode *ino);
+struct task *synth_task_get(struct synth_node *n);   /* counted or NULL when it is gone */
+bool synth_may_access(struct task *t);               /* ptrace(2) "PTRACE_MODE_READ_FSCREDS" */
+/* For fops of special files: the node's task at open. */
+int synth_statfs(struct super *sb, struct dentry *d, struct statfs *out);
+
+#define SYNTH_DIR(n, c) { .name = (n), .mode = S_IFDIR | 0555, .children = (c) }
+#define SYNTH_FILE(n, s) { .name = (n), .mode = S_IFREG | 0444, .show = (s) }
+
+#endif

@@ -1,0 +1,81 @@
+/* /sys: what programs probe at start: CPUs, memory policy, loopback. Documentation/ABI/ */
+#include "sentry/fs/proc/synth.h"
+
+#include <dirent.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONST_FILE(fn, text) static int fn(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%s\n", text); return 0; }
+
+static int show_cpu_list(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    if (kernel.ncpus > 1) strbuf_printf(b, "0-%u\n", kernel.ncpus - 1);
+    else strbuf_printf(b, "0\n");
+    return 0;
+}
+static int show_core_id(struct synth_node *n, struct strbuf *b) { strbuf_printf(b, "%lld\n", (long long)n->id); return 0; }
+static int show_cpu_mask(struct synth_node *n, struct strbuf *b) { strbuf_printf(b, "%llx\n", 1ULL << (n->id & 63)); return 0; }
+CONST_FILE(show_0, "0")
+CONST_FILE(show_1, "1")
+CONST_FILE(show_empty_line, "")
+CONST_FILE(show_never, "always madvise [never]")
+CONST_FILE(show_pmd_size, "2097152")
+CONST_FILE(show_64, "64")
+
+static const struct synth_entry topology_dir[] = {
+    SYNTH_FILE("core_id", show_core_id), SYNTH_FILE("physical_package_id", show_0), SYNTH_FILE("thread_siblings", show_cpu_mask),
+    SYNTH_FILE("thread_siblings_list", show_core_id), SYNTH_FILE("core_cpus_list", show_core_id), SYNTH_FILE("core_siblings_list", show_cpu_list), { 0 } };
+static const struct synth_entry cpu_n_dir[] = { SYNTH_DIR("topology", topology_dir), SYNTH_FILE("online", show_1), { 0 } };
+static const struct synth_entry cpu_n = { .name = "cpuN", .mode = S_IFDIR | 0555, .children = cpu_n_dir };
+
+static int lookup_cpu(struct synth_node *dir UNUSED, const char *name, struct synth_node *child)
+{
+    char *end;
+    if (strncmp(name, "cpu", 3) || name[3] < '0' || name[3] > '9' || (name[3] == '0' && name[4])) return -ENOENT;
+    unsigned long i = strtoul(name + 3, &end, 10);
+    if (*end || i >= kernel.ncpus) return -ENOENT;
+    *child = (struct synth_node){ .e = &cpu_n, .id = (s64)i };
+    return 0;
+}
+static bool next_cpu(struct synth_node *dir UNUSED, s64 from, s64 *id, char name[32], u8 *dtype)
+{
+    if (from >= (s64)kernel.ncpus) return false;
+    *id = from;
+    snprintf(name, 32, "cpu%lld", (long long)from);
+    *dtype = DT_DIR;
+    return true;
+}
+
+static const struct synth_entry cpu_dir[] = {
+    SYNTH_FILE("online", show_cpu_list), SYNTH_FILE("possible", show_cpu_list), SYNTH_FILE("present", show_cpu_list), SYNTH_FILE("offline", show_empty_line), { 0 } };
+static const struct synth_entry node0_dir[] = { SYNTH_FILE("cpulist", show_cpu_list), { 0 } };
+static const struct synth_entry node_dir[] = {
+    SYNTH_FILE("online", show_0), SYNTH_FILE("possible", show_0), SYNTH_FILE("has_memory", show_0), SYNTH_DIR("node0", node0_dir), { 0 } };
+static const struct synth_entry system_dir[] = {
+    { .name = "cpu", .mode = S_IFDIR | 0555, .children = cpu_dir, .lookup = lookup_cpu, .next = next_cpu }, SYNTH_DIR("node", node_dir), { 0 } };
+static const struct synth_entry none_dir[] = { { 0 } };
+CONST_FILE(show_lo_addr, "00:00:00:00:00:00")
+CONST_FILE(show_lo_mtu, "65536")
+CONST_FILE(show_lo_flags, "0x9")
+CONST_FILE(show_lo_type, "772")
+CONST_FILE(show_unknown, "unknown")
+static const struct synth_entry lo_dir[] = {
+    SYNTH_FILE("address", show_lo_addr), SYNTH_FILE("mtu", show_lo_mtu), SYNTH_FILE("flags", show_lo_flags), SYNTH_FILE("type", show_lo_type),
+    SYNTH_FILE("ifindex", show_1), SYNTH_FILE("iflink", show_1), SYNTH_FILE("operstate", show_unknown), { 0 } };
+static const struct synth_entry net_dir[] = { SYNTH_DIR("lo", lo_dir), { 0 } };
+static const struct synth_entry virtual_dir[] = { SYNTH_DIR("net", net_dir), { 0 } };
+static const struct synth_entry devices_dir[] = { SYNTH_DIR("system", system_dir), SYNTH_DIR("virtual", virtual_dir), { 0 } };
+static const struct synth_entry class_dir[] = { SYNTH_DIR("net", net_dir), SYNTH_DIR("block", none_dir), SYNTH_DIR("tty", none_dir), { 0 } };
+static const struct synth_entry thp_dir[] = { SYNTH_FILE("enabled", show_never), SYNTH_FILE("defrag", show_never), SYNTH_FILE("hpage_pmd_size", show_pmd_size), { 0 } };
+static const struct synth_entry mm_dir[] = { SYNTH_DIR("transparent_hugepage", thp_dir), SYNTH_DIR("hugepages", none_dir), { 0 } };
+static const struct synth_entry kernel_dir[] = { SYNTH_DIR("mm", mm_dir), SYNTH_DIR("debug", none_dir), SYNTH_FILE("address_bits", show_64), { 0 } };
+static const struct synth_entry fs_dir[] = { SYNTH_DIR("cgroup", none_dir), { 0 } };
+static const struct synth_entry root_dir[] = {
+    SYNTH_DIR("block", none_dir), SYNTH_DIR("bus", none_dir), SYNTH_DIR("class", class_dir), SYNTH_DIR("dev", none_dir), SYNTH_DIR("devices", devices_dir),
+    SYNTH_DIR("firmware", none_dir), SYNTH_DIR("fs", fs_dir), SYNTH_DIR("kernel", kernel_dir), SYNTH_DIR("module", none_dir), SYNTH_DIR("power", none_dir), { 0 } };
+static const struct synth_entry root_entry = { .name = "/", .mode = S_IFDIR | 0555, .children = root_dir };
+static const struct super_ops sys_super_ops = { .name = "sysfs", .statfs = synth_statfs };
+
+int sysfs_new(struct super **out) { return synth_new(&root_entry, &sys_super_ops, SYSFS_MAGIC, out); }
