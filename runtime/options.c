@@ -89,8 +89,9 @@ static unsigned edit_distance(const char *a, const char *b)
 const char *options_nearest(const char *word, const char *const *list)
 {
     const char *best = NULL;
-    unsigned best_d = (unsigned)MIN(strlen(word) / 2 + 1, (size_t)4);
+    unsigned best_d = (unsigned)MIN(strlen(word) / 2 + 2, (size_t)4);
     for (; *list; list++) {
+        if ((**list == '-') != (*word == '-')) continue;
         unsigned d = edit_distance(word, *list);
         if (d < best_d) best = *list, best_d = d;
     }

@@ -239,7 +239,7 @@ int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
     if (splan < 0 || gplan < 0) return fail("writing the plan to memory: %s", strerror(-MIN(splan, gplan)));
 
     char num[4 + 2 * GOFER_CHANNELS][12];
-    char *sargv[8 + 2 * GOFER_CHANNELS], *gargv[6 + 2 * GOFER_CHANNELS];
+    char *sargv[8 + 2 * GOFER_CHANNELS], *gargv[8 + 2 * GOFER_CHANNELS];
     unsigned sn = 0, gn = 0, nn = 0;
 #define PUT_FD(argv, n, c, opt, fd) do { \
         snprintf(num[nn], sizeof(num[nn]), "%d", fd); \
@@ -251,8 +251,9 @@ int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
     PUT_FD(gargv, gn, go, "--plan-fd", gplan);
     for (unsigned i = 0; i < GOFER_CHANNELS; i++) {
         PUT_FD(sargv, sn, se, "--gofer-fd", chan[i][0]);
-        PUT_FD(gargv, gn, go, "--channel-fd", chan[i][1]);
+        PUT_FD(gargv, gn, go, "--sock-fd", chan[i][1]);
     }
+    if (p->debug) gargv[gn++] = (char *)"--debug";
     sargv[sn] = gargv[gn] = NULL;
     se.argv = sargv, go.argv = gargv;
     se.keep = p->sentry_fds, se.nkeep = p->n_sentry_fds;
