@@ -166,11 +166,14 @@ struct tgroup {
     struct rusage_acc { u64 utime_ns, stime_ns, min_flt, maj_flt, nvcsw, nivcsw, inblock, oublock, maxrss_kb; } dead, children_acc; /* (T) */
     u64 alarm_placeholder;
 
+    s32 sid;                               /* (a) session id, for readers without the tasklist */
+    int cont_notify;                       /* (S) CLD_CONTINUED or CLD_STOPPED still to be told to the parent */
+    unsigned nr_live;                      /* (S) threads that have not begun to exit */
     bool unkillable;                       /* (S) init: signals with default action are dropped */
     u32 cont_gen;                          /* (S) grows with each SIGCONT: a stop decided before it is void */
     struct task *exec_task;                /* (T) waits in de_thread for the others to go; borrowed */
     struct ksiginfo fatal_info; bool fatal_info_set;   /* (S) the signal that ended the group, to be reported once */
-    struct sighand *old_sighands[4]; unsigned nr_old_sighands;   /* kept until the group goes: senders may look at them */
+    struct sighand **old_sighands; unsigned nr_old_sighands;   /* kept until the group goes: senders may look at them */
     u32 exit_status;                       /* (T) wait status word once zombie */
     int exit_signal;                       /* (T) what the parent gets; 0: nothing */
 };
@@ -195,6 +198,7 @@ struct kernel {
     lock_t uts_lock;
     u64 mem_limit;                         /* bytes shown in meminfo */
     bool kill_on_init_exit;
+    struct task *zapper;                   /* (T) last thread of init, waiting for all others to go; borrowed */
 };
 extern struct kernel kernel;
 
@@ -279,7 +283,6 @@ void task_set_work(struct task *t, u32 bits);         /* sets bits and makes t n
 /* task_set_work is callable with any lock up to LC_WAITQ held. */
 
 void task_account(struct task *t, u64 *utime, u64 *stime);   /* ns, live */
-void tgroup_account(struct tgroup *tg, u64 *utime, u64 *stime);   /* live and dead threads; takes kernel.tasklist */
 void tgroup_rusage(struct tgroup *tg, struct rusage_acc *out);    /* RUSAGE_SELF */
 void tgroup_rusage_children(struct tgroup *tg, struct rusage_acc *out);
 
