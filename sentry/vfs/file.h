@@ -152,6 +152,7 @@ int tmpfs_new(u64 size_limit /* bytes, 0: half of memory */, u32 root_mode, u32 
 int overlay_new(struct super *lower, struct dentry *lower_root, struct super *upper, struct super **out);   /* upper: a fresh tmpfs */
 struct gofer_client;
 int gofer_client_new(int sock, struct gofer_client **out);       /* consumes sock */
+int gofer_client_add_channel(struct gofer_client *c, int sock);  /* one more request at a time; consumes sock; at most 8 */
 int gofer_fs_new(struct gofer_client *c, u32 root_index, u32 flags, struct super **out);
 #define GOFER_FS_EXCLUSIVE 1u      /* only this sandbox changes the root: cache attributes and names forever */
 int procfs_new(struct super **out);

@@ -184,6 +184,11 @@ void dentry_put(struct dentry *d);
 void dentry_instantiate(struct dentry *d, struct inode *i);               /* consumes the reference */
 /* Cached child (counted; positive or negative) or NULL. */
 struct dentry *dentry_lookup_cached(struct dentry *parent, const char *name, size_t len);
+/*
+ * The path text behind the component being looked up ("lib/x.so"), set by the walk around dentry_lookup, NULL otherwise:
+ * a file system that looks names up by message (gofer) walks ahead with it. The lookup clears it.
+ */
+extern _Thread_local const char *vfs_lookup_ahead;
 /* Child looked up through dir->ops->lookup if not cached; takes dir->lock. *out may be negative. */
 int dentry_lookup(struct dentry *parent, const char *name, size_t len, struct dentry **out);
 void dentry_drop(struct dentry *d);                                       /* unhash: next walk looks up again */

@@ -1,0 +1,93 @@
+/* sundog-gofer --plan-fd N --sock-fd M [--sock-fd ...] [--debug]: serves the roots of its plan until the sentry is gone. */
+#include "gofer/gofer.h"
+#include "sentry/base/alloc.h"
+#include "sentry/base/log.h"
+#include "sentry/base/plan.h"
+#include "sentry/hostjail/hostjail.h"
+#include <getopt.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int read_plan(int fd, struct gofer_root *roots, u32 *n)
+{
+    u8 *buf;
+    size_t len;
+    int err = plan_read_fd(fd, &buf, &len);
+    if (err) return err;
+    struct plan_reader rd = { .buf = buf, .len = len };
+    struct plan_record rec;
+    const u8 *data;
+    *n = 0;
+    while ((err = plan_next(&rd, &rec, &data)) == 1) {
+        if (rec.kind != PLAN_ROOT) continue;
+        struct plan_root r;
+        if (rec.len < sizeof r || *n == GOFER_ROOTS_MAX) {
+            err = -EINVAL;
+            break;
+        }
+        memcpy(&r, data, sizeof r);
+        roots[(*n)++] = (struct gofer_root){ r.fd, r.flags };
+    }
+    free(buf);
+    return err;
+}
+
+static void NORETURN fail(const char *what, int err)
+{
+    log_error("%s: %s", what, strerror(-err));
+    exit(1);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option opts[] = { { "plan-fd", 1, 0, 'p' }, { "sock-fd", 1, 0, 's' }, { "debug", 0, 0, 'd' }, { 0, 0, 0, 0 } };
+    static struct gofer_root roots[GOFER_ROOTS_MAX];
+    int plan_fd = -1, socks[16], c;
+    unsigned nsocks = 0;
+    bool debug = false;
+    log_init("sundog-gofer", 2, LOG_WARN);
+    while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+        if (c == 'p') plan_fd = atoi(optarg);
+        else if (c == 's' && nsocks < ARRAY_LEN(socks)) socks[nsocks++] = atoi(optarg);
+        else if (c == 'd') debug = true;
+        else {
+            log_error("usage: sundog-gofer --plan-fd N --sock-fd M [--sock-fd ...] [--debug]; started by sundog");
+            return 2;
+        }
+    }
+    if (plan_fd < 0 || !nsocks) {
+        log_error("--plan-fd and --sock-fd are needed; sundog starts this program");
+        return 2;
+    }
+    if (debug) log_init("sundog-gofer", 2, LOG_DEBUG);
+    u32 nroots;
+    int err = read_plan(plan_fd, roots, &nroots);
+    if (err) fail("plan", err);
+    close(plan_fd);
+    for (u32 i = 0; i < nroots; i++) {
+        struct stat st;
+        if (fstat(roots[i].fd, &st)) fail("root descriptor", -errno);
+        fcntl(roots[i].fd, F_SETFD, FD_CLOEXEC);
+    }
+
+    /* Before the view is lost: nodes are reopened through this directory. */
+    int proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (proc_fd < 0) fail("/proc/self/fd", -errno);
+    umask(0); /* the sentry applies the guest's */
+    if ((err = watch_init())) fail("generation page", err);
+    u64 caps = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_FSETID;
+    struct hostjail_opts jail = { .name = "sundog-gofer", .keep_caps = caps, .empty_root = true, .trap = debug };
+    if ((err = hostjail_enter(&jail))) fail("cannot isolate itself", err);
+    struct rlimit rl;
+    getrlimit(RLIMIT_NOFILE, &rl);
+    u32 max_nodes = rl.rlim_cur > 1024 ? (u32)MIN(rl.rlim_cur, (rlim_t)1 << 20) - 256 : (u32)rl.rlim_cur / 2;
+    /* the jail changed the working directory; gofer_init makes proc_fd the one */
+    if ((err = gofer_init(roots, nroots, proc_fd, max_nodes))) fail("start", err);
+    if ((err = hostjail_load_filter(&jail))) fail("seccomp filter", err);
+    if ((err = watch_start())) fail("watch thread", err);
+    if ((err = gofer_serve(socks, nsocks))) fail("serve", err);
+    return 0;
+}

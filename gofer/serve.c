@@ -1,0 +1,124 @@
+/*
+ * Channels: one thread each, receive - handle - reply. A packet that is not even shaped like a request ends the channel;
+ * a shaped one with bad contents is answered -EBADMSG. Descriptors a peer sends are dropped by the kernel, since no
+ * control buffer is offered.
+ */
+#include "gofer/gofer.h"
+#include "sentry/base/alloc.h"
+#include "sentry/base/hostcall.h"
+#include "sentry/base/log.h"
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+HOSTCALL(recvmsg, "requests");
+HOSTCALL(sendmsg, "replies");
+HOSTCALL_ARG(fcntl, "donated copies of descriptors", 1, F_DUPFD_CLOEXEC);
+
+static gofer_handler *const handlers[GOFER_OP_END] = {
+    [GOFER_HELLO] = op_hello, [GOFER_ATTACH] = op_attach, [GOFER_WALK] = op_walk, [GOFER_GETATTR] = op_getattr,
+    [GOFER_SETATTR] = op_setattr, [GOFER_OPEN] = op_open, [GOFER_CREATE] = op_create, [GOFER_TMPFILE] = op_tmpfile,
+    [GOFER_MKDIR] = op_mkdir, [GOFER_MKNOD] = op_mknod, [GOFER_SYMLINK] = op_symlink, [GOFER_LINK] = op_link,
+    [GOFER_UNLINK] = op_unlink, [GOFER_RENAME] = op_rename, [GOFER_READLINK] = op_readlink, [GOFER_READDIR] = op_readdir,
+    [GOFER_STATFS] = op_statfs, [GOFER_GETXATTR] = op_getxattr, [GOFER_SETXATTR] = op_setxattr,
+    [GOFER_LISTXATTR] = op_listxattr, [GOFER_REMOVEXATTR] = op_removexattr, [GOFER_FSYNC] = op_fsync,
+    [GOFER_RELEASE] = op_release,
+};
+
+bool gofer_handle_packet(const struct gofer_hdr *h, const u8 *payload, size_t payload_len, struct gofer_hdr *rep,
+                         u8 *out, int *fd, bool *reply)
+{
+    *fd = -1;
+    *reply = false;
+    if ((h->type & 0xffff0000u) != GOFER_MAGIC || h->len != payload_len || h->err != 0) return false;
+    u32 op = h->type & 0xffff;
+    struct gofer_req r = { .in = payload, .len = h->len, .out = out, .fd = -1 };
+    int err = op < GOFER_OP_END && handlers[op] ? handlers[op](&r) : -EBADMSG;
+    if (err && r.fd >= 0) {
+        close(r.fd);
+        r.fd = -1;
+    }
+    *reply = op != GOFER_RELEASE;
+    *rep = (struct gofer_hdr){ .type = h->type, .seq = h->seq, .len = err ? 0 : r.out_len, .err = err };
+    *fd = r.fd;
+    return true;
+}
+
+static int send_reply(int sock, struct gofer_hdr *rep, u8 *out, int fd)
+{
+    struct iovec iov[2] = { { rep, sizeof *rep }, { out, rep->len } };
+    union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ctl;
+    struct msghdr m = { .msg_iov = iov, .msg_iovlen = rep->len ? 2 : 1 };
+    if (fd >= 0) {
+        memset(&ctl, 0, sizeof ctl);
+        m.msg_control = ctl.buf;
+        m.msg_controllen = sizeof ctl.buf;
+        struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+        cm->cmsg_level = SOL_SOCKET;
+        cm->cmsg_type = SCM_RIGHTS;
+        cm->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cm), &fd, sizeof fd);
+    }
+    for (;;) {
+        if (sendmsg(sock, &m, MSG_NOSIGNAL) >= 0) return 0;
+        if (errno == EINTR) continue;
+        if (errno == ETOOMANYREFS && m.msg_control) { /* a sentry that does not take its descriptors */
+            m.msg_control = NULL;
+            m.msg_controllen = 0;
+            m.msg_iovlen = 1;
+            rep->len = 0;
+            rep->err = -ENFILE;
+            continue;
+        }
+        return -errno;
+    }
+}
+
+int gofer_serve_channel(int sock)
+{
+    AUTO_FREE u8 *in = xzalloc(GOFER_PAYLOAD_MAX);
+    AUTO_FREE u8 *out = xzalloc(GOFER_PAYLOAD_MAX);
+    for (;;) {
+        struct gofer_hdr h, rep;
+        struct iovec iov[2] = { { &h, sizeof h }, { in, GOFER_PAYLOAD_MAX } };
+        struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+        ssize_t n = recvmsg(sock, &m, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return 0;
+        int fd = -1;
+        bool reply;
+        if ((size_t)n < sizeof h || (m.msg_flags & MSG_TRUNC) ||
+            !gofer_handle_packet(&h, in, (size_t)n - sizeof h, &rep, out, &fd, &reply)) {
+            log_error("malformed request: channel closed");
+            return -EPROTO;
+        }
+        int err = reply ? send_reply(sock, &rep, out, fd) : 0;
+        if (fd >= 0) close(fd);
+        if (err) return 0;
+    }
+}
+
+static void *channel_thread(void *arg)
+{
+    int sock = (int)(intptr_t)arg;
+    gofer_serve_channel(sock);
+    close(sock);
+    return NULL;
+}
+
+int gofer_serve(const int *socks, unsigned n)
+{
+    pthread_t t[16];
+    if (n == 0 || n > ARRAY_LEN(t)) return -EINVAL;
+    pthread_attr_t a;
+    pthread_attr_init(&a);
+    pthread_attr_setstacksize(&a, 256 * 1024);
+    int err = 0;
+    unsigned i;
+    for (i = 1; i < n && !err; i++) err = -pthread_create(&t[i], &a, channel_thread, (void *)(intptr_t)socks[i]);
+    pthread_attr_destroy(&a);
+    if (err) return err;
+    channel_thread((void *)(intptr_t)socks[0]);
+    for (i = 1; i < n; i++) pthread_join(t[i], NULL);
+    return 0;
+}

@@ -1,0 +1,125 @@
+/* The stages before the filter. */
+#include "sentry/hostjail/hostjail.h"
+#include "sentry/base/log.h"
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Stage 1, limits. Should: hold as many descriptors as the host allows, since each guest file may cost one.
+ * Mustn't: leave guest memory behind in a core file.
+ */
+static int stage_limits(void)
+{
+    struct rlimit rl = { 0, 0 };
+    if (setrlimit(RLIMIT_CORE, &rl)) return -errno;
+    if (getrlimit(RLIMIT_NOFILE, &rl)) return -errno;
+    rl.rlim_cur = rl.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &rl)) return -errno;
+    return 0;
+}
+
+/* A directory that is empty and, once it is removed, in which nothing can ever be made. */
+static int chroot_nowhere(void)
+{
+    char dir[] = "/tmp/sundog-empty-XXXXXX";
+    if (!mkdtemp(dir)) return -errno;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int err = fd < 0 ? -errno : 0;
+    rmdir(dir);
+    if (err) return err;
+    if (fchdir(fd) || chroot(".") || chdir("/")) err = -errno;
+    close(fd);
+    return err;
+}
+
+/* A mount namespace with a read-only, empty tmpfs as its only mount. */
+static int pivot_to_nothing(void)
+{
+    if (unshare(CLONE_NEWNS)) return -errno;
+    /* nothing done here may reach the host's namespace */
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) return -errno;
+    const char *at = "/proc"; /* any directory that exists everywhere; the mount goes away with the old root */
+    if (mount("tmpfs", at, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=2,mode=0555")) return -errno;
+    if (chdir(at)) return -errno;
+    /* pivot_root(".", "."): the old root is stacked below the new one and detached (pivot_root(2)) */
+    if (syscall(SYS_pivot_root, ".", ".")) return -errno;
+    if (umount2(".", MNT_DETACH) || chdir("/")) return -errno;
+    if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return -errno;
+    return 0;
+}
+
+/*
+ * Stage 2, view. Should: use the descriptors it holds. Mustn't: name any host file, even through a hole in the filter.
+ */
+static int stage_root(void)
+{
+    int err = pivot_to_nothing();
+    if (!err) return 0;
+    log_debug("no private mount namespace (%s)", strerror(-err));
+    err = chroot_nowhere();
+    if (!err) return 0;
+    log_debug("no chroot either (%s): paths are closed off by the system-call filter alone", strerror(-err));
+    return 0;
+}
+
+/*
+ * Stage 3, privilege. Should: keep what the caller named (the gofer acts for guest users on files). Mustn't: gain anything
+ * by exec, keep anything in the bounding, inheritable or ambient set, or be root in any sense by uid alone.
+ */
+static int stage_caps(u64 keep)
+{
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    cap_t cur = cap_get_proc(), new_ = cap_init();
+    if (!cur || !new_) return -ENOMEM;
+    cap_flag_value_t can_drop = CAP_CLEAR;
+    cap_get_flag(cur, CAP_SETPCAP, CAP_EFFECTIVE, &can_drop);
+    int err = 0;
+    for (cap_value_t c = 0; c < cap_max_bits(); c++) {
+        cap_flag_value_t has = CAP_CLEAR;
+        cap_get_flag(cur, c, CAP_PERMITTED, &has);
+        if (has == CAP_SET && c < 64 && (keep >> c & 1)) {
+            cap_set_flag(new_, CAP_PERMITTED, 1, &c, CAP_SET);
+            cap_set_flag(new_, CAP_EFFECTIVE, 1, &c, CAP_SET);
+        }
+        if (can_drop == CAP_SET && prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0)) err = -errno;
+    }
+    if (can_drop == CAP_SET)
+        prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                                     SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED, 0, 0, 0);
+    if (cap_set_proc(new_)) err = -errno;
+    cap_free(cur);
+    cap_free(new_);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return -errno;
+    return err;
+}
+
+/*
+ * Stage 4, neighbours. Should: trace and be found by its own stubs (they are its children). Mustn't: be read or traced by
+ * other processes of the same user, or dump core.
+ */
+static int stage_dumpable(bool dumpable)
+{
+    return !dumpable && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? -errno : 0;
+}
+
+int hostjail_enter(const struct hostjail_opts *o)
+{
+    hostjail_crash_install(o->name); /* reads our own symbols: while there still is a view */
+    int err = stage_limits();
+    if (!err && o->empty_root) err = stage_root();
+    if (!err) err = stage_caps(o->keep_caps);
+    if (!err) err = stage_dumpable(o->dumpable);
+    if (err) log_error("%s: self-isolation: %s", o->name, strerror(-err));
+    return err;
+}
