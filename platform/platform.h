@@ -91,7 +91,8 @@ struct platform_ops {
     /* No context may be running in it. */
     void (*as_free)(struct platform_as *as);
     /*
-     * Applies ops in order; when it returns, no context can still use what was unmapped or protected away.
+     * Applies ops in order; a MAP over what is mapped replaces it, an UNMAP may span holes; when it returns, no
+     * context can still use what was unmapped or protected away.
      * Callable from any sentry thread, for any address space, also while contexts run in it. The caller serialises
      * calls for one address space (it holds the mm lock). -ENOMEM: nothing of the failing op and the ones after it
      * is mapped; -EFAULT: the address space is dead.

@@ -15,13 +15,13 @@ enum lock_class {
     LC_MOUNT,        /* mount table */
     LC_RENAME,       /* cross-directory rename, one per file system */
     LC_FILE_POS,     /* struct file f_pos, held across a read or write that uses it */
+    LC_EPOLL,        /* epoll set; nested sets outer first. Collecting events asks files, so outside of their locks */
     LC_INODE,        /* inode contents; several: parent before child, else by address */
     LC_PIPE,         /* pipe, socket, eventfd, tty contents */
     LC_SOCK,
-    LC_EPOLL,        /* epoll set; nested sets outer first */
     LC_GOFER,        /* gofer channel */
-    LC_I_MMAP,       /* inode's list of mappings */
     LC_MM,           /* address space; two mms (fork): parent before child */
+    LC_I_MMAP,       /* object's list of mappings: changed under LC_MM, see mm/mappable.c */
     LC_TASKLIST,     /* process tree, pids, sessions, wait */
     LC_SIGHAND,      /* signal state of a thread group */
     LC_FDTABLE,
@@ -29,7 +29,7 @@ enum lock_class {
     LC_DENTRY,       /* dentry tree; leaf with respect to inodes */
     LC_FUTEX,        /* futex bucket; two buckets by address */
     LC_TIMER,
-    LC_WAITQ,        /* wait queue */
+    LC_WAITQ,        /* wait queue; several: from a file's to those of the epoll sets that hold it */
     LC_PAGETABLE,
     LC_MEMFILE,      /* page allocator */
     LC_KICK,         /* a task's context pointer while somebody kicks it */

@@ -34,8 +34,9 @@ struct backing {
 struct mappable {
     const struct mappable_ops *ops;
     struct inode *inode;
-    lock_t lock;                               /* LC_I_MMAP; guards: */
+    lock_t lock;                               /* LC_I_MMAP, inner to LC_MM; guards: */
     LIST_HEAD(, vma) vmas;                     /* every vma that maps this object */
+    u32 nr_writable;                           /* (a) shared vmas that may become writable (F_SEAL_WRITE: EBUSY) */
 };
 
 struct mappable_ops {
@@ -53,7 +54,8 @@ void mappable_fini(struct mappable *m);
 /*
  * Removes guest translations of object pages [pgoff, pgoff+n) everywhere: before truncate, hole punch and before the
  * pages are freed. also_private: copies made by private mappings go too (truncate), else they stay (hole punch keeps).
- * Takes m->lock then each mm->lock; the caller holds neither.
+ * Collects the address spaces under m->lock, then takes each mm->lock; the caller holds neither, nor anything inner
+ * to LC_MM. The object's new size must be in force before (page() answers -ENXIO), or pages come back at once.
  */
 void mappable_unmap(struct mappable *m, u64 pgoff, u64 n, bool also_private);
 
@@ -92,6 +94,7 @@ RB_HEAD(vma_tree, vma);
 
 struct mm {
     refcount_t refs;                   /* tasks and /proc readers */
+    refcount_t pins;                   /* keep the struct, not its contents; all users of refs together hold one */
     rwlock_t lock;                     /* LC_MM; guards the rest unless tagged */
     struct vma_tree vmas;
     struct vma *last_found;            /* (a) lookup cache, only a hint under the write lock */
@@ -104,6 +107,8 @@ struct mm {
     gaddr_t mmap_top;                  /* top-down allocation starts below this */
     gaddr_t addr_limit;                /* end of guest address space (GUEST_ADDR_MAX) */
     gaddr_t vdso_base;
+    gaddr_t place_from; u64 place_hole;    /* search for a free range starts here; largest hole known above */
+    u32 nr_vmas;
     u64 total_pages, locked_pages, data_pages, stack_pages;
     u64 rss_pages, rss_hwm;            /* (a) */
     u64 def_flags;                     /* mlockall(MCL_FUTURE) */

@@ -24,6 +24,10 @@ size_t mm_copy_out(struct mm *mm, gaddr_t dst, const void *src, size_t n);
 /* force: ignore page protection the way ptrace(2) POKE does (copy-on-write break of private pages) */
 size_t mm_copy_out_force(struct mm *mm, gaddr_t dst, const void *src, size_t n);
 
+/* ... and reads what the guest itself may not (PROT_NONE): ptrace PEEK, /proc/pid/mem */
+size_t mm_copy_in_force(struct mm *mm, void *dst, gaddr_t src, size_t n);
+size_t mm_zero_out(struct mm *mm, gaddr_t dst, size_t n);
+
 /* Atomic operations on an aligned guest word, for futexes. 0 or -EFAULT (or -EINVAL unaligned). */
 int user_load32(gaddr_t addr, u32 *out) MUST_CHECK;
 int user_cmpxchg32(gaddr_t addr, u32 old, u32 new_, u32 *seen) MUST_CHECK; /* *seen == old: it was exchanged */

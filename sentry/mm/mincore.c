@@ -1,0 +1,75 @@
+/*
+ * mincore(2). A page-table entry says that a page has a place; whether the guest ever touched it, the host knows:
+ * pages are handed out ahead of faults.
+ */
+#include "sentry/mm/internal.h"
+
+#include "sentry/base/hostcall.h"
+#include "sentry/mm/usercopy.h"
+
+#include <string.h>
+
+HOSTCALL(mincore, "mincore(2) of the guest tells pages handed out from pages touched");
+
+#define CHUNK 512u
+
+static void ask_host(mpage_t first, u64 n, u8 *vec)
+{
+    if (mincore(memfile_ptr(first), n << GPAGE_SHIFT, vec)) memset(vec, 1, n);
+    for (u64 i = 0; i < n; i++) vec[i] &= 1;
+}
+
+/* With mm->lock: false at a hole. */
+static bool residency(struct mm *mm, gaddr_t start, u64 n, u8 *vec)
+{
+    gaddr_t end = start + (n << GPAGE_SHIFT), va;
+    for (gaddr_t at = start; at < end;) {
+        struct vma *v = mm_find_vma_locked(mm, at);
+        if (!v) return false;
+        at = v->end;
+    }
+    struct pt_cursor c;
+    mpage_t run_page = 0;
+    u64 run = 0;
+    u8 *run_vec = NULL;
+    memset(vec, 0, n);
+    pt_cursor_init(&c, mm->pt, start, end);
+    for (u64 *e; (e = pt_cursor_next(&c, &va));) {
+        u8 *slot = vec + ((va - start) >> GPAGE_SHIFT);
+        if (!pte_is_memfile(*e)) {
+            *slot = 1;
+            continue;
+        }
+        if (run && pte_page(*e) == run_page + run && slot == run_vec + run) {
+            run++;
+            continue;
+        }
+        if (run) ask_host(run_page, run, run_vec);
+        run_page = pte_page(*e);
+        run_vec = slot;
+        run = 1;
+    }
+    if (run) ask_host(run_page, run, run_vec);
+    return true;
+}
+
+sysret_t mm_mincore(struct mm *mm, gaddr_t addr, u64 len, gaddr_t vec)
+{
+    if (addr & ~GPAGE_MASK) return -EINVAL;
+    if (addr > mm->addr_limit || len > mm->addr_limit - addr) return -ENOMEM;
+    u64 pages = gpage_up(len) >> GPAGE_SHIFT;
+    if (vec > mm->addr_limit || pages > mm->addr_limit - vec) return -EFAULT;
+    while (pages) {
+        u8 buf[CHUNK];
+        u64 n = MIN(pages, (u64)CHUNK);
+        read_lock(&mm->lock);
+        bool ok = residency(mm, addr, n, buf);
+        rw_unlock(&mm->lock);
+        if (!ok) return -ENOMEM;
+        if (mm_copy_out(mm, vec, buf, n) != n) return -EFAULT;
+        addr += n << GPAGE_SHIFT;
+        vec += n;
+        pages -= n;
+    }
+    return 0;
+}
