@@ -94,9 +94,19 @@ void vma_detach(struct mm *mm, struct vma *v, struct vma_list *dead)
 struct vma *vma_dup(const struct vma *v)
 {
     struct vma *n = xnew(struct vma);
-    *n = *v;
+    /* Field by field: the links of v are others' to change, under the object's lock. */
+    n->mm = v->mm;
+    n->start = v->start;
+    n->end = v->end;
+    n->prot = v->prot;
+    n->max_prot = v->max_prot;
+    n->flags = v->flags;
+    n->file = v->file;
+    n->obj = v->obj;
+    n->off = v->off;
+    n->name = v->name;
     if (n->file) file_get(n->file);
-    if (n->anon_name) n->anon_name = xstrdup(n->anon_name);
+    if (v->anon_name) n->anon_name = xstrdup(v->anon_name);
     return n;
 }
 

@@ -30,8 +30,8 @@ static int fake_files;                    /* references held by vmas */
 
 u64 task_rlimit(struct task *t UNUSED, int which) { return rlimits[which]; }
 bool capable(int cap UNUSED) { return false; }
-void file_get(struct file *f) { ref_get(&f->refs); fake_files++; }
-void file_put(struct file *f) { ref_put(&f->refs); fake_files--; }
+void file_get(struct file *f) { ref_get(&f->refs); __atomic_add_fetch(&fake_files, 1, __ATOMIC_RELAXED); }
+void file_put(struct file *f) { ref_put(&f->refs); __atomic_sub_fetch(&fake_files, 1, __ATOMIC_RELAXED); }
 
 static bool fake_drop(gaddr_t va UNUSED, u64 e UNUSED, void *arg UNUSED) { return true; }
 
@@ -52,8 +52,8 @@ static void fake_as_free(struct platform_as *as)
 
 static int fake_as_update(struct platform_as *as, const struct platform_mapop *ops, size_t n)
 {
-    fake_calls++;
-    for (size_t i = 0; i < n; i++, fake_ops++) {
+    __atomic_add_fetch(&fake_calls, 1, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < n; i++, __atomic_add_fetch(&fake_ops, 1, __ATOMIC_RELAXED)) {
         const struct platform_mapop *o = &ops[i];
         assert_int_equal((o->addr | o->len | o->off) & ~GPAGE_MASK, 0);
         assert_true(o->len > 0 && o->addr >= GUEST_ADDR_MIN && o->addr + o->len <= GUEST_ADDR_MAX);
