@@ -155,7 +155,8 @@ static int map_gofer(pid_t pid)
     return r ? r : write_file(path, gids);
 }
 
-#define NS_ALL (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+/* The mount namespace is made by the programs themselves when they lock themselves in (sentry/hostjail). */
+#define NS_ALL (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /*
  * The gofer opens files as the caller does and must see true owners. A privileged caller gives it a user namespace in

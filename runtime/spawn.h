@@ -9,7 +9,7 @@
 
 #include "sentry/base/plan.h"
 
-#define GOFER_CHANNELS 1
+#define GOFER_CHANNELS 3           /* requests served at the same time */
 
 struct spawn_plan {
     struct plan_writer sentry, gofer;

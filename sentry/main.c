@@ -200,6 +200,8 @@ int main(int argc, char **argv)
     struct gofer_client *gofer;
     r = gofer_client_new(a.gofer_fd[0], &gofer);
     if (r) fail("talking to the gofer", r, "it may have failed to start: see its message");
+    for (unsigned i = 1; i < a.ngofer; i++)
+        if ((r = gofer_client_add_channel(gofer, a.gofer_fd[i]))) fail("adding a gofer channel", r, "");
     control_timing_mark("gofer connected");
     struct task *init = init_prepare(plan, len, gofer);
     if (!init) _exit(SANDBOX_FAILED);

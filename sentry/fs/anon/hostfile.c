@@ -441,7 +441,7 @@ int hostfile_create(int hostfd, u32 flags, struct file **out)
     ino->rdev = st.st_rdev;
     ino->size = (u64)st.st_size;
     ino->priv = h;
-    if (S_ISREG(st.st_mode)) mappable_init(&ino->map, &hostfile_map_ops, ino);
+    if (S_ISREG(st.st_mode)) ino->map.ops = &hostfile_map_ops;
     u32 fl = ((u32)host_flags & (O_ACCMODE | O_APPEND)) | (flags & O_NONBLOCK);
     struct file *f = file_new(ino->fops, NULL, ino, fl);
     f->priv = h;
