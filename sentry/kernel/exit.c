@@ -1,7 +1,6 @@
 /* The end of a thread and of a process. Source: _exit(2), do_exit() of Linux; what wait(2) sees is made in exit_notify.c. */
 #include "abi/abi.h"
 #include "sentry/base/log.h"
-#include "sentry/control/control.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/ipc/futex.h"
 #include "sentry/kernel/internal.h"
@@ -166,7 +165,6 @@ static u32 exit_reported_status;
 
 void kernel_report_exit(u32 status)
 {
-    control_report_exited(status);
     pthread_mutex_lock(&exit_mutex);
     exit_reported = true;
     exit_reported_status = status;

@@ -129,11 +129,33 @@ void task_open_gate(struct task *t)
 
 void thread_finish(void) { _longjmp(*thread_bottom, 1); }
 
+static NORETURN void first_steps(void)
+{
+    struct task *t = current;
+
+    account_thread_start(t);
+    if (t->init_xstate) {
+        if (kernel.pops->ctx_set_xstate(t->ctx, t->init_xstate, t->init_xstate_len) < 0)
+            log_warn("task %d: extended registers were not taken over", t->tid);
+        free(t->init_xstate);
+        t->init_xstate = NULL;
+    }
+    task_main(t);
+}
+
+/* Returns when thread_finish jumps here. */
+static void run_current(void)
+{
+    jmp_buf bottom;
+
+    thread_bottom = &bottom;
+    if (_setjmp(bottom) == 0) first_steps();
+}
+
 /* The whole life of a host thread. It returns normally: pthread_exit would load an unwinder from the (empty) root. */
 static void *thread_start(void *arg)
 {
     struct task *t = arg;
-    jmp_buf bottom;
 
     open_gate_wait(t);
     if (atomic_load(&t->state) == TASK_DEAD) {   /* clone failed after all */
@@ -141,18 +163,8 @@ static void *thread_start(void *arg)
         return NULL;
     }
     t->host_tid = (s32)gettid();
-    thread_bottom = &bottom;
     current = t;
-    if (_setjmp(bottom) == 0) {
-        account_thread_start(t);
-        if (t->init_xstate) {
-            if (kernel.pops->ctx_set_xstate(t->ctx, t->init_xstate, t->init_xstate_len) < 0)
-                log_warn("task %d: extended registers were not taken over", t->tid);
-            free(t->init_xstate);
-            t->init_xstate = NULL;
-        }
-        task_main(t);
-    }
+    run_current();
     t = current;
     current = NULL;
     task_put(t);   /* the thread's own reference */
