@@ -8,7 +8,7 @@
 static u32 next_cookie;
 
 /* Directories are locked ancestor first, else by address; needs the rename lock when they differ. */
-static void lock_two(struct dentry *a, struct dentry *b)
+void dirs_lock_two(struct dentry *a, struct dentry *b)
 {
     if (a->inode == b->inode) {
         lock(&a->inode->lock);
@@ -19,7 +19,7 @@ static void lock_two(struct dentry *a, struct dentry *b)
     lock(&(a_first ? b : a)->inode->lock);
 }
 
-static void unlock_two(struct dentry *a, struct dentry *b)
+void dirs_unlock_two(struct dentry *a, struct dentry *b)
 {
     unlock(&a->inode->lock);
     if (a->inode != b->inode) unlock(&b->inode->lock);
@@ -93,7 +93,7 @@ static int rename_in(struct walk *ow, struct walk *nw, u32 flags)
     bool cross = op != np;
     struct super *sb = op->sb;
     if (cross) write_lock(&sb->rename_lock);
-    lock_two(op, np);
+    dirs_lock_two(op, np);
     struct inode *replaced = NULL;
     r = check_locked(ow, nw, od, nd, flags);
     if (r == 0) {
@@ -104,11 +104,11 @@ static int rename_in(struct walk *ow, struct walk *nw, u32 flags)
         else r = r > 0 ? -EIO : r;
     } else if (r == 1) {
         r = 0;
-        unlock_two(op, np);
+        dirs_unlock_two(op, np);
         if (cross) rw_unlock(&sb->rename_lock);
         goto out;
     }
-    unlock_two(op, np);
+    dirs_unlock_two(op, np);
     if (cross) rw_unlock(&sb->rename_lock);
     if (r == 0) notify(ow, nw, od, nd, replaced, flags);
 out:

@@ -7,6 +7,7 @@
  * Linux keeps them in the pipe).
  */
 #include "sentry/base/alloc.h"
+#include "sentry/fs/pipe/pipe.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file.h"
 #include <linux/falloc.h>
@@ -14,9 +15,6 @@
 
 #define CHUNK 65536u
 #define COPY_MAX 0x7ffff000u
-
-bool file_is_pipe(struct file *f);                              /* sentry/fs/pipe/pipe.h */
-ssize_t pipe_tee(struct file *in, struct file *out, size_t n, u32 flags);
 
 static bool is_pipe(struct file *f) { return f->inode && S_ISFIFO(f->inode->mode) && file_is_pipe(f); }
 
@@ -158,7 +156,15 @@ ssize_t vfs_tee(struct file *in, struct file *out, size_t n, u32 flags)
     int r = check_ends(in, out);
     if (r) return r;
     if (!is_pipe(in) || !is_pipe(out) || in->inode == out->inode) return -EINVAL;
-    return pipe_tee(in, out, n, flags & SPLICE_F_NONBLOCK ? IOF_NONBLOCK : 0);
+    u32 iof = flags & SPLICE_F_NONBLOCK ? IOF_NONBLOCK : 0;
+    r = wait_ready(out, POLLOUT, iof);
+    if (r) return r;
+    n = MIN(n, (size_t)CHUNK);
+    AUTO_FREE u8 *buf = xzalloc(n);
+    ssize_t got = pipe_peek_kernel(in, buf, n, iof);
+    if (got <= 0) return got;
+    size_t room = pipe_room(out);
+    return pipe_write_kernel(out, buf, room && (size_t)got > room ? room : (size_t)got, iof);
 }
 
 ssize_t vfs_vmsplice(struct file *f, struct uio *u, u32 flags)

@@ -109,6 +109,8 @@ struct inode_ops {
     int (*setxattr)(struct inode *ino, const char *name, const void *val, size_t size, int flags);
     ssize_t (*listxattr)(struct inode *ino, char *buf, size_t size);
     int (*removexattr)(struct inode *ino, const char *name);
+    /* Before d's inode is changed by a call that knows no dentry (xattrs): overlay copies it up. NULL: nothing to do. */
+    int (*prepare_change)(struct inode *ino, struct dentry *d);
     /* Fills f->ops (default ino->fops) and f->priv. d is the dentry opened. */
     int (*open)(struct inode *ino, struct dentry *d, struct file *f);
     /*
@@ -189,6 +191,8 @@ struct dentry *dentry_lookup_cached(struct dentry *parent, const char *name, siz
  * a file system that looks names up by message (gofer) walks ahead with it. The lookup clears it.
  */
 extern _Thread_local const char *vfs_lookup_ahead;
+/* The same for a walk: a cached child is asked whether it still holds (d_revalidate) first. */
+int dentry_lookup_valid(struct dentry *parent, const char *name, size_t len, bool cached_only, struct dentry **out);
 /* Child looked up through dir->ops->lookup if not cached; takes dir->lock. *out may be negative. */
 int dentry_lookup(struct dentry *parent, const char *name, size_t len, struct dentry **out);
 void dentry_drop(struct dentry *d);                                       /* unhash: next walk looks up again */

@@ -107,10 +107,9 @@ static int step_dotdot(struct walk *w)
 }
 
 /* Cached and still true, or from the file system. */
-static int lookup(struct walk *w, const char *name, size_t len, struct dentry **out)
+int dentry_lookup_valid(struct dentry *parent, const char *name, size_t len, bool cached_only, struct dentry **out)
 {
-    struct dentry *parent = w->cur.dentry;
-    for (unsigned tries = 0;; tries++) {
+    for (unsigned tries = 0; tries < 8; tries++) {
         struct dentry *d = dentry_lookup_cached(parent, name, len);
         if (!d) break;
         if (parent->sb->case_cache_forever) {
@@ -119,7 +118,7 @@ static int lookup(struct walk *w, const char *name, size_t len, struct dentry **
         }
         int (*reval)(struct dentry *) = parent->inode->ops->d_revalidate;
         if (!reval && d->inode) reval = d->inode->ops ? d->inode->ops->d_revalidate : NULL;
-        int r = reval ? (w->flags & WALK_CACHED ? -EAGAIN : reval(d)) : d->inode != NULL;
+        int r = reval ? (cached_only ? -EAGAIN : reval(d)) : d->inode != NULL;
         if (r < 0) {
             dentry_put(d);
             return r;
@@ -130,15 +129,19 @@ static int lookup(struct walk *w, const char *name, size_t len, struct dentry **
         }
         dentry_drop(d);
         dentry_put(d);
-        if (tries > 8) break;
     }
-    if (w->flags & WALK_CACHED) return -EAGAIN;
+    if (cached_only) return -EAGAIN;
     return dentry_lookup(parent, name, len, out);
 }
 
+_Thread_local const char *vfs_lookup_ahead;
+
 int walk_lookup_last(struct walk *w, struct dentry **out)
 {
-    return lookup(w, w->last, strlen(w->last), out);
+    vfs_lookup_ahead = w->rest;
+    int r = dentry_lookup_valid(w->cur.dentry, w->last, strlen(w->last), w->flags & WALK_CACHED, out);
+    vfs_lookup_ahead = NULL;
+    return r;
 }
 
 int walk_enter(struct walk *w, struct dentry *d)

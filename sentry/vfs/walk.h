@@ -45,6 +45,9 @@ static inline int mnt_want_write(const struct mount *m) { return m && (m->flags 
 
 /* Deletion of d from dir under the rules of unlink(2): write and search permission, sticky bit, kind of object. */
 int may_delete(struct inode *dir, struct dentry *d, bool is_dir);
+/* Both directories of a rename, in the one order; they may be the same. */
+void dirs_lock_two(struct dentry *a, struct dentry *b);
+void dirs_unlock_two(struct dentry *a, struct dentry *b);
 /* Creation in dir. */
 int may_create(struct inode *dir, struct dentry *parent);
 

@@ -48,6 +48,7 @@ int vfs_setxattr(const struct path *p, const char *name, const void *val, size_t
     int r = check(p, name, true);
     if (r) return r;
     if (!i->ops || !i->ops->setxattr) return -EOPNOTSUPP;
+    if (i->ops->prepare_change && (r = i->ops->prepare_change(i, p->dentry)) != 0) return r;
     r = i->ops->setxattr(i, name, val, size, flags);
     if (r == 0) fsnotify(p->dentry, IN_ATTRIB, 0);
     return r;
@@ -66,6 +67,7 @@ int vfs_removexattr(const struct path *p, const char *name)
     int r = check(p, name, true);
     if (r) return r;
     if (!i->ops || !i->ops->removexattr) return -EOPNOTSUPP;
+    if (i->ops->prepare_change && (r = i->ops->prepare_change(i, p->dentry)) != 0) return r;
     r = i->ops->removexattr(i, name);
     if (r == 0) fsnotify(p->dentry, IN_ATTRIB, 0);
     return r;
