@@ -47,6 +47,9 @@ int linux_copy_out_rusage(gaddr_t p, const struct rusage_acc *ru) MUST_CHECK;
 /* The accounting of a whole live thread group, or of one task (info.c). */
 void linux_rusage_of(struct task *t, int who, struct rusage_acc *out);
 
+/* ptrace(2) access rules (mm.c). */
+bool linux_may_access_task(struct task *t);
+
 #define ARG_INT(n) ((int)a->a[n])
 #define ARG_U32(n) ((u32)a->a[n])
 
