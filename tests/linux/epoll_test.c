@@ -1,0 +1,134 @@
+/* epoll(7). */
+#include "check.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void add(int ep, int fd, uint32_t ev)
+{
+    struct epoll_event e = { ev, { .fd = fd } };
+    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) == 0);
+}
+static int w(int ep, struct epoll_event *e, int ms) { return epoll_wait(ep, e, 8, ms); }
+
+static void level_edge_oneshot(void)
+{
+    int ep = epoll_create1(EPOLL_CLOEXEC), p[2];
+    struct epoll_event e[8];
+    char b[8];
+    CHECK(ep >= 0 && pipe(p) == 0);
+    add(ep, p[0], EPOLLIN);
+    CHECK(w(ep, e, 0) == 0);
+    CHECK(write(p[1], "ab", 2) == 2);
+    CHECK(w(ep, e, 0) == 1 && e[0].events == EPOLLIN && e[0].data.fd == p[0]);
+    CHECK(w(ep, e, 0) == 1);
+    struct epoll_event m = { EPOLLIN | EPOLLET, { .fd = p[0] } };
+    CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], &m) == 0);
+    CHECK(w(ep, e, 0) == 1);
+    CHECK(w(ep, e, 0) == 0);
+    CHECK(write(p[1], "c", 1) == 1);
+    CHECK(w(ep, e, 0) == 1);
+    m.events = EPOLLIN | EPOLLONESHOT;
+    CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], &m) == 0);
+    CHECK(w(ep, e, 0) == 1 && w(ep, e, 0) == 0);
+    CHECK(write(p[1], "d", 1) == 1 && w(ep, e, 0) == 0);
+    CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], &m) == 0 && w(ep, e, 0) == 1);
+    CHECK(read(p[0], b, 8) == 4);
+    m.events = EPOLLIN;
+    CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, p[0], &m) == 0 && w(ep, e, 0) == 0);
+    close(p[1]);
+    CHECK(w(ep, e, 0) == 1 && e[0].events == EPOLLHUP);
+    close(p[0]);
+    CHECK(w(ep, e, 0) == 0);
+    close(ep);
+}
+
+static void errors(void)
+{
+    int ep = epoll_create(1), ef = eventfd(0, 0), dir = open("/", O_RDONLY);
+    struct epoll_event e = { EPOLLIN, { .fd = 1 } };
+    CHECK_ERR(epoll_create(0), EINVAL);
+    CHECK_ERR(epoll_create1(1), EINVAL);
+    CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, 999, &e), EBADF);
+    CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, ep, &e), EINVAL);
+    CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, dir, &e), EPERM);
+    CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_MOD, ef, &e), ENOENT);
+    CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_DEL, ef, &e), ENOENT);
+    CHECK_ERR(epoll_ctl(ef, EPOLL_CTL_ADD, ep, &e), EINVAL);
+    CHECK_ERR(epoll_ctl(ep, 77, ef, &e), EINVAL);
+    add(ep, ef, EPOLLIN);
+    CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, ef, &e), EEXIST);
+    CHECK_ERR(epoll_wait(ep, &e, 0, 0), EINVAL);
+    CHECK_ERR(epoll_wait(ef, &e, 1, 0), EINVAL);
+    int d = dup(ef);
+    add(ep, d, EPOLLIN);
+    CHECK(write(ef, &(uint64_t){ 1 }, 8) == 8);
+    struct epoll_event got[8];
+    CHECK(w(ep, got, 0) == 2);
+    close(ef);
+    CHECK(w(ep, got, 0) == 2);        /* the file lives on through the other descriptor */
+    close(d);
+    CHECK(w(ep, got, 0) == 0);
+    close(dir);
+    close(ep);
+}
+
+static void nested(void)
+{
+    int a = epoll_create1(0), b = epoll_create1(0), ef = eventfd(0, 0);
+    struct epoll_event e[8];
+    add(b, ef, EPOLLIN);
+    add(a, b, EPOLLIN);
+    CHECK(w(a, e, 0) == 0);
+    CHECK(write(ef, &(uint64_t){ 1 }, 8) == 8);
+    CHECK(w(a, e, 0) == 1 && e[0].data.fd == b);
+    struct epoll_event x = { EPOLLIN, { .fd = a } };
+    CHECK_ERR(epoll_ctl(b, EPOLL_CTL_ADD, a, &x), ELOOP);
+    uint64_t v;
+    CHECK(read(ef, &v, 8) == 8);
+    CHECK(w(a, e, 0) == 0);
+    close(a);
+    close(b);
+    close(ef);
+}
+
+static int shared_ep, shared_ef;
+static void *writer(void *arg)
+{
+    (void)arg;
+    usleep(50000);
+    CHECK(write(shared_ef, &(uint64_t){ 1 }, 8) == 8);
+    return NULL;
+}
+
+static void blocking_and_add_while_waiting(void)
+{
+    pthread_t t;
+    struct epoll_event e[8];
+    shared_ep = epoll_create1(0);
+    shared_ef = eventfd(0, 0);
+    add(shared_ep, shared_ef, EPOLLIN | EPOLLEXCLUSIVE);
+    pthread_create(&t, NULL, writer, NULL);
+    CHECK(w(shared_ep, e, -1) == 1);
+    pthread_join(t, NULL);
+    CHECK(epoll_wait(shared_ep, e, 8, 10) == 1);
+    struct epoll_event m = { EPOLLIN, { .fd = shared_ef } };
+    CHECK_ERR(epoll_ctl(shared_ep, EPOLL_CTL_MOD, shared_ef, &m), EINVAL);
+}
+
+static void on_alarm(int s) { (void)s; }
+static void interrupted(void)
+{
+    struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+    struct epoll_event e;
+    int ep = epoll_create1(0);
+    sigaction(SIGALRM, &sa, NULL);
+    ualarm(30000, 0);
+    CHECK_ERR(epoll_wait(ep, &e, 1, -1), EINTR);
+    close(ep);
+}
+
+TEST_MAIN(CASE(level_edge_oneshot), CASE(errors), CASE(nested), CASE(blocking_and_add_while_waiting), CASE(interrupted))

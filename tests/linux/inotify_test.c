@@ -1,0 +1,115 @@
+/* inotify(7). */
+#include "check.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64];
+static int fd;
+static char buf[8192] __attribute__((aligned(8)));
+static ssize_t have, at;
+
+static struct inotify_event *next(void)
+{
+    if (at >= have) {
+        struct pollfd p = { fd, POLLIN, 0 };
+        CHECK(poll(&p, 1, 2000) == 1);
+        have = read(fd, buf, sizeof buf);
+        CHECK(have > 0);
+        at = 0;
+    }
+    struct inotify_event *e = (void *)(buf + at);
+    at += (ssize_t)(sizeof *e + e->len);
+    return e;
+}
+
+static void expect(uint32_t mask, const char *name)
+{
+    struct inotify_event *e = next();
+    if (e->mask != mask) fprintf(stderr, "got %x for %x\n", e->mask, mask);
+    CHECK(e->mask == mask);
+    CHECK(name ? e->len && !strcmp(e->name, name) : e->len == 0);
+}
+
+static const char *in(const char *n)
+{
+    static char p[2][PATH_MAX];
+    static int k;
+    snprintf(p[k ^= 1], PATH_MAX, "%s/%s", dir, n);
+    return p[k];
+}
+
+static void directory_events(void)
+{
+    strcpy(dir, "/tmp/inXXXXXX");
+    CHECK(mkdtemp(dir));
+    fd = inotify_init1(IN_NONBLOCK);
+    CHECK(fd >= 0);
+    CHECK_ERR(read(fd, buf, sizeof buf), EAGAIN);
+    int wd = inotify_add_watch(fd, dir, IN_ALL_EVENTS & ~(uint32_t)IN_ACCESS);
+    CHECK(wd == 1);
+    int f = open(in("a"), O_CREAT | O_WRONLY, 0600);
+    CHECK(f >= 0 && write(f, "x", 1) == 1);
+    close(f);
+    expect(IN_CREATE, "a");
+    expect(IN_OPEN, "a");
+    expect(IN_MODIFY, "a");
+    expect(IN_CLOSE_WRITE, "a");
+    CHECK(rename(in("a"), in("b")) == 0);
+    struct inotify_event *e = next();
+    uint32_t cookie = e->cookie;
+    CHECK(e->mask == IN_MOVED_FROM && !strcmp(e->name, "a") && cookie);
+    e = next();
+    CHECK(e->mask == IN_MOVED_TO && !strcmp(e->name, "b") && e->cookie == cookie);
+    CHECK(chmod(in("b"), 0644) == 0);
+    expect(IN_ATTRIB, "b");
+    CHECK(mkdir(in("d"), 0700) == 0);
+    expect(IN_CREATE | IN_ISDIR, "d");
+    CHECK(rmdir(in("d")) == 0);
+    expect(IN_DELETE | IN_ISDIR, "d");
+    CHECK(unlink(in("b")) == 0);
+    expect(IN_DELETE, "b");
+    CHECK(inotify_rm_watch(fd, wd) == 0);
+    expect(IN_IGNORED, NULL);
+    CHECK_ERR(inotify_rm_watch(fd, wd), EINVAL);
+}
+
+static void file_watch(void)
+{
+    int f = open(in("f"), O_CREAT | O_WRONLY, 0600);
+    int wd = inotify_add_watch(fd, in("f"), IN_MODIFY | IN_ONESHOT);
+    CHECK(wd == 2);
+    CHECK(write(f, "x", 1) == 1 && write(f, "y", 1) == 1);
+    expect(IN_MODIFY, NULL);
+    expect(IN_IGNORED, NULL);
+    CHECK((wd = inotify_add_watch(fd, in("f"), IN_DELETE_SELF)) == 3);
+    CHECK(inotify_add_watch(fd, in("f"), IN_MODIFY | IN_MASK_ADD) == 3);
+    CHECK_ERR(inotify_add_watch(fd, in("f"), IN_MODIFY | IN_MASK_CREATE), EEXIST);
+    CHECK(write(f, "z", 1) == 1);
+    expect(IN_MODIFY, NULL);
+    close(f);
+    CHECK(unlink(in("f")) == 0);
+    expect(IN_DELETE_SELF, NULL);
+    expect(IN_IGNORED, NULL);
+}
+
+static void errors(void)
+{
+    int p[2];
+    CHECK(pipe(p) == 0);
+    CHECK_ERR(inotify_add_watch(fd, dir, 0), EINVAL);
+    CHECK_ERR(inotify_add_watch(p[0], dir, IN_MODIFY), EINVAL);
+    CHECK_ERR(inotify_add_watch(999, dir, IN_MODIFY), EBADF);
+    CHECK_ERR(inotify_add_watch(fd, in("none"), IN_MODIFY), ENOENT);
+    CHECK_ERR(inotify_init1(1), EINVAL);
+    inotify_add_watch(fd, dir, IN_CREATE);
+    CHECK(mkdir(in("x"), 0700) == 0);
+    CHECK_ERR(read(fd, buf, 10), EINVAL);
+    rmdir(in("x"));
+    rmdir(dir);
+}
+
+TEST_MAIN(CASE(directory_events), CASE(file_watch), CASE(errors))
