@@ -372,14 +372,43 @@ static void fault_locked(struct mm *mm, gaddr_t addr, u32 access, u64 gen, struc
     }
 }
 
+/*
+ * The platform could not map what the fault asked for, and now has nothing mapped. With the one page it will do, if the
+ * host's limits were the reason. If it is the host file itself (executable mappings of a noexec mount), a private
+ * mapping gets copies in the memory file, the whole window of them, so that the guest comes forward.
+ */
+static void recover(struct mm *mm, gaddr_t addr, struct mm_fault_result *res, struct mm_update *u)
+{
+    struct vma *v = mm_find_vma_locked(mm, addr);
+    u64 *e = pt_slot(mm->pt, addr);
+    u->error = 0;
+    update_map(u, v, addr, e, false);
+    update_flush(u);
+    if (!u->error) return;
+    if (pte_is_hostfd(*e) && !(v->flags & VMA_SHARED)) {
+        struct window w = window_of(v, addr, 0, MM_AROUND_MAP);
+        for (gaddr_t a = w.lo; a < w.hi; a += GPAGE_SIZE)
+            if (pte_is_hostfd(pt_get(mm->pt, a)) && copy_pages(mm, v, a, 1, u)) break;
+        u->error = 0;
+        mm_install_around(mm, v, addr, u);
+        update_flush(u);
+        if (!u->error) return;
+    }
+    log_warn("the platform cannot map a page: %d", u->error);
+    res->signo = SIGBUS;
+    res->code = BUS_ADRERR;
+}
+
 void mm_fault(struct mm *mm, gaddr_t addr, u8 access, gaddr_t sp UNUSED, u64 gen_at_entry, struct mm_fault_result *res)
 {
     struct mm_update u;
     update_init(&u, mm);
     res->signo = res->code = 0;
     write_lock(&mm->lock);
-    fault_locked(mm, gpage_down(addr), access & (PROT_READ | PROT_WRITE | PROT_EXEC), gen_at_entry, res, &u);
+    addr = gpage_down(addr);
+    fault_locked(mm, addr, access & (PROT_READ | PROT_WRITE | PROT_EXEC), gen_at_entry, res, &u);
     update_flush(&u);
+    if (u.error && !res->signo && pt_slot(mm->pt, addr)) recover(mm, addr, res, &u);
     rw_unlock(&mm->lock);
 }
 

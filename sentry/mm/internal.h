@@ -24,6 +24,7 @@
  */
 struct mm_update {
     struct mm *mm;
+    int error;             /* of the last as_update that failed: the platform then shows nothing any more */
     unsigned nops, nfrees;
     struct platform_mapop ops[64];
     struct { mpage_t page; u64 n; } frees[64];

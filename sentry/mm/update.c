@@ -7,6 +7,7 @@
 void update_init(struct mm_update *u, struct mm *mm)
 {
     u->mm = mm;
+    u->error = 0;
     u->nops = u->nfrees = 0;
 }
 
@@ -43,7 +44,11 @@ void update_flush(struct mm_update *u)
 {
     if (u->nops) {
         unsigned n = drop_covered(u->ops, u->nops);
-        if (kernel.pops->as_update(u->mm->as, u->ops, n)) drop_all(u->mm);
+        int r = kernel.pops->as_update(u->mm->as, u->ops, n);
+        if (r) {
+            u->error = r;
+            drop_all(u->mm);
+        }
         /* After the change: who entered the guest with the new number cannot have faulted on the old mapping. */
         atomic_add(&u->mm->map_gen, 1);
         u->nops = 0;

@@ -382,11 +382,33 @@ static void economy(void **state UNUSED)
     assert_int_equal(fake_calls, 1024 / MM_AROUND_ANON);          /* sole owner again: no copies, in blocks */
 }
 
+static void host_refuses_exec(void **state UNUSED)
+{
+    gaddr_t a = 0x30000000;
+    struct fake_obj h;
+    u64 v = 0x1234;
+    fake_obj_init(&h, true);
+    assert_int_equal(pwrite(h.fd, &v, 8, 2 * 4096), 8);
+    fake_noexec_fd = h.fd;
+    assert_int_equal(map_obj(mm, a, 8 * 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, &h, 0), a);
+    assert_int_equal(map_obj(mm, a + 0x100000, 4096, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, &h, 0), a + 0x100000);
+    for (u64 i = 0; i < 8; i++) {
+        v = 1;
+        assert_int_equal(guest_touch(mm, a + i * 4096, &v, false, true), 0);
+        assert_int_equal(v, i == 2 ? 0x1234 : 0);
+    }
+    assert_int_equal(guest_touch(mm, a + 0x100000, &v, false, true), SIGBUS);
+    fake_noexec_fd = 0;
+    assert_int_equal(mm_unmap(mm, a, 0x200000), 0);
+    fake_obj_fini(&h);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = { T(map_placement), T(map_limits), T(brk_moves), T(protect_errors), T(remap_cases),
                                         T(stack_growth), T(truncation), T(copies_at_borders), T(transfers),
-                                        T(advice_and_mincore), T(economy) };
+                                        T(advice_and_mincore), T(economy),
+                                        T(host_refuses_exec) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ static struct task test_task;
 static u64 rlimits[KRLIM_NLIMITS];
 static unsigned fake_fail_every;          /* as_update fails now and then */
 static unsigned fake_calls, fake_ops;
+static int fake_noexec_fd;                /* the host refuses executable mappings of this one */
 static int fake_files;                    /* references held by vmas */
 
 u64 task_rlimit(struct task *t UNUSED, int which) { return rlimits[which]; }
@@ -57,7 +58,8 @@ static int fake_as_update(struct platform_as *as, const struct platform_mapop *o
         const struct platform_mapop *o = &ops[i];
         assert_int_equal((o->addr | o->len | o->off) & ~GPAGE_MASK, 0);
         assert_true(o->len > 0 && o->addr >= GUEST_ADDR_MIN && o->addr + o->len <= GUEST_ADDR_MAX);
-        if (o->kind != PLATFORM_UNMAP && fake_fail_every && !(rand() % fake_fail_every)) return -ENOMEM;
+        if (o->kind != PLATFORM_UNMAP && as->pt->present && fake_fail_every && !(rand() % fake_fail_every)) return -ENOMEM;
+        if (o->kind == PLATFORM_MAP && fake_noexec_fd && o->fd == fake_noexec_fd && (o->prot & PROT_EXEC)) return -EPERM;
         if (o->kind == PLATFORM_UNMAP) {
             pt_remove_range(as->pt, o->addr, o->addr + o->len, fake_drop, NULL);
             continue;
