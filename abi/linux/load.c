@@ -34,8 +34,12 @@ int linux_recognise(const u8 *head, size_t len)
 
     if (len < sizeof(e)) return 0;
     memcpy(&e, head, sizeof(e));
-    if (memcmp(e.e_ident, ELFMAG, SELFMAG) || e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB) return 0;
-    if (e.e_machine != EM_X86_64 || (e.e_type != ET_EXEC && e.e_type != ET_DYN)) return 0;
+    if (memcmp(e.e_ident, ELFMAG, SELFMAG)) return 0;
+    if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB || e.e_machine != EM_X86_64) {
+        elf_explain_foreign(head, len);   /* ENOEXEC alone would leave the user guessing */
+        return 0;
+    }
+    if (e.e_type != ET_EXEC && e.e_type != ET_DYN) return 0;
     return e.e_ident[EI_OSABI] == ELFOSABI_NONE || e.e_ident[EI_OSABI] == ELFOSABI_LINUX ? 10 : 0;
 }
 
@@ -225,20 +229,6 @@ static int build_stack(struct exec_image *img, const struct placement *pl)
 
 /* --- putting it together --- */
 
-/* A new image starts with the processor's initial extended state. */
-static void reset_xstate(struct task *t)
-{
-    size_t size = platform_xstate_size();
-    AUTO_FREE u8 *buf = xzalloc(size);
-    u16 fcw = 0x37f;
-    u32 mxcsr = 0x1f80;
-
-    if (!t->ctx) return;
-    memcpy(buf, &fcw, sizeof(fcw));
-    memcpy(buf + 24, &mxcsr, sizeof(mxcsr));
-    if (kernel.pops->ctx_set_xstate(t->ctx, buf, size)) log_warn("the platform refused the initial processor state");
-}
-
 static int map_main(struct exec_image *img, gaddr_t *bias, gaddr_t *phdr)
 {
     const struct elf_info *e = &img->elf;
@@ -274,6 +264,8 @@ int linux_load(struct exec_image *img)
     gaddr_t bias, ibias = ~0ULL, unused;
     int r;
 
+    if ((r = elf_parse(img->file, img->head, img->head_len, &img->elf))) return r;
+    if ((r = elf_parse(img->file, img->head, img->head_len, &img->elf))) goto out;
     if (img->elf.interp[0] && (r = open_interp(img->elf.interp, &interp, ie))) goto out;
     mm->mmap_top = pick_mmap_top(mm);
     if ((r = map_main(img, &bias, &pl.phdr))) goto out;
@@ -291,7 +283,6 @@ int linux_load(struct exec_image *img)
         r = -EINVAL;
         goto out;
     }
-    reset_xstate(current);
     current->regs = (struct guest_regs){ .rip = img->entry, .rsp = img->sp, .eflags = 0x202, .cs = 0x33, .ss = 0x2b, .orig_rax = ~0ULL };
 out:
     if (interp) file_put(interp);

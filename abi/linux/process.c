@@ -101,6 +101,14 @@ sysret_t linux_exit_group(const struct syscall_args *a)
     task_group_exit((ARG_U32(0) & 0xff) << 8);
 }
 
+/* Weak like the table's entries: the futex adapters own the robust list. */
+void linux_robust_list_exit(struct task *t) __attribute__((weak));
+
+void linux_task_exit(struct task *t)
+{
+    if (linux_robust_list_exit) linux_robust_list_exit(t);
+}
+
 sysret_t linux_wait4(const struct syscall_args *a)
 {
     s32 pid = ARG_INT(0);

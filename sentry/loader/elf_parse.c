@@ -32,26 +32,28 @@ static const char *os_name(u8 osabi)
     }
 }
 
-/* Names an ELF image that this sandbox cannot run: the errno alone leaves the user guessing. */
-static void explain_foreign(const u8 *h)
+static bool is_elf(const u8 *h, size_t len)
+{
+    return len >= EI_NIDENT + 4 && !memcmp(h, ELFMAG, SELFMAG);
+}
+
+void elf_explain_foreign(const u8 *h, size_t len)
 {
     u16 machine;
     const char *name = NULL;
+
+    if (!is_elf(h, len)) return;
 
     memcpy(&machine, h + offsetof(Elf64_Ehdr, e_machine), 2);   /* same place in both classes */
     if (h[EI_DATA] == ELFDATA2MSB) machine = (u16)(machine >> 8 | machine << 8);
     for (size_t i = 0; i < ARRAY_LEN(machines); i++)
         if (machines[i].id == machine) name = machines[i].name;
     if (machine == EM_X86_64 && h[EI_CLASS] == ELFCLASS32) name = "x32 (32-bit pointers on x86-64)";
+    if (machine == EM_X86_64 && h[EI_CLASS] == ELFCLASS64) return;
     if (name)
         log_warn("this is a program for %s %s; only x86-64 programs can run here", name, os_name(h[EI_OSABI]));
     else
         log_warn("this is a program for an unknown machine (ELF machine %u); only x86-64 programs can run here", machine);
-}
-
-static bool is_elf(const u8 *h, size_t len)
-{
-    return len >= EI_NIDENT + 4 && !memcmp(h, ELFMAG, SELFMAG);
 }
 
 /* The file header: 0 and where the program headers lie, or -ENOEXEC. */
@@ -210,10 +212,6 @@ int elf_parse(struct file *f, const u8 *head, size_t head_len, struct elf_info *
     AUTO_FREE u8 *copy = NULL;
     int r;
 
-    if (is_elf(head, head_len) &&
-        (head[EI_CLASS] != ELFCLASS64 || head[EI_DATA] != ELFDATA2LSB || head[offsetof(Elf64_Ehdr, e_machine)] != EM_X86_64 ||
-         head[offsetof(Elf64_Ehdr, e_machine) + 1]))
-        explain_foreign(head);
     if ((r = check_ehdr(head, head_len, &phoff, &phlen))) return r;
     if (phoff + phlen <= head_len) {
         copy = compact(head, head + phoff, phlen);

@@ -39,6 +39,8 @@ struct exec_image {
 /* 0; -ENOEXEC (not ours or malformed), -EIO (truncated), -ELIBBAD for interpreters, -EINVAL. Never trusts an offset. */
 int elf_parse(struct file *f, const u8 *head, size_t head_len, struct elf_info *out);
 int elf_parse_mem(const u8 *data, size_t len, struct elf_info *out);       /* whole headers in memory: unit tests, fuzzing */
+/* One log line naming what an ELF image is that no ABI here runs (other machine, 32-bit); silent for anything else. */
+void elf_explain_foreign(const u8 *head, size_t len);
 /* Maps PT_LOADs at `bias` (0 for ET_EXEC). bias chosen by the loader when *bias==~0. Sets code/data/brk if main. */
 int elf_map(struct mm *mm, struct file *f, const struct elf_info *e, gaddr_t *bias, bool main_image, gaddr_t *phdr_addr);
 
