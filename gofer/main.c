@@ -79,7 +79,10 @@ int main(int argc, char **argv)
     umask(0); /* the sentry applies the guest's */
     if ((err = watch_init())) fail("generation page", err);
     u64 caps = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_FSETID;
-    struct hostjail_opts jail = { .name = "sundog-gofer", .keep_caps = caps, .empty_root = true, .trap = debug };
+    static struct hostjail_tree trees[GOFER_ROOTS_MAX];
+    for (u32 i = 0; i < nroots; i++) trees[i] = (struct hostjail_tree){ roots[i].fd, !(roots[i].flags & PLAN_ROOT_RO) };
+    struct hostjail_opts jail = { .name = "sundog-gofer", .keep_caps = caps, .empty_root = true,
+                                  .trees = trees, .ntrees = nroots, .trap = debug };
     if ((err = hostjail_enter(&jail))) fail("cannot isolate itself", err);
     struct rlimit rl;
     getrlimit(RLIMIT_NOFILE, &rl);

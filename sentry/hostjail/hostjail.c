@@ -3,6 +3,7 @@
 #include "sentry/base/log.h"
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -61,6 +62,7 @@ static int pivot_to_nothing(void)
 
 /*
  * Stage 2, view. Should: use the descriptors it holds. Mustn't: name any host file, even through a hole in the filter.
+ * 1: the host permits neither way.
  */
 static int stage_root(void)
 {
@@ -69,8 +71,51 @@ static int stage_root(void)
     log_debug("no private mount namespace (%s)", strerror(-err));
     err = chroot_nowhere();
     if (!err) return 0;
-    log_debug("no chroot either (%s): paths are closed off by the system-call filter alone", strerror(-err));
-    return 0;
+    log_debug("no chroot either (%s)", strerror(-err));
+    return 1;
+}
+
+/* Rights of later kernels than the headers here know. */
+#define LL_REFER (1ULL << 13)
+#define LL_TRUNCATE (1ULL << 14)
+#define LL_IOCTL_DEV (1ULL << 15)
+
+/*
+ * Stage 2b, view without privilege. Should: reach what lies beneath the named trees. Mustn't: open, make or remove
+ * anything else. Landlock needs no_new_privs only. A kernel without it leaves the filter alone to close off paths.
+ */
+static int stage_landlock(const struct hostjail_opts *o)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 0) {
+        log_debug("no Landlock (%s): paths are closed off by the system-call filter alone", strerror(errno));
+        return 0;
+    }
+    const u64 read_rights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+    u64 all = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | read_rights | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+              LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
+              LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+              LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+    /* links and renames between directories: always refused under ABI 1 */
+    if (abi >= 2) all |= LL_REFER;
+    if (abi >= 3) all |= LL_TRUNCATE;
+    if (abi >= 5) all |= LL_IOCTL_DEV;
+    struct landlock_ruleset_attr attr = { .handled_access_fs = all };
+    int rs = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
+    if (rs < 0) return -errno;
+    int err = 0;
+    for (unsigned i = 0; i < o->ntrees && !err; i++) {
+        struct stat st;
+        u64 allowed = o->trees[i].writable ? all & ~(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                                                     LANDLOCK_ACCESS_FS_MAKE_BLOCK | LL_IOCTL_DEV) : read_rights;
+        if (fstat(o->trees[i].fd, &st)) err = -errno;
+        if (!S_ISDIR(st.st_mode)) allowed &= LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | LL_TRUNCATE;
+        struct landlock_path_beneath_attr rule = { .allowed_access = allowed, .parent_fd = o->trees[i].fd };
+        if (!err && syscall(SYS_landlock_add_rule, rs, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)) err = -errno;
+    }
+    if (!err && syscall(SYS_landlock_restrict_self, rs, 0)) err = -errno;
+    close(rs);
+    return err;
 }
 
 /*
@@ -117,8 +162,10 @@ int hostjail_enter(const struct hostjail_opts *o)
 {
     hostjail_crash_install(o->name); /* reads our own symbols: while there still is a view */
     int err = stage_limits();
-    if (!err && o->empty_root) err = stage_root();
+    int open_view = 0;
+    if (!err && o->empty_root) open_view = stage_root();
     if (!err) err = stage_caps(o->keep_caps);
+    if (!err && open_view) err = stage_landlock(o);
     if (!err) err = stage_dumpable(o->dumpable);
     if (err) log_error("%s: self-isolation: %s", o->name, strerror(-err));
     return err;

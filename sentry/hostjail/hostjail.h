@@ -12,10 +12,13 @@
 
 #include "sentry/base/types.h"
 
+struct hostjail_tree { int fd; bool writable; };   /* O_PATH descriptor of a directory or file */
+
 struct hostjail_opts {
     const char *name;      /* program, for messages */
     u64 keep_caps;         /* bit n: CAP_n stays permitted and effective if it is now; 0: none */
     bool empty_root;       /* lose the file-system view (mount namespace, else chroot) */
+    const struct hostjail_tree *trees; unsigned ntrees;   /* what may still be opened by path where only Landlock is left */
     bool dumpable;         /* leave PR_SET_DUMPABLE alone (debuggers may attach) */
     bool trap;             /* debugging: an undeclared call is reported by the crash handler before the end */
 };

@@ -281,6 +281,9 @@ static void create_write_link_rename_unlink(void **state UNUSED)
     struct gofer_rename_req m = { root, root, RENAME_NOREPLACE, 0 };
     assert_int_equal(call(sock[0], GOFER_RENAME, &m, sizeof m, "new", "file"), -EEXIST);
     assert_int_equal(call(sock[0], GOFER_RENAME, &m, sizeof m, "new", "renamed"), 0);
+    m.flags = 0;
+    assert_int_equal(call(sock[0], GOFER_RENAME, &m, sizeof m, "renamed", "again"), 0);
+    assert_int_equal(call(sock[0], GOFER_RENAME, &m, sizeof m, "again", "renamed"), 0);
     m.flags = RENAME_WHITEOUT;
     assert_int_equal(call(sock[0], GOFER_RENAME, &m, sizeof m, "renamed", "w"), -EINVAL);
     struct gofer_unlink_req u = { root, 0, 0 };

@@ -99,6 +99,44 @@ static void declared_calls_work_and_nothing_else_is_left(void **state UNUSED)
     assert_int_equal(WEXITSTATUS(st), 0);
 }
 
+/* Without privilege: as nobody, with one tree left. */
+static int tree_fd;
+static int do_unprivileged(void)
+{
+    if (open("/etc/passwd", O_RDONLY) >= 0) return 1;
+    if (openat(tree_fd, "inside", O_RDONLY) < 0) return 2;
+    if (openat(tree_fd, "inside", O_WRONLY) >= 0) return 3;
+    return 0;
+}
+
+static void paths_are_closed_without_privilege(void **state UNUSED)
+{
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 0) skip();
+    char dir[] = "/tmp/hostjail-test-XXXXXX", file[64];
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chmod(dir, 0755), 0);
+    snprintf(file, sizeof file, "%s/inside", dir);
+    close(open(file, O_CREAT | O_WRONLY, 0666));
+    chmod(file, 0666);
+    tree_fd = open(dir, O_PATH);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct hostjail_tree t = { tree_fd, false };
+        struct hostjail_opts o = opts;
+        o.trees = &t;
+        o.ntrees = 1;
+        if (privileged && (setgid(65534) || setuid(65534))) _exit(98);
+        if (hostjail_enter(&o) || hostjail_load_filter(&o)) _exit(99);
+        _exit(do_unprivileged());
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(dir), 0);
+    close(tree_fd);
+    assert_int_equal(status, 0);
+}
+
 static const char *note(void) { return "openat(AT_FDCWD, \"x\")"; }
 
 __attribute__((noinline)) static int crash_here(void)
@@ -131,7 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(undeclared_calls_kill), cmocka_unit_test(declared_calls_work_and_nothing_else_is_left),
-        cmocka_unit_test(a_crash_is_reported),
+        cmocka_unit_test(paths_are_closed_without_privilege), cmocka_unit_test(a_crash_is_reported),
     };
     privileged = geteuid() == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
