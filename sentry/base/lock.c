@@ -34,7 +34,7 @@ static _Thread_local unsigned nheld;
 static bool same_class_ok(enum lock_class c)
 {
     return c == LC_INODE || c == LC_MM || c == LC_EPOLL || c == LC_PIPE || c == LC_SOCK || c == LC_FUTEX || c == LC_RENAME ||
-           c == LC_FILE_POS;
+           c == LC_FILE_POS || c == LC_WAITQ;
 }
 
 void lock_debug_acquire(const void *l, enum lock_class cls)
