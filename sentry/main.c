@@ -82,15 +82,15 @@ static int print_syscalls(const char *abi_name, bool json)
     return fflush(stdout) ? SANDBOX_FAILED : 0;
 }
 
-/* For the crash report: what the guest was asking for. Called in a signal handler. */
+/* For the crash report, after "while serving". Called in a signal handler. */
 static const char *crash_note(void)
 {
     static char note[96];
-    if (!current) return "on a thread of the sentry's own";
+    if (!current) return "nobody: a thread of its own";
     const char *name = "no system call";
     if (current->abi && current->syscall_nr < current->abi->table_len && current->abi->table[current->syscall_nr].name)
         name = current->abi->table[current->syscall_nr].name;
-    snprintf(note, sizeof(note), "serving %s of guest task %d", name, current->tid);
+    snprintf(note, sizeof(note), "%s of guest task %d", name, current->tid);
     return note;
 }
 

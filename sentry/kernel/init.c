@@ -400,6 +400,8 @@ struct task *init_prepare(const u8 *plan, size_t len, struct gofer_client *gofer
     if (!in.envp) in.envp = no_env;
     if (load_program(&in)) return NULL;
     struct task *t = current;
+    /* The user's command happens to be pid 1, it is no init: Ctrl-C, SIGPIPE and its own kill(2) end it as outside. */
+    t->tg->unkillable = false;
     current = NULL;
     free(in.argv);
     if (in.envp != no_env) free(in.envp);
