@@ -141,8 +141,8 @@ static const char *note(void) { return "openat(AT_FDCWD, \"x\")"; }
 
 __attribute__((noinline)) static int crash_here(void)
 {
-    volatile int *p = (int *)8;
-    return *p;
+    static volatile uintptr_t bad = 8;
+    return *(volatile int *)bad;
 }
 static int do_crash(void)
 {
