@@ -97,6 +97,7 @@ static void copy_plain(struct task *c, const struct clone_args_k *a)
     struct task *p = current;
 
     c->regs = p->regs;
+    c->regs.rax = 0;   /* success, no result; an ABI whose fork returns something else sets it in task_fork */
     if (a->stack) c->regs.rsp = a->stack;
     if (a->set_tls) c->regs.fs_base = a->tls;
     c->blocked = p->blocked;

@@ -7,6 +7,7 @@
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
+#include <malloc.h>
 #include <string.h>
 
 _Thread_local struct task *current;
@@ -27,6 +28,8 @@ void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned n
     kernel.boot_real = clock_real();
     if (!kernel.domainname[0]) strcpy(kernel.domainname, "(none)");
     account_init();
+    /* Else malloc counts the host's CPUs by reading /sys when it makes its third arena: a path-taking host call. */
+    mallopt(M_ARENA_MAX, (int)MIN(2 * kernel.ncpus, 16u));
 }
 
 struct task *task_alloc(void)
