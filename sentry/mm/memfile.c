@@ -21,10 +21,17 @@
 #include <unistd.h>
 
 HOSTCALL(fallocate, "freed guest pages are punched out of the memory file");
+HOSTCALL(mincore, "which freed guest pages hold memory of the host");
 HOSTCALL(fstat, "bytes really held by the memory file; size of mapped host files");
 
 #define SB_PAGES 512u
 #define SB_WORDS (SB_PAGES / 64)
+/*
+ * Giving a page back to the host and getting another costs ten times what clearing it costs: so many freed pages are
+ * cleared and kept ("warm") before holes are punched.
+ */
+#define WARM_MAX ((32u << 20) >> GPAGE_SHIFT)
+#define WARM_RUN 256u                 /* longer runs are punched without a look */
 
 u8 *memfile_base;
 
@@ -34,6 +41,8 @@ static u32 *refs;                     /* (a) one count a page */
 
 static lock_t alloc_lock = LOCK_INIT(LC_MEMFILE);   /* guards: */
 static u64 (*used)[SB_WORDS];         /* bit set: handed out, or being punched */
+static u64 (*warm)[SB_WORDS];         /* bit set: free, all zeros, and held by the host */
+static u64 warm_pages;                /* (a) bits set in warm, and pages about to be */
 static u16 *sb_free;
 static u64 hint;                      /* superblock to look at first */
 static u64 allocated;                 /* (a) pages; changed under alloc_lock */
@@ -68,14 +77,16 @@ int memfile_init(u64 size)
     u8 *base = sparse_map(size, fd);
     u32 *counts = sparse_map(pages * sizeof(u32), -1);
     void *bits = sparse_map(blocks * sizeof(*used), -1);
+    void *warm_bits = sparse_map(blocks * sizeof(*warm), -1);
     u16 *frees = sparse_map(blocks * sizeof(u16), -1);
-    if (!base || !counts || !bits || !frees) {
+    if (!base || !counts || !bits || !warm_bits || !frees) {
         int err = errno;
         log_error("the host refuses to map a memory file of %llu MiB (address space limit?): %s",
                   (unsigned long long)(size >> 20), strerror(err));
         if (base) munmap(base, size);
         if (counts) munmap(counts, pages * sizeof(u32));
         if (bits) munmap(bits, blocks * sizeof(*used));
+        if (warm_bits) munmap(warm_bits, blocks * sizeof(*warm));
         if (frees) munmap(frees, blocks * sizeof(u16));
         close(fd);
         return -err;
@@ -85,6 +96,7 @@ int memfile_init(u64 size)
     memfile_base = base;
     refs = counts;
     used = bits;
+    warm = warm_bits;
     sb_free = frees;
     npages = pages;
     nsb = blocks;
@@ -104,7 +116,7 @@ u64 memfile_allocated(void) { return atomic_load(&allocated) << GPAGE_SHIFT; }
 u64 memfile_resident(void)
 {
     struct stat st;
-    if (memfile_desc < 0 || fstat(memfile_desc, &st)) return 0;
+    if (memfile_desc < 0 || syscall(SYS_fstat, memfile_desc, &st)) return 0;
     return (u64)st.st_blocks * 512;
 }
 
@@ -116,7 +128,8 @@ static bool within_limit(u64 n)
 {
     u64 limit = atomic_load(&limit_pages);
     if (!limit || atomic_load(&allocated) + n <= limit) return true;
-    return (memfile_resident() >> GPAGE_SHIFT) + n <= limit;
+    u64 held = memfile_resident() >> GPAGE_SHIFT, spare = __atomic_load_n(&warm_pages, __ATOMIC_RELAXED);
+    return held - MIN(held, spare) + n <= limit;
 }
 
 static void mark(u64 first, u64 n, bool on)
@@ -127,6 +140,8 @@ static void mark(u64 first, u64 n, bool on)
         u64 mask = (k == 64 ? ~0ULL : (1ULL << k) - 1) << shift;
         if (on) {
             used[sb][word] |= mask;
+            __atomic_sub_fetch(&warm_pages, (u64)__builtin_popcountll(warm[sb][word] & mask), __ATOMIC_RELAXED);
+            warm[sb][word] &= ~mask;
             sb_free[sb] = (u16)(sb_free[sb] - k);
         } else {
             used[sb][word] &= ~mask;
@@ -204,14 +219,47 @@ mpage_t memfile_alloc(u64 n)
 void memfile_get(mpage_t p) { __atomic_fetch_add(&refs[p], 1, __ATOMIC_RELAXED); }
 u32 memfile_refs(mpage_t p) { return __atomic_load_n(&refs[p], __ATOMIC_ACQUIRE); }
 
-/* The hole is punched before the pages become free again: a page is zero when it is handed out. */
-static void free_run(mpage_t p, u64 n)
+static void punch(mpage_t p, u64 n)
 {
     if (fallocate(memfile_desc, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(p << GPAGE_SHIFT),
                   (off_t)(n << GPAGE_SHIFT)))
         memset(memfile_ptr(p), 0, n << GPAGE_SHIFT);
+}
+
+/* Reserves room among the warm pages; false: there are enough. */
+static bool reserve_warm(u64 n)
+{
+    lock(&alloc_lock);
+    bool ok = warm_pages + n <= WARM_MAX;
+    if (ok) __atomic_add_fetch(&warm_pages, n, __ATOMIC_RELAXED);
+    unlock(&alloc_lock);
+    return ok;
+}
+
+/* Pages become free only when they are zero: cleared, punched out, or never touched. */
+static void free_run(mpage_t p, u64 n)
+{
+    u8 resident[WARM_RUN] = { 0 };
+    bool kept = false;
+    if (n <= WARM_RUN && !mincore(memfile_ptr(p), n << GPAGE_SHIFT, resident)) {
+        u64 count = 0, run;
+        for (u64 i = 0; i < n; i++) count += resident[i] &= 1;
+        kept = count && reserve_warm(count);
+        for (u64 i = 0; i < n; i += run) {
+            for (run = 1; i + run < n && resident[i + run] == resident[i]; run++) continue;
+            if (!resident[i]) continue;
+            if (kept)
+                memset(memfile_ptr(p + i), 0, run << GPAGE_SHIFT);
+            else
+                punch(p + i, run);
+        }
+    } else {
+        punch(p, n);
+    }
     lock(&alloc_lock);
     mark(p, n, false);
+    for (u64 i = 0; kept && i < n; i++)
+        if (resident[i]) warm[(p + i) / SB_PAGES][(p + i) % SB_PAGES / 64] |= 1ULL << ((p + i) % 64);
     __atomic_store_n(&allocated, allocated - n, __ATOMIC_RELAXED);
     unlock(&alloc_lock);
 }

@@ -1,6 +1,7 @@
 /*
  * mincore(2). A page-table entry says that a page has a place; whether the guest ever touched it, the host knows:
- * pages are handed out ahead of faults.
+ * pages are handed out ahead of faults. Some pages the host holds are cleared ones that were freed before (memfile.c):
+ * a private anonymous page without contents counts as untouched, unless it is locked.
  */
 #include "sentry/mm/internal.h"
 
@@ -13,10 +14,20 @@ HOSTCALL(mincore, "mincore(2) of the guest tells pages handed out from pages tou
 
 #define CHUNK 512u
 
+static bool has_contents(mpage_t p)
+{
+    const u64 *w = memfile_ptr(p);
+    for (unsigned i = 0; i < GPAGE_SIZE / sizeof(*w); i++)
+        if (w[i]) return true;
+    return false;
+}
+
+/* vec holds 1 for a page of which only the host's word counts, 0: it must also have contents. */
 static void ask_host(mpage_t first, u64 n, u8 *vec)
 {
-    if (mincore(memfile_ptr(first), n << GPAGE_SHIFT, vec)) memset(vec, 1, n);
-    for (u64 i = 0; i < n; i++) vec[i] &= 1;
+    u8 held[CHUNK];
+    if (mincore(memfile_ptr(first), n << GPAGE_SHIFT, held)) memset(held, 1, n);
+    for (u64 i = 0; i < n; i++) vec[i] = (held[i] & 1) && (vec[i] || has_contents(first + i));
 }
 
 /* With mm->lock: false at a hole. */
@@ -40,6 +51,8 @@ static bool residency(struct mm *mm, gaddr_t start, u64 n, u8 *vec)
             *slot = 1;
             continue;
         }
+        const struct vma *v = mm_find_vma_locked(mm, va);
+        *slot = !(*e & PTE_ANON) || (v->flags & VMA_LOCKED) != 0;
         if (run && pte_page(*e) == run_page + run && slot == run_vec + run) {
             run++;
             continue;
