@@ -85,6 +85,7 @@ static const struct decoder {
 } decoders[] = {
 #define LIST(l) l, ARRAY_LEN(l)
     { "open", LIST(acc_modes), 3, LIST(open_flags), NULL, false },
+    { "fdflags", NULL, 0, 0, LIST(open_flags), "0", false }, /* "open" in calls without an access mode: pipe2, dup3 */
     { "at", NULL, 0, 0, LIST(at_flags), "0", false },
     { "clone", NULL, 0, 0xff, LIST(clone_flags), "0", true },
     { "mmap_prot", NULL, 0, 0, LIST(prot_flags), "PROT_NONE", false },

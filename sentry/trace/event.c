@@ -65,6 +65,13 @@ static const char *signal_text(const struct abi *abi, int sig, char buf[16])
     return buf;
 }
 
+/* open(2) and openat(2) have a mode only when they may create. */
+static bool mode_unused(const struct syscall_desc *d, const struct syscall_args *a, unsigned last)
+{
+    return last && d->args[last] == A_OCT && d->args[last - 1] == A_FLAGS && d->arg_decoder[last - 1] && !strcmp(d->arg_decoder[last - 1], "open") &&
+           !(a->a[last - 1] & O_CREAT) && (a->a[last - 1] & O_TMPFILE) != O_TMPFILE;
+}
+
 /* In argument i of the call; ret is meaningful for output buffers only. */
 static void decode_arg(struct strbuf *out, struct task *t, const struct syscall_desc *d, const struct syscall_args *a, unsigned i, sysret_t ret)
 {
@@ -81,7 +88,7 @@ static void decode_arg(struct strbuf *out, struct task *t, const struct syscall_
         break;
     case A_LONG: case A_OFF: strbuf_printf(out, "%lld", (long long)v); break;
     case A_ULONG: case A_SIZE: strbuf_printf(out, "%llu", (unsigned long long)v); break;
-    case A_OCT: strbuf_printf(out, "0%llo", (unsigned long long)(v & 0xffffffff)); break;
+    case A_OCT: strbuf_printf(out, "%#llo", (unsigned long long)(v & 0xffffffff)); break;
     case A_ATFD:
         if ((int)v == AT_FDCWD) strbuf_printf(out, "AT_FDCWD");
         else strbuf_printf(out, "%d", (int)v);
@@ -94,9 +101,12 @@ static void decode_arg(struct strbuf *out, struct task *t, const struct syscall_
         if (ret >= 0) decode_data(out, v, (u64)ret);
         else goto pointer;
         break;
-    case A_FLAGS:
-        if (!decode_flags(d->arg_decoder[i], v, out)) goto pointer;
+    case A_FLAGS: {
+        const char *dec = d->arg_decoder[i];
+        if (dec && !strcmp(dec, "open") && !strstr(d->name, "open")) dec = "fdflags";
+        if (!decode_flags(dec, v, out)) goto pointer;
         break;
+    }
     case A_STRUCT:
         if (!decode_struct(d->arg_decoder[i], v, out)) goto pointer;
         break;
@@ -148,6 +158,7 @@ void trace_syscall_enter(struct task *t, u64 nr, const struct syscall_desc *d, c
     tr->name = d->name ? d->name : name_buf;
     tr->nr = nr;
     tr->nargs = MIN(d->nargs, 6u);
+    if (tr->nargs && mode_unused(d, a, tr->nargs - 1)) tr->nargs--;
     tr->began = clock_mono();
     tr->open = true;
     for (unsigned i = 0; i < tr->nargs; i++) {

@@ -64,7 +64,10 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
     if (counts) f->mode |= FMODE_WRITER;
     int r = 0;
     switch (i->mode & S_IFMT) {
-    case S_IFIFO: r = pipe_open_fifo(i, p->dentry, f); break;
+    case S_IFIFO:
+        /* Likewise pipes of the host (fs/anon/hostfile.c), reopened through /proc/self/fd. */
+        r = i->fops && i->ops->open ? i->ops->open(i, p->dentry, f) : pipe_open_fifo(i, p->dentry, f);
+        break;
     case S_IFCHR:
         /* File systems that make their own devices (devpts) open them; all others go by number. */
         r = i->fops && i->ops->open ? i->ops->open(i, p->dentry, f) : chrdev_open(i, p->dentry, f);

@@ -332,8 +332,9 @@ static int hostfile_getattr(struct inode *ino, struct kstat *st)
 static int hostfile_setattr(struct inode *ino, struct dentry *d UNUSED, const struct kattr *a)
 {
     struct hostfile *h = ino->priv;
-    if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME)) return -EPERM; /* the caller's file */
-    if (a->valid & ATTR_SIZE) {
+    if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID)) return -EPERM; /* the caller's file */
+    if (!(a->valid & ATTR_SIZE) && (a->valid & (ATTR_ATIME | ATTR_MTIME))) return -EPERM;
+    if (a->valid & ATTR_SIZE) { /* its times follow by themselves */
         if (!S_ISREG(ino->mode)) return -EINVAL;
         if (ftruncate(h->fd, (off_t)a->size)) return -errno;
         u64 keep = gpage_up(a->size) >> GPAGE_SHIFT;
