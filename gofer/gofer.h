@@ -23,6 +23,7 @@ struct gofer_node_entry {
     u32 mode;              /* (c) only S_IFMT is meaningful */
     u64 dev, ino;          /* (c) */
     bool exclusive;        /* (c) root attached as such: never watched */
+    bool sealed;           /* (c) of a kernel file system (proc, sysfs): the object shows, empty and unchangeable */
     u32 users;             /* under table lock: 1 for the table, 1 for each request that uses it */
     int wd;                /* under the watch lock; -1: not watched */
 };
@@ -38,8 +39,8 @@ int gofer_proc_fd(void);
 struct fd_name { char s[12]; };
 struct fd_name gofer_fd_name(int fd);
 
-/* Takes the descriptor (closes it on failure). 0 and a new handle, or -ENFILE, -EACCES (kernel file system). */
-int node_new(int fd, u32 root, bool exclusive, struct gofer_node_entry **out);
+/* Takes the descriptor (closes it on failure). dir: where it was found, NULL for a root. 0 and a new handle, or -ENFILE. */
+int node_new(int fd, u32 root, bool exclusive, const struct gofer_node_entry *dir, struct gofer_node_entry **out);
 /* In-use reference, or NULL (bad or stale handle). */
 struct gofer_node_entry *node_get(gofer_handle h);
 void node_put(struct gofer_node_entry *n);
@@ -104,7 +105,7 @@ int gofer_serve(const int *socks, unsigned n);    /* a thread each, until all ar
 #include "sentry/base/plan.h"
 static inline bool node_is_ro(const struct gofer_node_entry *n)
 {
-    return gofer_root_get(n->root)->flags & PLAN_ROOT_RO;
+    return n->sealed || (gofer_root_get(n->root)->flags & PLAN_ROOT_RO);
 }
 
 #endif

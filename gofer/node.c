@@ -93,7 +93,10 @@ int node_attr(int fd, struct gofer_attr *out)
     return 0;
 }
 
-/* File systems whose files act on the host's kernel: a root that happens to hold one does not serve it. */
+/*
+ * File systems whose files act on the host's kernel: a root that happens to hold one shows its mount point (so that the
+ * sentry can mount its own there) as an empty directory.
+ */
 static bool is_kernel_fs(int fd)
 {
     struct statfs sf;
@@ -108,7 +111,7 @@ static bool is_kernel_fs(int fd)
     return false;
 }
 
-int node_new(int fd, u32 root, bool exclusive, struct gofer_node_entry **out)
+int node_new(int fd, u32 root, bool exclusive, const struct gofer_node_entry *dir, struct gofer_node_entry **out)
 {
     struct gofer_attr a;
     int err = node_attr(fd, &a);
@@ -118,7 +121,9 @@ int node_new(int fd, u32 root, bool exclusive, struct gofer_node_entry **out)
     }
     struct gofer_node_entry *n = xnew(struct gofer_node_entry);
     *n = (struct gofer_node_entry){ .fd = fd, .root = root, .mode = a.mode & S_IFMT, .dev = a.dev, .ino = a.ino,
-                                    .exclusive = exclusive, .users = 2, .wd = -1 };
+                                    .exclusive = exclusive, .users = 2, .wd = -1,
+                                    /* before the handle is in the table, where a guess could find it */
+                                    .sealed = dir && (dir->sealed || (a.dev != dir->dev && is_kernel_fs(fd))) };
     lock(&g.lock);
     u32 i = 0;
     if (g.nfree) i = g.free_list[--g.nfree];
@@ -199,6 +204,7 @@ int name_check(const char *name)
 int node_walk(struct gofer_node_entry *dir, const char *name, struct gofer_node_entry **out)
 {
     if (dir->mode != S_IFDIR) return -ENOTDIR;
+    if (dir->sealed) return -ENOENT;
     struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
                             .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS };
     long fd;
@@ -206,16 +212,7 @@ int node_walk(struct gofer_node_entry *dir, const char *name, struct gofer_node_
     for (int tries = 0; (fd = syscall(SYS_openat2, dir->fd, name, &how, sizeof how)) < 0 && errno == EAGAIN && tries < 16;)
         tries++;
     if (fd < 0) return errno == EMFILE ? -ENFILE : -errno;
-    struct gofer_node_entry *n;
-    int err = node_new((int)fd, dir->root, dir->exclusive, &n);
-    if (err) return err;
-    if (n->dev != dir->dev && is_kernel_fs(n->fd)) {
-        node_release(n->h);
-        node_put(n);
-        return -EACCES;
-    }
-    *out = n;
-    return 0;
+    return node_new((int)fd, dir->root, dir->exclusive, dir, out);
 }
 
 int node_reopen(struct gofer_node_entry *n, int flags)
@@ -224,6 +221,7 @@ int node_reopen(struct gofer_node_entry *n, int flags)
      * Opening a device acts on the host; opening a FIFO may block and is a channel to host processes. The mode is that
      * of the very object the descriptor holds, so no race is possible.
      */
+    if (n->sealed) return -EACCES;
     switch (n->mode) {
     case S_IFREG: break;
     case S_IFDIR: if ((flags & O_ACCMODE) != O_RDONLY) return -EISDIR; break;

@@ -77,6 +77,10 @@ int op_readdir(struct gofer_req *r)
     if (dir->mode != S_IFDIR) return -ENOTDIR;
     struct gofer_readdir_rep *rep = reply_add(r, sizeof *rep);
     rep->gen_dir = watch_dir(dir, &rep->gen); /* before reading */
+    if (dir->sealed) {
+        rep->eof = 1;
+        return 0;
+    }
     int fd = node_reopen(dir, O_RDONLY);
     if (fd < 0) return fd;
     int err = 0;

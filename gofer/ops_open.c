@@ -129,7 +129,7 @@ int op_tmpfile(struct gofer_req *r)
     int pfd = openat(gofer_proc_fd(), gofer_fd_name(fd).s, O_PATH | O_CLOEXEC);
     if (pfd < 0) err = host_err();
     struct gofer_node_entry *n;
-    if (!err) err = node_new(pfd, dir->root, dir->exclusive, &n);
+    if (!err) err = node_new(pfd, dir->root, dir->exclusive, dir, &n);
     if (!err && (err = set_owner(n, q.uid, q.gid))) {
         node_release(n->h);
         node_put(n);

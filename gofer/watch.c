@@ -105,7 +105,7 @@ int watch_start(void)
 gofer_handle watch_dir(struct gofer_node_entry *dir, struct gofer_gen *out)
 {
     *out = (struct gofer_gen){ 0 };
-    if (dir->exclusive || !w.running || dir->mode != S_IFDIR) return 0;
+    if (dir->exclusive || dir->sealed || !w.running || dir->mode != S_IFDIR) return 0;
     u32 slot = GOFER_HANDLE_INDEX(dir->h) % GOFER_GEN_SLOTS;
     bool ok = true;
     lock(&w.lock);
