@@ -15,7 +15,6 @@ HOSTCALL(timerfd_settime, "guest timers: the next expiry");
 HOSTCALL(poll, "timer thread sleeps until the next expiry");
 HOSTCALL(read, "timer thread consumes expiries");
 HOSTCALL_ARG(prctl, "names the timer thread", 0, 15 /* PR_SET_NAME */);
-HOSTCALL_ARG(prctl, "the timer thread names itself", 0, 15 /* PR_SET_NAME */);
 
 RB_HEAD(ktimer_tree, ktimer);
 
