@@ -217,6 +217,19 @@ static sysret_t map_locked(struct mm *mm, const struct mm_map_req *req, u64 len,
     return at;
 }
 
+/* Shared anonymous memory is a file without a name, so that forks find the same pages. */
+static sysret_t map_shared_anon(struct mm *mm, const struct mm_map_req *req, u64 len)
+{
+    struct mm_map_req with_file = *req;
+    int r = shmem_create_anon(len, &with_file.file);
+    if (r) return r;
+    with_file.obj = &with_file.file->inode->map;
+    with_file.off = 0;
+    sysret_t ret = mm_map(mm, &with_file);
+    file_put(with_file.file);
+    return ret;
+}
+
 sysret_t mm_map(struct mm *mm, const struct mm_map_req *req)
 {
     if (!req->len) return -EINVAL;
@@ -228,7 +241,7 @@ sysret_t mm_map(struct mm *mm, const struct mm_map_req *req)
         if (req->off & ~GPAGE_MASK) return -EINVAL;
         if (add_overflow(req->off, len, &last)) return -EOVERFLOW;
     } else if (req->flags & MAP_SHARED) {
-        return -EINVAL;          /* shared anonymous memory comes with its object */
+        return map_shared_anon(mm, req, len);
     }
     u32 max_prot = req->max_prot ? req->max_prot : PROT_READ | PROT_WRITE | PROT_EXEC;
     if (!req->max_prot && req->file && (req->flags & MAP_SHARED) && !(req->file->mode & FMODE_WRITE))

@@ -133,7 +133,7 @@ struct mm_map_req {
     u32 flags;                 /* host MAP_*: SHARED PRIVATE FIXED FIXED_NOREPLACE ANONYMOUS GROWSDOWN NORESERVE LOCKED POPULATE STACK 32BIT */
     u32 vma_flags;             /* extra enum vma_flags */
     struct file *file;         /* borrowed; the vma takes its own reference */
-    struct mappable *obj;      /* file's mappable, NULL: anonymous */
+    struct mappable *obj;      /* file's mappable, NULL: anonymous (MAP_SHARED: mm_map makes the object) */
     u64 off;
     const char *name;
     gaddr_t low, high;         /* search window for non-fixed, 0: default */

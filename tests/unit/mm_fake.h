@@ -34,6 +34,8 @@ bool capable(int cap UNUSED) { return false; }
 void file_get(struct file *f) { ref_get(&f->refs); __atomic_add_fetch(&fake_files, 1, __ATOMIC_RELAXED); }
 void file_put(struct file *f) { ref_put(&f->refs); __atomic_sub_fetch(&fake_files, 1, __ATOMIC_RELAXED); }
 
+int shmem_create_anon(u64 size UNUSED, struct file **out UNUSED) { return -ENOSYS; }
+
 static bool fake_drop(gaddr_t va UNUSED, u64 e UNUSED, void *arg UNUSED) { return true; }
 
 static int fake_as_new(struct platform *p UNUSED, struct platform_as **out)
