@@ -21,7 +21,7 @@ static void removal_while_reading(void)
 static void seeking(void)
 {
     char n[64], names[50][256];
-    long at[50];
+    long at[51];
     int k = 0;
     CHECK(mkdir("s", 0755) == 0);
     for (int i = 0; i < 48; i++) snprintf(n, sizeof n, "s/%d", i), close(open(n, O_CREAT | O_WRONLY, 0600));
