@@ -6,10 +6,7 @@
 
 struct mm;
 
-/*
- * Once at start, before the sentry gives up its file system: finds out whether the host's clock is the TSC. Without
- * this call the vDSO always makes the system call.
- */
+/* Runs by itself at start: finds out whether the host's clock is the TSC. If not, the vDSO always makes the system call. */
 void linux_vdso_init(void);
 /* Maps [vvar] and [vdso] into a fresh address space; sets mm->vdso_base. -errno */
 int linux_vdso_map(struct mm *mm);
