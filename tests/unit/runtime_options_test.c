@@ -10,6 +10,7 @@
 #include "runtime/plan_build.h"
 #include "sentry/vfs/mount_flags.h"
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,13 +19,14 @@ static bool helped;
 
 #define PARSE(...)                                                                                                     \
     ({                                                                                                                 \
-        char *argv_[] = { __VA_ARGS__ };                                                                               \
+        static char *argv_[] = { __VA_ARGS__ }; /* the options keep pointing into it */                                \
         options_parse_run(&o, (int)ARRAY_LEN(argv_), argv_, &helped);                                                  \
     })
 
 /* Messages of expected failures would only confuse the log. */
 static int quiet(void **state UNUSED)
 {
+    if (getenv("VERBOSE")) return 0;
     int null = open("/dev/null", O_WRONLY);
     int r = dup2(null, 2);
     close(null);
