@@ -126,7 +126,8 @@ ssize_t vfs_sendfile(struct file *out, struct file *in, u64 *in_pos, u64 *out_po
     if (r) return r;
     if (in_pos && !in->ops->seekable) return -ESPIPE;
     if (in_pos && (s64)*in_pos < 0) return -EINVAL;
-    if (!in->ops->read || !out->ops->write || (in->inode && S_ISDIR(in->inode->mode))) return -EINVAL;
+    /* The source must have a position: a pipe or socket is for splice(2). */
+    if (!in->ops->seekable || !in->ops->read || !out->ops->write || (in->inode && S_ISDIR(in->inode->mode))) return -EINVAL;
     if (out->flags & O_APPEND && !is_pipe(out)) return -EINVAL;
     return copy_loop(in, in_pos, out, out_pos, n, flags & IOF_NONBLOCK);
 }
