@@ -2,6 +2,8 @@
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/kernel/task.h"
 
+#include <linux/magic.h>
+
 static int wait_for_other(struct pipe *p, const u64 *counter, u64 seen)
 {
     struct waiter w;
@@ -17,6 +19,7 @@ static int wait_for_other(struct pipe *p, const u64 *counter, u64 seen)
 int pipe_open_fifo(struct inode *ino, struct dentry *d UNUSED, struct file *f)
 {
     bool rd = f->mode & FMODE_READ, wr = f->mode & FMODE_WRITE, nonblock = f->flags & O_NONBLOCK;
+    bool is_pipe = ino->sb->magic == PIPEFS_MAGIC; /* reopened through /proc/PID/fd: never waits (fifo_open) */
     const u64 *wait_on = NULL;
     u64 seen = 0;
     int r = 0;
@@ -46,13 +49,13 @@ int pipe_open_fifo(struct inode *ino, struct dentry *d UNUSED, struct file *f)
         p->writers++;
     }
     f->version = 0;
-    if (rd && !wr && !p->writers) {
+    if (rd && !wr && !p->writers && !is_pipe) {
         /* No hang-up is shown until a writer has come and gone. */
         if (nonblock)
             f->version = p->w_counter;
         else
             wait_on = &p->w_counter, seen = p->w_counter;
-    } else if (wr && !rd && !p->readers) {
+    } else if (wr && !rd && !p->readers && !is_pipe) {
         wait_on = &p->r_counter, seen = p->r_counter;
     }
     f->priv = p;
