@@ -1,5 +1,10 @@
-/* /proc/net. proc_pid_net(5) */
+/* /proc/net, from the sockets that live now. proc_pid_net(5) */
 #include "sentry/fs/proc/proc.h"
+#include "sentry/net/inet.h"
+#include "sentry/net/unix.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static int show_dev(struct synth_node *n UNUSED, struct strbuf *b)
 {
@@ -18,10 +23,164 @@ static int show_if_inet6(struct synth_node *n UNUSED, struct strbuf *b)
     strbuf_printf(b, "00000000000000000000000000000001 01 80 10 80       lo\n");
     return 0;
 }
+static int show_ipv6_route(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    strbuf_printf(b, "00000000000000000000000000000001 80 00000000000000000000000000000000 00 00000000000000000000000000000000 "
+                     "00000100 00000001 00000000 00000001       lo\n");
+    return 0;
+}
+static int show_arp(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    strbuf_printf(b, "IP address       HW type     Flags       HW address            Mask     Device\n");
+    return 0;
+}
+static int show_packet(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    strbuf_printf(b, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n");
+    return 0;
+}
+static int show_raw(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    strbuf_printf(b, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n");
+    return 0;
+}
+
+/* The address as Linux prints it: words of the network's order read as the machine's. */
+static void put_addr(struct strbuf *b, const struct net_addr *a, bool six)
+{
+    for (int i = six ? 0 : 12; i < 16; i += 4) strbuf_printf(b, "%02X%02X%02X%02X", a->in.ip[i + 3], a->in.ip[i + 2], a->in.ip[i + 1], a->in.ip[i]);
+    strbuf_printf(b, ":%04X", a->in.port);
+}
+
+static int show_inet(struct strbuf *b, int domain, int type)
+{
+    bool six = domain == AF_INET6, tcp = type == SOCK_STREAM;
+    size_t n, line = 0;
+    struct socket **v = net_snapshot(domain, &n);
+
+    if (six) strbuf_printf(b, "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode%s\n",
+                           tcp ? "" : " ref pointer drops");
+    else if (tcp) strbuf_printf(b, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     \n");
+    else strbuf_printf(b, "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n");
+    for (size_t i = 0; i < n; i++) {
+        struct socket *s = v[i];
+        lock(&s->lock);
+        bool shown = s->type == type && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
+        if (shown) {
+            unsigned rx = s->state == ST_LISTEN ? s->naccept : tcp ? (unsigned)s->rx_bytes : atomic_load(&s->rmem);
+            strbuf_printf(b, "%4zu: ", line++);
+            put_addr(b, &s->in.local, six);
+            strbuf_printf(b, " ");
+            put_addr(b, &s->in.remote, six);
+            strbuf_printf(b, " %02X %08X:%08X 00:00000000 00000000 %5u %8d %llu %u %016llx", tcp ? tcp_state(s) : s->in.connected ? 1 : 7,
+                          0u, rx, s->uid, 0, (unsigned long long)s->ino, ref_read(&s->refs), 0ULL);
+            strbuf_printf(b, tcp ? " 100 0 0 10 0\n" : " 0\n");
+        }
+        unlock(&s->lock);
+        socket_put(s);
+    }
+    free(v);
+    return 0;
+}
+static int show_tcp(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET, SOCK_STREAM); }
+static int show_tcp6(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET6, SOCK_STREAM); }
+static int show_udp(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET, SOCK_DGRAM); }
+static int show_udp6(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET6, SOCK_DGRAM); }
+
+static int show_unix(struct synth_node *node UNUSED, struct strbuf *b)
+{
+    size_t n;
+    struct socket **v = net_snapshot(AF_UNIX, &n);
+
+    strbuf_printf(b, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+    for (size_t i = 0; i < n; i++) {
+        struct socket *s = v[i];
+        lock(&s->lock);
+        if (!s->dead) {
+            /* SS_UNCONNECTED 1, SS_CONNECTING 2, SS_CONNECTED 3; __SO_ACCEPTCON */
+            int st = s->state == ST_ESTABLISHED ? 3 : s->state == ST_CONNECTING ? 2 : 1;
+            const struct net_addr *a = &s->un.name;
+            strbuf_printf(b, "%016llx: %08X %08X %08X %04X %02X %5llu", 0ULL, ref_read(&s->refs), 0u, s->state == ST_LISTEN ? 0x10000u : 0u,
+                          s->type, st, (unsigned long long)s->ino);
+            if (a->un.len) {
+                strbuf_printf(b, " %s", a->un.path[0] ? "" : "@");
+                for (unsigned k = a->un.path[0] ? 0 : 1; k < a->un.len - (a->un.path[0] ? 1u : 0u); k++)
+                    strbuf_printf(b, "%c", a->un.path[k] ? a->un.path[k] : '@');
+            }
+            strbuf_printf(b, "\n");
+        }
+        unlock(&s->lock);
+        socket_put(s);
+    }
+    free(v);
+    return 0;
+}
+
+static int show_netlink(struct synth_node *node UNUSED, struct strbuf *b)
+{
+    size_t n;
+    struct socket **v = net_snapshot(AF_NETLINK, &n);
+
+    strbuf_printf(b, "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n");
+    for (size_t i = 0; i < n; i++) {
+        struct socket *s = v[i];
+        struct net_addr a = { 0 };
+        if (s->ops && !s->ops->getname(s, &a, false))
+            strbuf_printf(b, "%016llx %-3d %-10u %08x %-8u %-8u %-5d %-8u %-8u %-8llu\n", 0ULL, s->protocol, a.nl.pid, a.nl.groups,
+                          atomic_load(&s->rmem), 0u, 0, ref_read(&s->refs), 0u, (unsigned long long)s->ino);
+        socket_put(s);
+    }
+    free(v);
+    return 0;
+}
+
+static void count(int domain, int type, unsigned *used)
+{
+    size_t n;
+    struct socket **v = net_snapshot(domain, &n);
+    *used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!v[i]->dead && (!type || v[i]->type == type)) (*used)++;
+        socket_put(v[i]);
+    }
+    free(v);
+}
+
+static int show_sockstat(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    unsigned all, tcp, udp;
+    count(AF_UNSPEC, 0, &all);
+    count(AF_INET, SOCK_STREAM, &tcp);
+    count(AF_INET, SOCK_DGRAM, &udp);
+    strbuf_printf(b, "sockets: used %u\nTCP: inuse %u orphan 0 tw 0 alloc %u mem 0\nUDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
+                     "FRAG: inuse 0 memory 0\n", all, tcp, tcp, udp);
+    return 0;
+}
+static int show_sockstat6(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    unsigned tcp, udp;
+    count(AF_INET6, SOCK_STREAM, &tcp);
+    count(AF_INET6, SOCK_DGRAM, &udp);
+    strbuf_printf(b, "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n", tcp, udp);
+    return 0;
+}
 
 const struct synth_entry proc_net_dir[] = {
+    SYNTH_FILE("arp", show_arp),
     SYNTH_FILE("dev", show_dev),
-    SYNTH_FILE("route", show_route),
     SYNTH_FILE("if_inet6", show_if_inet6),
+    SYNTH_FILE("ipv6_route", show_ipv6_route),
+    SYNTH_FILE("netlink", show_netlink),
+    SYNTH_FILE("packet", show_packet),
+    SYNTH_FILE("raw", show_raw),
+    SYNTH_FILE("raw6", show_raw),
+    SYNTH_FILE("route", show_route),
+    SYNTH_FILE("sockstat", show_sockstat),
+    SYNTH_FILE("sockstat6", show_sockstat6),
+    SYNTH_FILE("tcp", show_tcp),
+    SYNTH_FILE("tcp6", show_tcp6),
+    SYNTH_FILE("udp", show_udp),
+    SYNTH_FILE("udp6", show_udp6),
+    SYNTH_FILE("unix", show_unix),
     { 0 },
 };

@@ -1,0 +1,47 @@
+/* What TCP and UDP over the loopback share. ip(7), ipv6(7) */
+#ifndef SUNDOG_NET_INET_H
+#define SUNDOG_NET_INET_H
+
+#include "sentry/net/socket.h"
+
+extern const struct sock_ops tcp_ops, udp_ops;
+#define PORT_EPHEMERAL_MIN 32768u
+#define PORT_EPHEMERAL_MAX 60999u
+
+/* inet_addr.c: addresses are IPv6 or IPv4-mapped */
+bool ip_is_v4(const u8 ip[16]);
+bool ip_is_any(const u8 ip[16]);                 /* :: or 0.0.0.0 */
+bool ip_is_loopback(const u8 ip[16]);            /* what this host answers for */
+bool ip_is_multicast(const u8 ip[16]);
+bool ip_is_broadcast(const u8 ip[16]);
+bool ip_equal(const u8 a[16], const u8 b[16]);
+void ip_set_v4(u8 ip[16], u32 host_order);
+u32 ip_v4(const u8 ip[16]);                      /* host order */
+/* The address as this socket shows it: AF_INET or AF_INET6. */
+void inet_addr_show(const struct socket *s, struct net_addr *a);
+/* Checks family and length of a destination: -EINVAL -EAFNOSUPPORT -ENETUNREACH; "any" becomes the loopback address. */
+int inet_check_dest(struct socket *s, struct net_addr *a);
+int inet_getname(struct socket *s, struct net_addr *out, bool peer);
+void inet_source_for(const struct net_addr *dest, u8 ip[16]);
+
+/* inet_port.c. Tables are per protocol; "locked" is their lock, a leaf. */
+int inet_bind(struct socket *s, const struct net_addr *a);
+int inet_autobind(struct socket *s);             /* an ephemeral port, if it has none; -EAGAIN */
+void inet_unbind(struct socket *s);
+void inet_register(struct socket *s);            /* an accepted connection: local is set already */
+int inet_listen_check(struct socket *s);         /* -EADDRINUSE: another one listens there */
+void inet_set_local(struct socket *s, const u8 ip[16]);
+struct socket *tcp_find_listener(const u8 dst[16], u16 port);                    /* counted */
+struct socket *udp_find(const u8 dst[16], u16 dport, const u8 src[16], u16 sport);
+/* Every UDP socket that gets a multicast datagram; counted, at most max. */
+unsigned udp_find_multicast(const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max);
+
+/* inet_opt.c */
+void inet_init(struct socket *s);
+int inet_setopt(struct socket *s, int level, int opt, const void *val, size_t len);
+ssize_t inet_getopt(struct socket *s, int level, int opt, void *val, size_t size);
+/* tcp_opt.c */
+int tcp_setopt(struct socket *s, int opt, const void *val, size_t len);
+ssize_t tcp_getopt(struct socket *s, int opt, void *val, size_t size);
+int tcp_state(const struct socket *s);           /* TCP_ESTABLISHED and so on, as /proc/net/tcp shows */
+#endif

@@ -1,0 +1,264 @@
+/* Options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP; TCP's are in tcp_opt.c. ip(7), ipv6(7) */
+#include "sentry/kernel/task.h"
+#include "sentry/net/inet.h"
+#include <linux/capability.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#define LO_INDEX 1u
+
+void inet_init(struct socket *s)
+{
+    struct inet_sock *i = &s->in;
+
+    i->local.family = i->remote.family = (u16)s->domain;
+    if (s->domain == AF_INET) {
+        ip_set_v4(i->local.in.ip, 0);
+        ip_set_v4(i->remote.in.ip, 0);
+    }
+    i->ttl = i->hops = 64;
+    i->mc_ttl = i->mc_loop = i->mc_all = i->mc_hops = 1;
+    i->mtu_discover = i->mtu_discover6 = s->type == SOCK_STREAM ? IP_PMTUDISC_WANT : IP_PMTUDISC_WANT;
+    i->keepidle = 7200;
+    i->keepintvl = 75;
+    i->keepcnt = 9;
+    i->syncnt = 6;
+    i->quickack = 1;
+    memcpy(i->congestion, "cubic", 6);
+}
+
+static int want_bit(struct socket *s, u32 bit, int on)
+{
+    lock(&s->lock);
+    s->want = on ? s->want | bit : s->want & ~bit;
+    unlock(&s->lock);
+    return 0;
+}
+
+static int membership(struct socket *s, const u8 group[16], bool join)
+{
+    int r = -EADDRNOTAVAIL;
+
+    if (!ip_is_multicast(group)) return -EINVAL;
+    lock(&s->lock);
+    struct inet_sock *in = &s->in;
+    unsigned i = 0;
+    while (i < in->nmembers && !ip_equal(in->members[i], group)) i++;
+    if (join) {
+        if (i < in->nmembers) r = -EADDRINUSE;
+        else if (i == IN_MEMBERSHIPS) r = -ENOBUFS;
+        else {
+            memcpy(in->members[i], group, 16);
+            in->nmembers++;
+            r = 0;
+        }
+    } else if (i < in->nmembers) {
+        memcpy(in->members[i], in->members[--in->nmembers], 16);
+        r = 0;
+    }
+    unlock(&s->lock);
+    return r;
+}
+
+static int member_v4(struct socket *s, const void *val, size_t len, bool join)
+{
+    struct ip_mreqn r = { 0 };
+    u8 ip[16];
+
+    if (len < sizeof(struct ip_mreq)) return -EINVAL;
+    memcpy(&r, val, MIN(len, sizeof r));
+    if (len < sizeof r) r.imr_ifindex = 0;
+    u32 via = ntohl(r.imr_address.s_addr);
+    ip_set_v4(ip, ntohl(r.imr_multiaddr.s_addr));
+    if (!ip_is_multicast(ip)) return -EINVAL;
+    /* Without a route for groups the interface must be named, and there is one. */
+    if (r.imr_ifindex ? (u32)r.imr_ifindex != LO_INDEX : via >> 24 != 127) return -ENODEV;
+    return membership(s, ip, join);
+}
+
+static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
+{
+    struct inet_sock *i = &s->in;
+    struct { int opt, *v, min, max; } plain[] = {
+        { IP_MTU_DISCOVER, &i->mtu_discover, 0, 5 }, { IP_MULTICAST_LOOP, &i->mc_loop, 0, 1 }, { IP_MULTICAST_ALL, &i->mc_all, 0, 1 },
+        { IP_RECVERR, &i->recverr, 0, 1 }, { IP_MINTTL, &i->minttl, 0, 255 },
+    };
+    int v = 0, r;
+
+    switch (opt) {
+    case IP_ADD_MEMBERSHIP: return s->type == SOCK_STREAM ? -EPROTO : member_v4(s, val, len, true);
+    case IP_DROP_MEMBERSHIP: return s->type == SOCK_STREAM ? -EPROTO : member_v4(s, val, len, false);
+    case IP_MULTICAST_IF: {
+        struct ip_mreqn q = { 0 };
+        if (len < 4) return -EINVAL;
+        if (len >= sizeof(struct ip_mreq)) memcpy(&q, val, MIN(len, sizeof q));
+        else memcpy(&q.imr_address, val, 4);
+        u32 via = ntohl(q.imr_address.s_addr);
+        if (q.imr_ifindex ? q.imr_ifindex != (int)LO_INDEX : via && via >> 24 != 127) return -EADDRNOTAVAIL;
+        i->mc_if = q.imr_ifindex || via ? (via ? via : 0x7f000001) : 0;
+        return 0;
+    }
+    case IP_OPTIONS: return len ? -EINVAL : 0;
+    default: break;
+    }
+    r = opt_int(val, len, &v);
+    if (r) return r;
+    for (size_t k = 0; k < ARRAY_LEN(plain); k++) {
+        if (plain[k].opt != opt) continue;
+        if (plain[k].max == 1) v = !!v;
+        if (v < plain[k].min || v > plain[k].max) return -EINVAL;
+        *plain[k].v = v;
+        return 0;
+    }
+    switch (opt) {
+    case IP_TOS:
+        i->tos = s->type == SOCK_STREAM ? (v & ~3) & 0xff : v & 0xff;
+        return 0;
+    case IP_TTL:
+        if (v != -1 && (v < 1 || v > 255)) return -EINVAL;
+        i->ttl = v == -1 ? 64 : v;
+        return 0;
+    case IP_MULTICAST_TTL:
+        if (s->type == SOCK_STREAM || v < -1 || v > 255) return -EINVAL;
+        i->mc_ttl = v == -1 ? 1 : v;
+        return 0;
+    case IP_PKTINFO: return want_bit(s, WANT_PKTINFO, v);
+    case IP_RECVTTL: return want_bit(s, WANT_TTL, v);
+    case IP_RECVTOS: return want_bit(s, WANT_TOS, v);
+    case IP_RECVORIGDSTADDR: return want_bit(s, WANT_ORIGDST, v);
+    case IP_FREEBIND: i->freebind = v; return 0;
+    case IP_TRANSPARENT: return v && !capable(CAP_NET_RAW) && !capable(CAP_NET_ADMIN) ? -EPERM : 0;
+    case IP_BIND_ADDRESS_NO_PORT: return 0;     /* ports are not scarce here */
+    case IP_RETOPTS:
+    case IP_RECVOPTS: return 0;
+    default: return -ENOPROTOOPT;
+    }
+}
+
+static ssize_t ip_getopt(struct socket *s, int opt, void *val, size_t size)
+{
+    struct inet_sock *i = &s->in;
+    switch (opt) {
+    case IP_TOS: return opt_put_int(val, size, i->tos);
+    case IP_TTL: return opt_put_int(val, size, i->ttl);
+    case IP_MULTICAST_TTL: return opt_put_int(val, size, i->mc_ttl);
+    case IP_MULTICAST_LOOP: return opt_put_int(val, size, i->mc_loop);
+    case IP_MULTICAST_ALL: return opt_put_int(val, size, i->mc_all);
+    case IP_MTU_DISCOVER: return opt_put_int(val, size, i->mtu_discover);
+    case IP_MTU: return i->connected || s->state == ST_ESTABLISHED ? opt_put_int(val, size, 65536) : -ENOTCONN;
+    case IP_RECVERR: return opt_put_int(val, size, i->recverr);
+    case IP_MINTTL: return opt_put_int(val, size, i->minttl);
+    case IP_PKTINFO: return opt_put_int(val, size, !!(s->want & WANT_PKTINFO));
+    case IP_RECVTTL: return opt_put_int(val, size, !!(s->want & WANT_TTL));
+    case IP_RECVTOS: return opt_put_int(val, size, !!(s->want & WANT_TOS));
+    case IP_RECVORIGDSTADDR: return opt_put_int(val, size, !!(s->want & WANT_ORIGDST));
+    case IP_FREEBIND: return opt_put_int(val, size, i->freebind);
+    case IP_TRANSPARENT:
+    case IP_BIND_ADDRESS_NO_PORT: return opt_put_int(val, size, 0);
+    case IP_OPTIONS: return 0;
+    case IP_MULTICAST_IF: {
+        u32 a = htonl(i->mc_if);
+        size = MIN(size, sizeof a);
+        memcpy(val, &a, size);
+        return (ssize_t)size;
+    }
+    default: return -ENOPROTOOPT;
+    }
+}
+
+static int ip6_setopt(struct socket *s, int opt, const void *val, size_t len)
+{
+    struct inet_sock *i = &s->in;
+    int v = 0, r;
+
+    if (s->domain != AF_INET6) return -ENOPROTOOPT;
+    if (opt == IPV6_JOIN_GROUP || opt == IPV6_LEAVE_GROUP) {
+        struct ipv6_mreq q;
+        if (len < sizeof q) return -EINVAL;
+        memcpy(&q, val, sizeof q);
+        if (!ip_is_multicast(q.ipv6mr_multiaddr.s6_addr)) return -EINVAL;
+        if (q.ipv6mr_interface != LO_INDEX) return -ENODEV;
+        return membership(s, q.ipv6mr_multiaddr.s6_addr, opt == IPV6_JOIN_GROUP);
+    }
+    r = opt_int(val, len, &v);
+    if (r) return r;
+    if (len < sizeof(int)) return -EINVAL;
+    switch (opt) {
+    case IPV6_V6ONLY:
+        if (i->bound) return -EINVAL;
+        i->v6only = v;
+        return 0;
+    case IPV6_UNICAST_HOPS:
+    case IPV6_MULTICAST_HOPS:
+        if (v < -1 || v > 255) return -EINVAL;
+        if (opt == IPV6_UNICAST_HOPS) i->hops = v == -1 ? 64 : v;
+        else i->mc_hops = v == -1 ? 1 : v;
+        return 0;
+    case IPV6_MULTICAST_IF:
+        if (v && v != (int)LO_INDEX) return -ENODEV;
+        i->mc_if6 = (u32)v;
+        return 0;
+    case IPV6_MULTICAST_LOOP: i->mc_loop = !!v; return 0;
+    case IPV6_TCLASS:
+        if (v < -1 || v > 255) return -EINVAL;
+        i->tclass = v == -1 ? 0 : v;
+        return 0;
+    case IPV6_MTU_DISCOVER:
+        if (v < 0 || v > 5) return -EINVAL;
+        i->mtu_discover6 = v;
+        return 0;
+    case IPV6_RECVERR: i->recverr6 = !!v; return 0;
+    case IPV6_RECVPKTINFO: return want_bit(s, WANT_PKTINFO6, v);
+    case IPV6_RECVHOPLIMIT: return want_bit(s, WANT_HOPLIMIT, v);
+    case IPV6_RECVTCLASS: return want_bit(s, WANT_TCLASS, v);
+    case IPV6_FREEBIND: i->freebind = v; return 0;
+    case IPV6_TRANSPARENT: return v && !capable(CAP_NET_RAW) && !capable(CAP_NET_ADMIN) ? -EPERM : 0;
+    case IPV6_AUTOFLOWLABEL:
+    case IPV6_MULTICAST_ALL:
+    case IPV6_ADDR_PREFERENCES: return 0;
+    default: return -ENOPROTOOPT;
+    }
+}
+
+static ssize_t ip6_getopt(struct socket *s, int opt, void *val, size_t size)
+{
+    struct inet_sock *i = &s->in;
+
+    if (s->domain != AF_INET6) return -ENOPROTOOPT;
+    switch (opt) {
+    case IPV6_V6ONLY: return opt_put_int(val, size, i->v6only);
+    case IPV6_UNICAST_HOPS: return opt_put_int(val, size, i->hops);
+    case IPV6_MULTICAST_HOPS: return opt_put_int(val, size, i->mc_hops);
+    case IPV6_MULTICAST_IF: return opt_put_int(val, size, (int)i->mc_if6);
+    case IPV6_MULTICAST_LOOP: return opt_put_int(val, size, i->mc_loop);
+    case IPV6_TCLASS: return opt_put_int(val, size, i->tclass);
+    case IPV6_MTU_DISCOVER: return opt_put_int(val, size, i->mtu_discover6);
+    case IPV6_MTU: return s->state == ST_ESTABLISHED ? opt_put_int(val, size, 65536) : -ENOTCONN;
+    case IPV6_RECVERR: return opt_put_int(val, size, i->recverr6);
+    case IPV6_RECVPKTINFO: return opt_put_int(val, size, !!(s->want & WANT_PKTINFO6));
+    case IPV6_RECVHOPLIMIT: return opt_put_int(val, size, !!(s->want & WANT_HOPLIMIT));
+    case IPV6_RECVTCLASS: return opt_put_int(val, size, !!(s->want & WANT_TCLASS));
+    case IPV6_FREEBIND: return opt_put_int(val, size, i->freebind);
+    default: return -ENOPROTOOPT;
+    }
+}
+
+int inet_setopt(struct socket *s, int level, int opt, const void *val, size_t len)
+{
+    switch (level) {
+    case IPPROTO_IP: return ip_setopt(s, opt, val, len);
+    case IPPROTO_IPV6: return ip6_setopt(s, opt, val, len);
+    case IPPROTO_TCP: return s->type == SOCK_STREAM ? tcp_setopt(s, opt, val, len) : -ENOPROTOOPT;
+    default: return -ENOPROTOOPT;
+    }
+}
+
+ssize_t inet_getopt(struct socket *s, int level, int opt, void *val, size_t size)
+{
+    switch (level) {
+    case IPPROTO_IP: return ip_getopt(s, opt, val, size);
+    case IPPROTO_IPV6: return ip6_getopt(s, opt, val, size);
+    case IPPROTO_TCP: return s->type == SOCK_STREAM ? tcp_getopt(s, opt, val, size) : -EOPNOTSUPP;
+    default: return -ENOPROTOOPT;
+    }
+}

@@ -1,0 +1,282 @@
+/* Sockets as files, their lifetime, and the calls that are the same for all families. */
+#include "sentry/net/socket.h"
+#include "sentry/base/alloc.h"
+#include "sentry/base/clock.h"
+#include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
+#include <arpa/inet.h>
+#include <linux/magic.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+const struct net_stack_ops *net_stack = &net_loopback;
+
+static lock_t all_lock = LOCK_INIT(LC_LEAF);    /* guards: */
+static TAILQ_HEAD(, socket) all_sockets = TAILQ_HEAD_INITIALIZER(all_sockets);
+static size_t nsockets;
+
+struct socket *socket_alloc(int domain, int type, int protocol)
+{
+    struct socket *s = xnew(struct socket);
+
+    ref_init(&s->refs);
+    s->domain = domain;
+    s->type = type;
+    s->protocol = protocol;
+    s->uid = current->cred->fsuid;
+    lock_init(&s->lock, LC_SOCK);
+    waitq_init(&s->wq);
+    TAILQ_INIT(&s->rx);
+    TAILQ_INIT(&s->errq);
+    TAILQ_INIT(&s->acceptq);
+    TAILQ_INIT(&s->pendq);
+    s->sndbuf = s->rcvbuf = 212992;
+    s->rcvlowat = 1;
+    s->peek_off = -1;
+    s->rcvtimeo = s->sndtimeo = KTIME_NEVER;
+    lock(&all_lock);
+    TAILQ_INSERT_TAIL(&all_sockets, s, all_link);
+    nsockets++;
+    unlock(&all_lock);
+    return s;
+}
+
+void socket_get(struct socket *s) { ref_get(&s->refs); }
+
+void socket_put(struct socket *s)
+{
+    if (!s || !ref_put(&s->refs)) return;
+    lock(&all_lock);
+    TAILQ_REMOVE(&all_sockets, s, all_link);
+    nsockets--;
+    unlock(&all_lock);
+    if (s->ops && s->ops->free) s->ops->free(s);
+    sockbuf_purge(&s->rx);
+    sockbuf_purge(&s->errq);
+    waitq_fini(&s->wq);
+    lock_fini(&s->lock);
+    free(s->peer_groups);
+    free(s);
+}
+
+struct socket **net_snapshot(int domain, size_t *n)
+{
+    struct socket *s, **v;
+
+    *n = 0;
+    lock(&all_lock);
+    v = xzalloc((nsockets + 1) * sizeof(*v));
+    TAILQ_FOREACH(s, &all_sockets, all_link)
+        if ((domain == AF_UNSPEC || s->domain == domain) && ref_get_unless_zero(&s->refs)) v[(*n)++] = s;
+    unlock(&all_lock);
+    return v;
+}
+
+/* --- sockfs --- */
+
+static void sockfs_free(struct super *sb UNUSED) {}
+static int sockfs_statfs(struct super *sb, struct dentry *d UNUSED, struct statfs *out)
+{
+    *out = (struct statfs){ .f_type = sb->magic, .f_bsize = GPAGE_SIZE, .f_frsize = GPAGE_SIZE, .f_namelen = KNAME_MAX };
+    return 0;
+}
+static const struct super_ops sockfs_ops = { .name = "sockfs", .statfs = sockfs_statfs, .free = sockfs_free };
+static const struct inode_ops sock_inode_ops = { .lookup = NULL };
+static struct super sockfs;
+static pthread_once_t sockfs_once = PTHREAD_ONCE_INIT;
+static void sockfs_init(void) { super_init(&sockfs, &sockfs_ops, SOCKFS_MAGIC); }
+
+static ssize_t sock_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
+{
+    struct net_msg m = { .u = u, .flags = file_nonblock(f, flags) ? MSG_DONTWAIT : 0, .tos = -1, .ttl = -1 };
+
+    if (!u->resid) return 0;
+    ssize_t r = net_recvmsg(f->priv, &m);
+    if (m.files) scm_files_free(m.files);
+    return r;
+}
+
+static ssize_t sock_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
+{
+    struct net_msg m = { .u = u, .flags = file_nonblock(f, flags) ? MSG_DONTWAIT : 0, .tos = -1, .ttl = -1 };
+    struct socket *s = f->priv;
+
+    if (s->type == SOCK_SEQPACKET) m.flags |= MSG_EOR;
+    return net_sendmsg(s, &m);
+}
+
+static u32 sock_poll(struct file *f, struct waiter *w)
+{
+    struct socket *s = f->priv;
+
+    if (w) waitq_add(&s->wq, w);
+    lock(&s->lock);
+    u32 m = s->ops->poll(s);
+    unlock(&s->lock);
+    return m;
+}
+
+static sysret_t put_int(gaddr_t arg, s32 v) { return copy_out(arg, &v, sizeof v); }
+
+static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
+{
+    struct socket *s = f->priv;
+    sysret_t r = s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOTTY;
+
+    if (r != -ENOTTY) return r;
+    switch (cmd) {
+    case FIONREAD: {
+        lock(&s->lock);
+        struct sockbuf *b = TAILQ_FIRST(&s->rx);
+        bool stream = s->type == SOCK_STREAM || s->type == SOCK_SEQPACKET, listens = s->state == ST_LISTEN;
+        s32 n = stream ? (s32)s->rx_bytes : b ? (s32)b->len : 0;
+        unlock(&s->lock);
+        return listens ? -EINVAL : put_int(arg, n);
+    }
+    case TIOCOUTQ:
+        if (s->domain == AF_UNIX) return put_int(arg, (s32)atomic_load(&s->wmem));
+        return s->state == ST_LISTEN ? -EINVAL : put_int(arg, 0);    /* what was sent has arrived */
+    case SIOCGSTAMP_OLD:
+    case SIOCGSTAMPNS_OLD: {
+        lock(&s->lock);
+        struct timespec ts = s->stamp;
+        unlock(&s->lock);
+        if (!ts.tv_sec) return -ENOENT;
+        s64 out[2] = { ts.tv_sec, cmd == SIOCGSTAMP_OLD ? ts.tv_nsec / 1000 : ts.tv_nsec };
+        return copy_out(arg, out, sizeof out);
+    }
+    case FIOSETOWN:
+    case SIOCSPGRP: {
+        s32 pid;
+        int e = copy_in(&pid, arg, sizeof pid);
+        if (e) return e;
+        lock(&f->pos_lock);
+        f->owner_pid = pid < 0 ? -pid : pid;
+        f->owner_type = pid < 0 ? F_OWNER_PGRP : F_OWNER_PID;
+        f->owner_uid = current_cred()->uid;
+        f->owner_euid = current_cred()->euid;
+        unlock(&f->pos_lock);
+        return 0;
+    }
+    case FIOGETOWN:
+    case SIOCGPGRP: {
+        lock(&f->pos_lock);
+        s32 pid = f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
+        unlock(&f->pos_lock);
+        return put_int(arg, pid);
+    }
+    default: return net_stack->if_ioctl(s, cmd, arg);
+    }
+}
+
+static void sock_release(struct file *f)
+{
+    struct socket *s = f->priv;
+
+    s->ops->release(s);
+    socket_put(s);
+}
+
+static const struct file_ops socket_fops = {
+    .read = sock_read, .write = sock_write, .poll = sock_poll, .ioctl = sock_ioctl, .release = sock_release,
+};
+
+struct file *net_file_new(struct socket *s, u32 flags)
+{
+    pthread_once(&sockfs_once, sockfs_init);
+    struct inode *ino = inode_new(&sockfs, &sock_inode_ops, NULL, inode_next_ino(), S_IFSOCK | 0777);
+
+    ino->uid = current->cred->fsuid;
+    ino->gid = current->cred->fsgid;
+    struct file *f = file_new(&socket_fops, NULL, ino, O_RDWR | (flags & SOCK_NONBLOCK ? O_NONBLOCK : 0));
+    f->priv = s;
+    s->ino = ino->ino;
+    s->file = f;
+    inode_put(ino);
+    return f;
+}
+
+struct socket *net_file_socket(struct file *f) { return f->ops == &socket_fops ? f->priv : NULL; }
+
+/* --- creation --- */
+
+int net_socket(int domain, int type, int protocol, struct socket **out)
+{
+    const struct net_addr family = { .family = (u16)domain };
+    int kind = type & 0xf, r;
+
+    if (type & ~(0xf | SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL;
+    if (domain < 0 || domain > AF_MAX - 1) return -EAFNOSUPPORT;
+    if (kind > SOCK_PACKET) return -EINVAL;
+    if (domain == AF_PACKET) return capable(13 /* CAP_NET_RAW */) ? -EAFNOSUPPORT : -EPERM;
+    if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6 && domain != AF_NETLINK) return -EAFNOSUPPORT;
+    if (!net_policy_ok(POLICY_NET_SOCKET, &family)) return -EACCES;
+    struct socket *s = socket_alloc(domain, kind, protocol);
+    if (domain == AF_UNIX) r = unix_create(s);
+    else if (domain == AF_NETLINK) r = netlink_create(s);
+    else r = net_stack->create(s);
+    if (r) {
+        s->ops = NULL;
+        socket_put(s);
+        return r;
+    }
+    *out = s;
+    return 0;
+}
+
+void net_addr_text(const struct net_addr *a, char *buf, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN];
+    switch (a->family) {
+    case AF_UNIX:
+        if (!a->un.len) snprintf(buf, size, "unix:");
+        else if (!a->un.path[0]) snprintf(buf, size, "unix:@%.*s", a->un.len - 1, a->un.path + 1);
+        else snprintf(buf, size, "unix:%s", a->un.path);
+        break;
+    case AF_INET:
+        inet_ntop(AF_INET, a->in.ip + 12, ip, sizeof ip);
+        snprintf(buf, size, "%s:%u", ip, a->in.port);
+        break;
+    case AF_INET6:
+        inet_ntop(AF_INET6, a->in.ip, ip, sizeof ip);
+        snprintf(buf, size, "[%s]:%u", ip, a->in.port);
+        break;
+    default: snprintf(buf, size, "family %u", a->family);
+    }
+}
+
+bool net_policy_ok(int op, const struct net_addr *a)
+{
+    char text[160];
+    if (op == POLICY_NET_SOCKET) snprintf(text, sizeof text, "family %u", a->family);
+    else net_addr_text(a, text, sizeof text);
+    return policy_check((enum policy_op)op, text, NULL) == POLICY_ALLOW;
+}
+
+int net_bind(struct socket *s, const struct net_addr *a)
+{
+    if (!s->ops->bind) return -EOPNOTSUPP;
+    return net_policy_ok(POLICY_NET_BIND, a) ? s->ops->bind(s, a) : -EACCES;
+}
+
+int net_connect(struct socket *s, const struct net_addr *a, bool nonblock)
+{
+    if (!s->ops->connect) return -EOPNOTSUPP;
+    return net_policy_ok(POLICY_NET_CONNECT, a) ? s->ops->connect(s, a, nonblock) : -EACCES;
+}
+
+ssize_t net_sendmsg(struct socket *s, struct net_msg *m)
+{
+    ssize_t r = s->ops->sendmsg(s, m);
+
+    if (r == -EPIPE && s->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL)) send_sigpipe();
+    return r;
+}
+
+ssize_t net_recvmsg(struct socket *s, struct net_msg *m)
+{
+    if (m->name) *m->name = (struct net_addr){ .family = AF_UNSPEC };
+    return s->ops->recvmsg(s, m);
+}

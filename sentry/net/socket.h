@@ -1,0 +1,265 @@
+/*
+ * Sockets: what all families share. A struct socket is counted: its file holds one reference, a connected peer, a queued
+ * message and a table look-up hold others. Constants (AF_*, SOCK_*, SO_*, MSG_*) are the host Linux's; so are the layouts
+ * of option values (setsockopt(2)) and of ioctl arguments. Addresses have a form of their own, struct net_addr.
+ *
+ * Locks: socket->lock (LC_SOCK) guards one socket; nobody holds two. A sender copies its peer under its own lock, drops
+ * it, then takes the peer's. The tables of names and ports have leaf locks.
+ */
+#ifndef SUNDOG_NET_SOCKET_H
+#define SUNDOG_NET_SOCKET_H
+
+#include "sentry/vfs/file.h"
+#include <sys/socket.h>
+
+struct sock_ops;
+struct socket;
+struct scm_files;
+
+struct net_addr {
+    u16 family;                    /* AF_UNSPEC: none */
+    bool truncated;                /* shorter than its family needs */
+    bool no_scope;                 /* the short form of an IPv6 address, without scope id */
+    union {
+        struct { u8 ip[16]; u16 port; u32 flow, scope; } in;   /* port in host order; IPv4 as ::ffff:a.b.c.d */
+        struct { u8 len; char path[109]; } un;                 /* len 0: unnamed; path[0] 0: abstract; else with the NUL */
+        struct { u32 pid, groups; } nl;
+    };
+};
+
+struct net_cred { s32 pid; u32 uid, gid; };
+struct net_err { u32 err; u8 origin, type, code; u32 info; struct net_addr offender; };
+
+/* One message, or a piece of a stream, in a receive queue. */
+struct sockbuf {
+    TAILQ_ENTRY(sockbuf) link;
+    struct socket *owner;          /* counted; its wmem is charged. NULL: the receiver's rmem is */
+    u32 charge;
+    u32 off, len, cap;             /* unread bytes are data[off .. off + len) */
+    struct net_addr from;
+    struct net_cred cred;
+    struct scm_files *files;       /* owned; NULL: none */
+    struct timespec stamp;
+    u8 to_ip[16];                  /* UDP: where it was sent to */
+    u8 tos, ttl;
+    u32 nl_groups;                 /* netlink: multicast group it came by */
+    struct net_err *error;         /* owned; error queue only */
+    u8 data[];
+};
+TAILQ_HEAD(sockbuf_queue, sockbuf);
+
+enum sock_state { ST_CLOSE, ST_CONNECTING, ST_ESTABLISHED, ST_LISTEN };
+#define SHUT_RCV 1u
+#define SHUT_SND 2u
+#define SHUT_BOTH 3u
+
+/* Ancillary data a receiver asks for. */
+#define WANT_CRED 1u
+#define WANT_STAMP 2u
+#define WANT_STAMPNS 4u
+#define WANT_PKTINFO 8u
+#define WANT_PKTINFO6 16u
+#define WANT_TTL 32u
+#define WANT_TOS 64u
+#define WANT_HOPLIMIT 128u
+#define WANT_TCLASS 256u
+#define WANT_ORIGDST 512u
+
+#define IN_MEMBERSHIPS 20
+struct inet_sock {
+    struct net_addr local, remote; /* local: under the port table's lock as well */
+    bool bound, connected;         /* (l); bound: in the port table */
+    bool port_given;               /* bind(2) named the port: it survives a disconnect */
+    LIST_ENTRY(socket) port_link;  /* port table's lock */
+    bool reuse, reuseport, v6only, freebind;
+    bool connect_reported;         /* TCP: a connect(2) has returned the outcome */
+    bool got_fin, was_connected, was_reset;
+    int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat;
+    char congestion[16];
+    int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
+    int tclass, hops, mc_hops, recverr6, mtu_discover6;
+    u32 mc_if, mc_if6;
+    u8 members[IN_MEMBERSHIPS][16];
+    unsigned nmembers;
+};
+
+struct unix_sock {
+    struct net_addr name;
+    struct path path;              /* counted: what the name is bound to in the file system */
+    char key[112]; UT_hash_handle hh; bool hashed;   /* abstract names; table lock */
+    LIST_HEAD(, socket) clients;   /* datagram sockets connected to this one */
+    LIST_ENTRY(socket) client_link;/* peer's lock */
+    bool client_linked;
+    bool binding;
+    /* in flight inside messages: under the collector's lock */
+    unsigned inflight;
+    s64 gc_count; bool gc_candidate, gc_garbage;
+    LIST_ENTRY(socket) gc_link;
+};
+
+struct socket {
+    refcount_t refs;
+    int domain, type, protocol;    /* (c) */
+    const struct sock_ops *ops;    /* (c) */
+    u64 ino;                       /* (c) 0 until it has a file */
+    u32 uid;                       /* (c) */
+    struct file *file;             /* borrowed, valid while !dead */
+    TAILQ_ENTRY(socket) all_link;
+    struct waitq wq;               /* readers, writers, pollers */
+
+    lock_t lock;                   /* LC_SOCK; guards: */
+    enum sock_state state;
+    u8 shut;
+    bool dead;                     /* its file is gone */
+    int err;                       /* pending SO_ERROR, positive */
+    struct socket *peer;           /* counted */
+    struct sockbuf_queue rx;
+    size_t rx_bytes; unsigned rx_count;
+    struct sockbuf_queue errq;
+    TAILQ_HEAD(, socket) acceptq;  /* counted, not yet accepted */
+    TAILQ_ENTRY(socket) accept_link;
+    unsigned naccept, backlog;
+    struct socket *listener;       /* counted: whose pendq this connecting one is on */
+    TAILQ_HEAD(, socket) pendq;    /* connecting, waiting for room in acceptq; counted */
+    struct net_cred peercred; bool has_peercred;
+    u32 *peer_groups; unsigned peer_ngroups;
+
+    u32 wmem, rmem;                /* (a) bytes charged */
+    bool nospace;                  /* (a) a writer found it full */
+    struct timespec stamp;         /* of the last datagram received */
+
+    /* options */
+    u32 sndbuf, rcvbuf; bool sndbuf_set;
+    int rcvlowat, priority, mark, peek_off;
+    u32 want;                      /* WANT_* */
+    bool keepalive, broadcast, oobinline, dontroute, no_check, debug, nolinger_set, linger, passsec, rxq_ovfl, reuse_kept;
+    u32 linger_time;
+    ktime_t rcvtimeo, sndtimeo;    /* KTIME_NEVER: none */
+    char bound_dev[16];
+
+    union { struct inet_sock in; struct unix_sock un; void *priv; };
+};
+
+/* One sendmsg or recvmsg. */
+struct net_msg {
+    struct uio *u;
+    u32 flags;                     /* MSG_* */
+    struct net_addr *name;         /* send: NULL none; recv: NULL not wanted, filled (family AF_UNSPEC: none) */
+    /* ancillary, send: */
+    struct scm_files *files;       /* owned by the caller; taken over (set to NULL) once queued. recv: given to the caller */
+    bool has_cred; struct net_cred cred;
+    bool has_src; u8 src_ip[16];   /* IP_PKTINFO */
+    int tos, ttl;                  /* -1: the socket's */
+    /* recv: */
+    u32 out_flags;                 /* MSG_TRUNC, MSG_CTRUNC, MSG_EOR, MSG_OOB, MSG_ERRQUEUE */
+    u32 got;                       /* WANT_* that hold */
+    struct timespec stamp;
+    u8 to_ip[16]; u16 to_port; u8 got_tos, got_ttl;
+    struct net_err error; bool has_error;
+    u32 nl_group; bool has_nl_group;
+};
+
+struct sock_ops {
+    int (*bind)(struct socket *s, const struct net_addr *a);
+    int (*connect)(struct socket *s, const struct net_addr *a, bool nonblock);
+    int (*listen)(struct socket *s, int backlog);
+    int (*accept)(struct socket *s, struct socket **out, bool nonblock);      /* *out counted, without a file */
+    int (*getname)(struct socket *s, struct net_addr *out, bool peer);
+    ssize_t (*sendmsg)(struct socket *s, struct net_msg *m);
+    ssize_t (*recvmsg)(struct socket *s, struct net_msg *m);
+    int (*shutdown)(struct socket *s, u32 which /* SHUT_RCV, SHUT_SND */);
+    u32 (*poll)(struct socket *s);                                            /* s->lock held */
+    int (*setopt)(struct socket *s, int level, int opt, const void *val, size_t len);   /* levels but SOL_SOCKET */
+    ssize_t (*getopt)(struct socket *s, int level, int opt, void *val, size_t size);    /* length */
+    sysret_t (*ioctl)(struct socket *s, u32 cmd, gaddr_t arg);                /* -ENOTTY: not mine */
+    void (*release)(struct socket *s);                                        /* the file went */
+    void (*free)(struct socket *s);                                           /* last reference */
+};
+
+/*
+ * A network stack makes the sockets of AF_INET and AF_INET6: it checks type and protocol and sets s->ops. The one of this
+ * build is the loopback inside the sentry; another could forward to host sockets.
+ */
+struct net_stack_ops {
+    const char *name;
+    int (*create)(struct socket *s);
+    sysret_t (*if_ioctl)(struct socket *s, u32 cmd, gaddr_t arg);             /* interface requests; -ENOTTY */
+};
+extern const struct net_stack_ops net_loopback;
+extern const struct net_stack_ops *net_stack;
+int unix_create(struct socket *s);
+int netlink_create(struct socket *s);
+
+/* --- socket.c --- */
+/* type may carry SOCK_NONBLOCK and SOCK_CLOEXEC (ignored here). */
+int net_socket(int domain, int type, int protocol, struct socket **out);
+int net_socketpair(int domain, int type, int protocol, struct socket *out[2]);
+/* An open file for s; takes over the reference. */
+struct file *net_file_new(struct socket *s, u32 flags);
+struct socket *net_file_socket(struct file *f);          /* borrowed; NULL: ENOTSOCK */
+struct socket *socket_alloc(int domain, int type, int protocol);
+void socket_get(struct socket *s);
+void socket_put(struct socket *s);
+ssize_t net_sendmsg(struct socket *s, struct net_msg *m);
+ssize_t net_recvmsg(struct socket *s, struct net_msg *m);
+int net_bind(struct socket *s, const struct net_addr *a);
+int net_connect(struct socket *s, const struct net_addr *a, bool nonblock);
+/* A counted copy of all live sockets of a domain, for /proc; free() after putting each. */
+struct socket **net_snapshot(int domain, size_t *n);
+void net_addr_text(const struct net_addr *a, char *buf, size_t size);
+bool net_policy_ok(int op, const struct net_addr *a);
+
+/* --- sockopt.c --- */
+int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t len);
+/* Length of the value, never more than size; *val is zeroed before. */
+ssize_t net_getsockopt(struct socket *s, int level, int opt, void *val, size_t size);
+#define NET_OPT_MAX 4096u
+/* For values that are an int or, as in IP options, perhaps one byte. */
+int opt_int(const void *val, size_t len, int *out);
+ssize_t opt_put_int(void *val, size_t size, int v);
+
+/* --- sockbuf.c --- */
+struct sockbuf *sockbuf_new(size_t cap);                 /* NULL: no memory */
+void sockbuf_free(struct sockbuf *b);                    /* uncharges; wakes the writer it was charged to. No socket lock held. */
+void sockbuf_charge(struct sockbuf *b, struct socket *owner, u32 charge);
+void sockbuf_append_locked(struct socket *to, struct sockbuf *b);
+void sockbuf_take_locked(struct socket *s, struct sockbuf *b);
+void sockbuf_purge(struct sockbuf_queue *q);             /* a list already taken off */
+void sockbuf_uncharge(struct socket *owner, u32 n);
+/* Truesize of a message: what it costs in buffer space. */
+static inline u32 sockbuf_truesize(size_t len) { return (u32)(((len + 255) & ~255ULL) + 512); }
+
+struct sock_wait { struct waiter w; bool hung; bool timed; ktime_t deadline; };
+void sock_wait_init(struct sock_wait *sw, u32 events, bool nonblock, ktime_t timeo);
+/*
+ * With *l held: hangs on q the first time, sleeps from then on with the lock dropped. 0: look again; -EAGAIN: may not
+ * block or time is up; -ERESTARTSYS, or -EINTR when a timeout is set (signal(7)).
+ */
+int sock_wait(struct sock_wait *sw, lock_t *l, struct waitq *q);
+void sock_wait_fini(struct sock_wait *sw);
+int sock_take_error_locked(struct socket *s);            /* 0 or -errno; clears it */
+void sock_set_error(struct socket *s, int err);          /* positive; wakes */
+void send_sigpipe(void);
+
+/* --- stream.c: byte streams of AF_UNIX and TCP --- */
+ssize_t stream_recvmsg(struct socket *s, struct net_msg *m);
+/* The part of a send after the family's checks. tcp: no ancillary data. *peer_gone: nobody will read. */
+ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bool tcp, bool *peer_gone);
+bool stream_writable(struct socket *s);
+size_t stream_limit(const struct socket *s, const struct socket *peer);
+
+/* --- datagrams of every family --- */
+/* Waits for a message; *out is taken off the queue (or borrowed with s->lock held when peeking). */
+ssize_t dgram_recvmsg(struct socket *s, struct net_msg *m);
+u32 dgram_poll_common(struct socket *s);
+
+/* --- scm.c: descriptors in flight --- */
+struct scm_files { unsigned n; u32 uid; bool inflight; struct file *f[]; };
+struct scm_files *scm_files_new(unsigned n);
+void scm_files_free(struct scm_files *fs);               /* puts the files; not in flight any more */
+int scm_files_send(struct scm_files *fs);                /* counts them: -ETOOMANYREFS */
+void scm_files_recv(struct scm_files *fs);               /* out of the queue */
+struct scm_files *scm_files_dup(const struct scm_files *fs);
+void scm_collect(void);                                  /* frees what only messages in unreachable sockets refer to */
+
+#endif

@@ -1,0 +1,216 @@
+/* UDP between sockets of the sandbox. A datagram arrives at once or is lost. udp(7) */
+#include "sentry/base/alloc.h"
+#include "sentry/base/clock.h"
+#include "sentry/kernel/task.h"
+#include "sentry/net/inet.h"
+#include <linux/errqueue.h>
+#include <string.h>
+
+#define UDP4_MAX 65507u
+#define UDP6_MAX 65527u
+#define MULTI_MAX 64u
+
+static int udp_connect(struct socket *s, const struct net_addr *a, bool nonblock UNUSED)
+{
+    struct net_addr to = *a;
+    u8 src[16];
+    int r;
+
+    if (a->family == AF_UNSPEC && !a->truncated) {
+        lock(&s->lock);
+        bool given = s->in.port_given;
+        s->in.connected = false;
+        s->state = ST_CLOSE;
+        s->err = 0;
+        memset(&s->in.remote.in, 0, sizeof s->in.remote.in);
+        unlock(&s->lock);
+        if (!given) {
+            inet_unbind(s);
+            if (s->domain == AF_INET) ip_set_v4(src, 0);
+            else memset(src, 0, 16);
+            inet_set_local(s, src);
+        }
+        return 0;
+    }
+    r = inet_check_dest(s, &to);
+    if (r) return r;
+    if (ip_is_broadcast(to.in.ip) && !s->broadcast) return -EACCES;
+    if (!ip_is_loopback(to.in.ip) && !(ip_is_multicast(to.in.ip) && s->in.mc_if)) return -ENETUNREACH;
+    r = inet_autobind(s);
+    if (r) return r;
+    lock(&s->lock);
+    if (ip_is_any(s->in.local.in.ip)) {
+        inet_source_for(&to, src);
+        inet_set_local(s, src);
+    }
+    s->in.remote = to;
+    s->in.remote.family = (u16)s->domain;
+    s->in.connected = true;
+    s->state = ST_ESTABLISHED;
+    unlock(&s->lock);
+    return 0;
+}
+
+/* Nobody listens there: what an ICMP "port unreachable" does. */
+static void refused(struct socket *s, const struct net_addr *to, const struct sockbuf *b)
+{
+    bool v4 = ip_is_v4(to->in.ip), want = v4 ? s->in.recverr : s->in.recverr6;
+
+    if (want) {
+        struct sockbuf *e = sockbuf_new(b->len);
+        if (e) {
+            memcpy(e->data, b->data, b->len);
+            e->len = b->len;
+            e->from = *to;
+            inet_addr_show(s, &e->from);
+            e->error = xnew(struct net_err);
+            *e->error = (struct net_err){ .err = ECONNREFUSED, .origin = v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6,
+                                          .type = v4 ? 3 : 1, .code = v4 ? 3 : 4, .offender = *to };
+            e->error->offender.in.port = 0;
+            e->error->offender.family = v4 ? AF_INET : AF_INET6;
+            lock(&s->lock);
+            TAILQ_INSERT_TAIL(&s->errq, e, link);
+            unlock(&s->lock);
+        }
+    }
+    if (want || s->in.connected) sock_set_error(s, ECONNREFUSED);
+}
+
+/* Into o's queue if there is room; takes over b. */
+static void deliver(struct socket *o, struct sockbuf *b)
+{
+    b->charge = sockbuf_truesize(b->len);
+    lock(&o->lock);
+    bool room = !o->dead && !(o->shut & SHUT_RCV) && (u64)atomic_load(&o->rmem) + b->charge <= (u64)o->rcvbuf + 768;
+    if (o->domain == AF_INET6) b->from.family = AF_INET6;
+    else b->from.family = AF_INET;
+    if (room) sockbuf_append_locked(o, b);
+    unlock(&o->lock);
+    if (room) waitq_wake(&o->wq, POLLIN | POLLRDNORM | POLLRDBAND);
+    else sockbuf_free(b);
+}
+
+static void multicast(const struct net_addr *to, const u8 src[16], u16 sport, struct sockbuf *b)
+{
+    struct socket *o[MULTI_MAX];
+    unsigned n = udp_find_multicast(to->in.ip, to->in.port, src, sport, o, MULTI_MAX);
+
+    for (unsigned i = 0; i < n; i++) {
+        struct sockbuf *c = sockbuf_new(b->len);
+        if (c) {
+            c->len = b->len;
+            c->from = b->from;
+            c->stamp = b->stamp;
+            c->tos = b->tos;
+            c->ttl = b->ttl;
+            memcpy(c->to_ip, b->to_ip, 16);
+            memcpy(c->data, b->data, b->len);
+            deliver(o[i], c);
+        }
+        socket_put(o[i]);
+    }
+    sockbuf_free(b);
+}
+
+static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
+{
+    u64 n = m->u->resid;
+    struct net_addr to;
+    ssize_t r = 0;
+
+    if (n > 65535) return -EMSGSIZE;
+    if (m->flags & MSG_OOB) return -EOPNOTSUPP;
+    lock(&s->lock);
+    if (m->name && (m->name->family != AF_UNSPEC || m->name->truncated || s->domain == AF_INET)) {
+        to = *m->name;
+        if (s->domain == AF_INET && to.family == AF_UNSPEC && !to.truncated) to.family = AF_INET;
+    } else if (s->in.connected) {
+        to = s->in.remote;
+    } else {
+        r = -EDESTADDRREQ;
+    }
+    unlock(&s->lock);
+    if (!r && m->name && !to.truncated && !to.in.port && to.family != AF_UNSPEC) r = -EINVAL;
+    if (!r) r = inet_check_dest(s, &to);
+    if (r) return r;
+    bool v4 = ip_is_v4(to.in.ip);
+    if (n > (v4 ? UDP4_MAX : UDP6_MAX)) return -EMSGSIZE;
+    if (v4 && ip_v4(to.in.ip) == 0x7fffffff && !s->broadcast) return -EACCES;
+    bool multi = ip_is_multicast(to.in.ip);
+    if (!ip_is_loopback(to.in.ip) && !(multi && (v4 ? s->in.mc_if : s->in.mc_if6))) return -ENETUNREACH;
+    lock(&s->lock);
+    if (s->err) r = sock_take_error_locked(s);
+    else if (s->shut & SHUT_SND) r = -EPIPE;
+    unlock(&s->lock);
+    if (r || (r = inet_autobind(s))) return r;
+    struct sockbuf *b = sockbuf_new(n);
+    if (!b) return -ENOBUFS;
+    if (n && uio_copy_in(m->u, b->data, n) < (ssize_t)n) {
+        sockbuf_free(b);
+        return -EFAULT;
+    }
+    b->len = (u32)n;
+    lock(&s->lock);
+    b->from = s->in.local;
+    unlock(&s->lock);
+    if (m->has_src && ip_is_loopback(m->src_ip)) memcpy(b->from.in.ip, m->src_ip, 16);
+    if (ip_is_any(b->from.in.ip)) inet_source_for(&to, b->from.in.ip);
+    memcpy(b->to_ip, to.in.ip, 16);
+    b->tos = (u8)(m->tos >= 0 ? m->tos : v4 ? s->in.tos : MAX(s->in.tclass, 0));
+    b->ttl = (u8)(m->ttl >= 0 ? m->ttl : multi ? (v4 ? s->in.mc_ttl : s->in.mc_hops) : v4 ? s->in.ttl : s->in.hops);
+    clock_gettime(CLOCK_REALTIME, &b->stamp);
+    if (multi) {
+        if (v4 ? s->in.mc_loop : 1) multicast(&to, b->from.in.ip, b->from.in.port, b);
+        else sockbuf_free(b);
+        return (ssize_t)n;
+    }
+    struct socket *o = udp_find(to.in.ip, to.in.port, b->from.in.ip, b->from.in.port);
+    if (!o) {
+        refused(s, &to, b);
+        sockbuf_free(b);
+        return (ssize_t)n;
+    }
+    deliver(o, b);
+    socket_put(o);
+    return (ssize_t)n;
+}
+
+static ssize_t udp_recvmsg(struct socket *s, struct net_msg *m)
+{
+    ssize_t r = dgram_recvmsg(s, m);
+    lock(&s->lock);
+    m->to_port = s->in.local.in.port;
+    unlock(&s->lock);
+    return r;
+}
+
+static int udp_shutdown(struct socket *s, u32 which)
+{
+    lock(&s->lock);
+    bool connected = s->in.connected;
+    s->shut |= (u8)which;
+    unlock(&s->lock);
+    waitq_wake_all(&s->wq, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDHUP | POLLHUP);
+    return connected ? 0 : -ENOTCONN;
+}
+
+static u32 udp_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND; }
+
+static void udp_release(struct socket *s)
+{
+    struct sockbuf_queue rx = TAILQ_HEAD_INITIALIZER(rx);
+
+    inet_unbind(s);
+    lock(&s->lock);
+    s->dead = true;
+    TAILQ_CONCAT(&rx, &s->rx, link);
+    unlock(&s->lock);
+    sockbuf_purge(&rx);
+}
+
+static void udp_free(struct socket *s) { inet_unbind(s); }
+
+const struct sock_ops udp_ops = {
+    .bind = inet_bind, .connect = udp_connect, .getname = inet_getname, .sendmsg = udp_sendmsg, .recvmsg = udp_recvmsg,
+    .shutdown = udp_shutdown, .poll = udp_poll, .setopt = inet_setopt, .getopt = inet_getopt, .release = udp_release, .free = udp_free,
+};

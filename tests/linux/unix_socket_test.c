@@ -1,0 +1,249 @@
+/* AF_UNIX: names, connections, datagrams, errors. unix(7) */
+#include "check.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static socklen_t name(struct sockaddr_un *a, const char *fmt, int abstract)
+{
+    memset(a, 0, sizeof *a);
+    a->sun_family = AF_UNIX;
+    snprintf(a->sun_path + abstract, sizeof a->sun_path - 1, "%s%d", fmt, (int)getpid());
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(a->sun_path + abstract) + 1);
+}
+
+static int poll_of(int fd, int ev)
+{
+    struct pollfd p = { fd, (short)ev, 0 };
+    CHECK(poll(&p, 1, 0) >= 0);
+    return p.revents;
+}
+
+static void stream_pair(void)
+{
+    int s[2];
+    char b[64];
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    CHECK(write(s[0], "hello", 5) == 5 && write(s[0], " you", 4) == 4);
+    CHECK(recv(s[1], b, sizeof b, MSG_PEEK) == 9);
+    int n;
+    CHECK(!ioctl(s[1], FIONREAD, &n) && n == 9);
+    CHECK(read(s[1], b, 3) == 3 && read(s[1], b, sizeof b) == 6 && !memcmp(b, "lo you", 6));
+    CHECK_ERR(recv(s[1], b, 1, MSG_DONTWAIT), EAGAIN);
+    CHECK(poll_of(s[1], POLLIN | POLLOUT | POLLRDHUP) == POLLOUT);
+    CHECK(!shutdown(s[0], SHUT_WR));
+    CHECK(poll_of(s[1], POLLIN | POLLOUT | POLLRDHUP) == (POLLIN | POLLOUT | POLLRDHUP));
+    CHECK(read(s[1], b, 1) == 0);
+    CHECK_ERR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    CHECK(write(s[1], "z", 1) == 1 && read(s[0], b, 1) == 1);
+    CHECK(!close(s[0]));
+    CHECK(poll_of(s[1], POLLIN) == (POLLIN | POLLHUP));
+    CHECK_ERR(send(s[1], "x", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[1]);
+}
+
+static void reset_on_unread(void)
+{
+    int s[2], e;
+    char c;
+    socklen_t l = sizeof e;
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    CHECK(write(s[0], "x", 1) == 1);
+    close(s[1]);
+    CHECK(poll_of(s[0], POLLIN) & POLLERR);
+    CHECK_ERR(read(s[0], &c, 1), ECONNRESET);
+    CHECK(read(s[0], &c, 1) == 0);
+    CHECK(!getsockopt(s[0], SOL_SOCKET, SO_ERROR, &e, &l) && e == 0);
+    close(s[0]);
+}
+
+static void path_names(void)
+{
+    struct sockaddr_un a, b;
+    socklen_t len = name(&a, "/tmp/sundog-sock-", 0), l = sizeof b;
+    struct stat st;
+    int srv = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
+    unlink(a.sun_path);
+    CHECK_ERR(connect(c, (void *)&a, len), ENOENT);
+    CHECK_ERR(listen(srv, 1), EINVAL);
+    CHECK(!bind(srv, (void *)&a, len));
+    CHECK(!stat(a.sun_path, &st) && S_ISSOCK(st.st_mode));
+    CHECK_ERR(bind(srv, (void *)&a, len), EADDRINUSE);
+    CHECK_ERR(bind(c, (void *)&a, len), EADDRINUSE);
+    CHECK_ERR(connect(c, (void *)&a, len), ECONNREFUSED);
+    CHECK(!listen(srv, 5));
+    CHECK(!connect(c, (void *)&a, len));
+    CHECK_ERR(connect(c, (void *)&a, len), EISCONN);
+    int d = accept4(srv, (void *)&b, &l, SOCK_CLOEXEC);
+    CHECK(d >= 0 && l == 2 && b.sun_family == AF_UNIX);
+    CHECK(fcntl(d, F_GETFD) == FD_CLOEXEC);
+    l = sizeof b;
+    CHECK(!getpeername(c, (void *)&b, &l) && l == len && !strcmp(a.sun_path, b.sun_path));
+    struct ucred u;
+    l = sizeof u;
+    CHECK(!getsockopt(c, SOL_SOCKET, SO_PEERCRED, &u, &l) && u.pid == getpid() && u.uid == geteuid());
+    CHECK_ERR(open(a.sun_path, O_RDWR), ENXIO);
+    close(srv);
+    int e = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_ERR(connect(e, (void *)&a, len), ECONNREFUSED);
+    int g = socket(AF_UNIX, SOCK_DGRAM, 0);
+    CHECK_ERR(connect(g, (void *)&a, len), ECONNREFUSED);
+    CHECK(!unlink(a.sun_path));
+    close(c), close(d), close(e), close(g);
+}
+
+static void abstract_names(void)
+{
+    struct sockaddr_un a, b;
+    socklen_t len = name(&a, "sundog-", 1), l = sizeof b;
+    int s = socket(AF_UNIX, SOCK_DGRAM, 0), t = socket(AF_UNIX, SOCK_DGRAM, 0);
+    CHECK(!bind(s, (void *)&a, len));
+    CHECK_ERR(bind(t, (void *)&a, len), EADDRINUSE);
+    CHECK(sendto(t, "ab", 2, 0, (void *)&a, len) == 2);
+    char buf[8];
+    CHECK(recvfrom(s, buf, 1, MSG_TRUNC, (void *)&b, &l) == 2 && l == 0);
+    sa_family_t f = AF_UNIX;
+    CHECK(!bind(t, (void *)&f, sizeof f));
+    l = sizeof b;
+    CHECK(!getsockname(t, (void *)&b, &l) && l == 8 && b.sun_path[0] == 0);
+    close(s);
+    CHECK_ERR(sendto(t, "ab", 2, 0, (void *)&a, len), ECONNREFUSED);
+    close(t);
+}
+
+static void backlog(void)
+{
+    struct sockaddr_un a;
+    socklen_t len = name(&a, "sundog-bl-", 1);
+    int srv = socket(AF_UNIX, SOCK_STREAM, 0), c[3];
+    CHECK(!bind(srv, (void *)&a, len) && !listen(srv, 1));
+    for (int i = 0; i < 3; i++) c[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CHECK(!connect(c[0], (void *)&a, len) && !connect(c[1], (void *)&a, len));
+    CHECK_ERR(connect(c[2], (void *)&a, len), EAGAIN);
+    int d = accept(srv, NULL, NULL);
+    CHECK(d >= 0 && !connect(c[2], (void *)&a, len));
+    close(srv);
+    char x;
+    CHECK_ERR(read(c[1], &x, 1), ECONNRESET);
+    close(d);
+    for (int i = 0; i < 3; i++) close(c[i]);
+}
+
+static void dgram_pair(void)
+{
+    int s[2];
+    char b[8];
+    CHECK(!socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
+    CHECK(send(s[0], "", 0, 0) == 0 && send(s[0], "12345", 5, 0) == 5);
+    CHECK(recv(s[1], b, 8, 0) == 0 && recv(s[1], b, 2, 0) == 2);
+    CHECK_ERR(recv(s[1], b, 8, MSG_DONTWAIT), EAGAIN);
+    char *big = calloc(1, 1 << 20);
+    CHECK_ERR(send(s[0], big, 1 << 20, 0), EMSGSIZE);
+    free(big);
+    close(s[1]);
+    CHECK_ERR(send(s[0], "x", 1, MSG_NOSIGNAL), ECONNREFUSED);
+    CHECK_ERR(send(s[0], "x", 1, MSG_NOSIGNAL), ENOTCONN);
+    close(s[0]);
+}
+
+static void seqpacket(void)
+{
+    int s[2];
+    char b[8];
+    struct iovec v = { b, 3 };
+    struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+    CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s));
+    CHECK(send(s[0], "12345", 5, 0) == 5 && send(s[0], "67", 2, 0) == 2);
+    CHECK(recvmsg(s[1], &m, 0) == 3 && (m.msg_flags & MSG_TRUNC));
+    CHECK(recvmsg(s[1], &m, 0) == 2 && !(m.msg_flags & MSG_TRUNC));
+    close(s[0]);
+    CHECK(read(s[1], b, 1) == 0);
+    CHECK_ERR(send(s[1], "x", 1, MSG_NOSIGNAL), EPIPE);
+    close(s[1]);
+}
+
+static volatile sig_atomic_t pipes;
+static void on_pipe(int n) { (void)n; pipes++; }
+
+static void sigpipe(void)
+{
+    int s[2];
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    signal(SIGPIPE, on_pipe);
+    close(s[1]);
+    CHECK_ERR(write(s[0], "x", 1), EPIPE);
+    CHECK(pipes == 1);
+    CHECK_ERR(send(s[0], "x", 1, MSG_NOSIGNAL), EPIPE);
+    CHECK(pipes == 1);
+    close(s[0]);
+}
+
+static void *reader(void *p)
+{
+    static char b[65536];
+    size_t n = 0;
+    ssize_t r;
+    while ((r = read(*(int *)p, b, sizeof b)) > 0) n += (size_t)r;
+    return (void *)n;
+}
+
+static void blocking_write(void)
+{
+    int s[2];
+    pthread_t t;
+    void *n;
+    static char b[3 << 20];
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    CHECK(!pthread_create(&t, NULL, reader, &s[1]));
+    CHECK(write(s[0], b, sizeof b) == sizeof b);
+    close(s[0]);
+    CHECK(!pthread_join(t, &n) && (size_t)n == sizeof b);
+    close(s[1]);
+}
+
+static void full_and_timeout(void)
+{
+    int s[2];
+    static char b[65536];
+    struct timeval tv = { 0, 50000 };
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    while (send(s[0], b, sizeof b, MSG_DONTWAIT) > 0) ;
+    CHECK(errno == EAGAIN && !poll_of(s[0], POLLOUT));
+    CHECK(!setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv));
+    CHECK_ERR(write(s[0], b, 1), EAGAIN);
+    CHECK(!setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv));
+    CHECK_ERR(read(s[0], b, 1), EAGAIN);
+    while (recv(s[1], b, sizeof b, MSG_DONTWAIT) > 0) ;
+    CHECK(poll_of(s[0], POLLOUT) == POLLOUT);
+    close(s[0]), close(s[1]);
+}
+
+static void bad_arguments(void)
+{
+    int s = socket(AF_UNIX, SOCK_STREAM, 0), v;
+    socklen_t l = sizeof v;
+    CHECK_ERR(socket(AF_UNIX, 77, 0), EINVAL);
+    CHECK_ERR(socket(AF_UNIX, SOCK_STREAM, 3), EPROTONOSUPPORT);
+    CHECK_ERR(socket(AF_UNIX, SOCK_RDM, 0), ESOCKTNOSUPPORT);
+    CHECK_ERR(bind(0, NULL, 0), ENOTSOCK);
+    CHECK_ERR(listen(-1, 0), EBADF);
+    CHECK_ERR(accept(s, NULL, NULL), EINVAL);
+    CHECK_ERR(send(s, "x", 1, MSG_NOSIGNAL), ENOTCONN);
+    CHECK_ERR(recv(s, &v, 1, 0), EINVAL);
+    CHECK_ERR(getsockopt(s, SOL_SOCKET, 9999, &v, &l), ENOPROTOOPT);
+    CHECK_ERR(shutdown(s, 9), EINVAL);
+    CHECK(!getsockopt(s, SOL_SOCKET, SO_TYPE, &v, &l) && v == SOCK_STREAM);
+    CHECK(!getsockopt(s, SOL_SOCKET, SO_DOMAIN, &v, &l) && v == AF_UNIX);
+    CHECK(poll_of(s, POLLIN | POLLOUT) == (POLLOUT | POLLHUP));
+    close(s);
+}
+
+TEST_MAIN(CASE(stream_pair), CASE(reset_on_unread), CASE(path_names), CASE(abstract_names), CASE(backlog), CASE(dgram_pair), CASE(seqpacket),
+          CASE(sigpipe), CASE(blocking_write), CASE(full_and_timeout), CASE(bad_arguments))
