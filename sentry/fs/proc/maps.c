@@ -155,10 +155,7 @@ static ssize_t mem_write(struct file *f, struct uio *u, u64 *pos, u32 flags UNUS
 static s64 mem_llseek(struct file *f, s64 off, int whence)
 {
     if (whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
-    lock(&f->pos_lock);
-    f->pos = whence == SEEK_SET ? (u64)off : f->pos + (u64)off;
-    s64 r = (s64)f->pos;
-    unlock(&f->pos_lock);
-    return r;
+    f->pos = whence == SEEK_SET ? (u64)off : f->pos + (u64)off; /* vfs_llseek holds the position's lock */
+    return (s64)f->pos;
 }
 const struct file_ops proc_mem_fops = { .read = mem_read, .write = mem_write, .llseek = mem_llseek, .seekable = true };
