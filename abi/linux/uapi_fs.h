@@ -44,6 +44,5 @@ _Static_assert(sizeof(struct linux_flock) == 32, "struct flock");
 struct linux_f_owner_ex { s32 type, pid; };
 struct linux_open_how { u64 flags, mode, resolve; };
 struct linux_utimbuf { s64 actime, modtime; };
-struct linux_timeval { s64 sec, usec; };
 
 #endif
