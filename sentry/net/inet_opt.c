@@ -249,6 +249,7 @@ int inet_setopt(struct socket *s, int level, int opt, const void *val, size_t le
     case IPPROTO_IP: return ip_setopt(s, opt, val, len);
     case IPPROTO_IPV6: return ip6_setopt(s, opt, val, len);
     case IPPROTO_TCP: return s->type == SOCK_STREAM ? tcp_setopt(s, opt, val, len) : -ENOPROTOOPT;
+    case IPPROTO_UDPLITE: return s->protocol == IPPROTO_UDPLITE && (opt == 10 || opt == 11) ? 0 : -ENOPROTOOPT;    /* checksum coverage */
     default: return -ENOPROTOOPT;
     }
 }

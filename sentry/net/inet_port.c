@@ -3,15 +3,17 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/inet.h"
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #define BUCKETS 512u
 LIST_HEAD(port_list, socket);
 static lock_t port_lock = LOCK_INIT(LC_LEAF);      /* guards: */
-static struct port_list table[2][BUCKETS];          /* TCP, UDP */
+static struct port_list table[3][BUCKETS];          /* TCP, UDP, UDP-Lite */
 static u32 next_ephemeral;
 
-static struct port_list *bucket(const struct socket *s, u16 port) { return &table[s->type != SOCK_STREAM][port % BUCKETS]; }
+static unsigned table_of(int protocol) { return protocol == IPPROTO_TCP ? 0 : protocol == IPPROTO_UDP ? 1 : 2; }
+static struct port_list *bucket(const struct socket *s, u16 port) { return &table[table_of(s->protocol)][port % BUCKETS]; }
 
 /* Does this socket, bound to `any`, stand for addresses of both kinds? */
 static bool covers(const struct socket *s, bool v4)
@@ -197,13 +199,13 @@ static int udp_score(const struct socket *o, const u8 dst[16], const u8 src[16],
     return f + 16;
 }
 
-struct socket *udp_find(const u8 dst[16], u16 dport, const u8 src[16], u16 sport)
+struct socket *udp_find(int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport)
 {
     struct socket *o, *best = NULL;
     int score = 0;
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[1][dport % BUCKETS], in.port_link) {
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
         if (o->in.local.in.port != dport) continue;
         int f = udp_score(o, dst, src, sport);
         if (f <= score) continue;
@@ -222,15 +224,15 @@ static bool is_member(const struct socket *o, const u8 group[16])
     return false;
 }
 
-unsigned udp_find_multicast(const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max)
+unsigned udp_find_multicast(int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max)
 {
     struct socket *o;
     unsigned n = 0;
     bool joined = false;
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[1][dport % BUCKETS], in.port_link) joined |= is_member(o, group);
-    LIST_FOREACH(o, &table[1][dport % BUCKETS], in.port_link) {
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) joined |= is_member(o, group);
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
         if (!joined || n == max || o->in.local.in.port != dport || !fit(o, group)) continue;
         if (!is_member(o, group) && !o->in.mc_all) continue;
         if (o->in.connected && (o->in.remote.in.port != sport || !ip_equal(o->in.remote.in.ip, src))) continue;

@@ -22,6 +22,7 @@ static int loopback_create(struct socket *s)
     case SOCK_RAW: return p || capable(CAP_NET_RAW) ? -EPERM : -EPROTONOSUPPORT;
     default: return -ESOCKTNOSUPPORT;
     }
+    if (want == IPPROTO_UDP && p == IPPROTO_UDPLITE) want = p;    /* coverage of checksums is all the difference */
     if (p && p != want) return -EPROTONOSUPPORT;
     s->protocol = want;
     s->ops = want == IPPROTO_TCP ? &tcp_ops : &udp_ops;

@@ -65,7 +65,7 @@ static int show_inet(struct strbuf *b, int domain, int type)
     for (size_t i = 0; i < n; i++) {
         struct socket *s = v[i];
         lock(&s->lock);
-        bool shown = s->type == type && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
+        bool shown = s->type == type && s->protocol != 136 /* UDP-Lite */ && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
         if (shown) {
             unsigned rx = s->state == ST_LISTEN ? s->naccept : tcp ? (unsigned)s->rx_bytes : atomic_load(&s->rmem);
             strbuf_printf(b, "%4zu: ", line++);
