@@ -17,6 +17,28 @@ struct kernel kernel = { .tasklist = LOCK_INIT(LC_TASKLIST), .uts_lock = LOCK_IN
 void seccomp_filter_get(struct seccomp_filter *f) __attribute__((weak));
 void seccomp_filter_put(struct seccomp_filter *f) __attribute__((weak));
 
+/*
+ * The first time an arena other than the main one shrinks, malloc asks /proc/sys/vm/overcommit_memory how to, and keeps
+ * the answer. It has to ask before the filter forbids paths; only a thread of its own gets another arena.
+ */
+static void *shrink_arena(void *arg)
+{
+    void *piece[16];
+
+    for (size_t i = 0; i < ARRAY_LEN(piece); i++) piece[i] = xzalloc(100 << 10);   /* below the threshold of mmap */
+    for (size_t i = ARRAY_LEN(piece); i-- > 0;) free(piece[i]);
+    return arg;
+}
+
+static void settle_malloc(void)
+{
+    pthread_t thread;
+
+    /* Else malloc counts the host's CPUs by reading /sys when it makes its third arena: a path-taking host call. */
+    mallopt(M_ARENA_MAX, (int)MIN(2 * kernel.ncpus, 16u));
+    if (!pthread_create(&thread, NULL, shrink_arena, NULL)) pthread_join(thread, NULL);
+}
+
 void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned ncpus)
 {
     kernel.pops = pops;
@@ -28,8 +50,7 @@ void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned n
     kernel.boot_real = clock_real();
     if (!kernel.domainname[0]) strcpy(kernel.domainname, "(none)");
     account_init();
-    /* Else malloc counts the host's CPUs by reading /sys when it makes its third arena: a path-taking host call. */
-    mallopt(M_ARENA_MAX, (int)MIN(2 * kernel.ncpus, 16u));
+    settle_malloc();
 }
 
 struct task *task_alloc(void)
