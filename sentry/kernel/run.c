@@ -54,6 +54,8 @@ static void guest_fault(struct task *t, const struct platform_exit *e)
 
     mm_fault(t->mm, e->fault_addr, e->access, t->regs.rsp, t->map_gen_seen, &res);
     if (!res.signo) return;
+    /* Nothing is mapped at the vsyscall page; jumping there is a call nevertheless. */
+    if (t->abi->exception && t->abi->exception(t, e)) return;
     struct ksiginfo info = { .signo = res.signo, .code = res.code, .addr = e->fault_addr, .trapno = 14,
         .error_code = e->error_code };
     if (!info.error_code) {
