@@ -8,9 +8,15 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
-struct maps_ctx { struct strbuf *b; struct path root; bool smaps; u64 rss_kb, size_kb, dirty_kb, locked_kb; };
+/* What one line shows, taken under the address space's lock. Paths are looked up after it: that takes outer locks. */
+struct seen_vma { struct vma v; u64 rss_kb; };   /* v: a copy with its own file and anon_name */
+struct maps_ctx {
+    struct strbuf *b; struct path root; bool smaps;
+    struct seen_vma *seen; size_t nseen, room;
+    u64 rss_kb, dirty_kb, locked_kb;
+};
 
-static void vma_label(struct maps_ctx *c, struct vma *v, size_t line_start)
+static void vma_label(struct maps_ctx *c, const struct vma *v, size_t line_start)
 {
     char buf[KPATH_MAX];
     const char *label = v->name;
@@ -35,7 +41,7 @@ static void vma_label(struct maps_ctx *c, struct vma *v, size_t line_start)
     strbuf_printf(c->b, "%*s%s\n", (int)(col < 73 ? 73 - col : 1), "", label);
 }
 
-static void vma_line(struct maps_ctx *c, struct vma *v)
+static void vma_line(struct maps_ctx *c, const struct vma *v)
 {
     size_t start = c->b->len;
     u64 dev = v->file ? v->file->inode->sb->dev : 0, ino = v->file ? v->file->inode->ino : 0;
@@ -64,15 +70,28 @@ static void smaps_numbers(struct strbuf *b, u64 size, u64 rss, bool shared, u64 
                      "Swap:                  0 kB\nSwapPss:               0 kB\nLocked:         %8llu kB\n", r, priv, (unsigned long long)locked);
 }
 
-static bool show_vma(struct vma *v, void *arg)
+static void show_vma(struct maps_ctx *c, const struct seen_vma *seen)
 {
-    struct maps_ctx *c = arg;
+    const struct vma *v = &seen->v;
     vma_line(c, v);
-    if (!c->smaps) return true;
-    u64 rss = mm_resident_locked(v->mm, v->start, v->end) * (GPAGE_SIZE / 1024);
-    smaps_numbers(c->b, (v->end - v->start) / 1024, rss, v->obj != NULL, v->flags & VMA_LOCKED ? rss : 0, false);
+    if (!c->smaps) return;
+    smaps_numbers(c->b, (v->end - v->start) / 1024, seen->rss_kb, v->obj != NULL, v->flags & VMA_LOCKED ? seen->rss_kb : 0, false);
     strbuf_printf(c->b, "THPeligible:           0\n");
     vm_flags(c->b, v);
+}
+
+static bool see_vma(struct vma *v, void *arg)
+{
+    struct maps_ctx *c = arg;
+    if (c->nseen == c->room) {
+        c->room = c->room ? 2 * c->room : 64;
+        c->seen = xrealloc(c->seen, c->room * sizeof(*c->seen));
+    }
+    struct seen_vma *s = &c->seen[c->nseen++];
+    *s = (struct seen_vma){ .v = *v };
+    if (v->file) file_get(v->file);
+    if (v->anon_name) s->v.anon_name = xstrdup(v->anon_name);
+    if (c->smaps) s->rss_kb = mm_resident_locked(v->mm, v->start, v->end) * (GPAGE_SIZE / 1024);
     return true;
 }
 
@@ -92,7 +111,14 @@ static int show(struct synth_node *n, struct strbuf *b, bool smaps)
     if (!mm) return 0;
     struct maps_ctx c = { .b = b, .smaps = smaps };
     fs_get_root(current->fs, &c.root);
-    mm_for_each_vma(mm, show_vma, &c);
+    mm_for_each_vma(mm, see_vma, &c);
+    for (size_t i = 0; i < c.nseen; i++) {
+        struct vma *v = &c.seen[i].v;
+        show_vma(&c, &c.seen[i]);
+        if (v->file) file_put(v->file);
+        free(v->anon_name);
+    }
+    free(c.seen);
     path_put(&c.root);
     mm_put(mm);
     return 0;
