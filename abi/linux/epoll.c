@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 
 #define EP_MAX_EVENTS (INT32_MAX / (s32)sizeof(struct linux_epoll_event))
-#define EP_BATCH 512            /* events moved by one call; the rest stays ready */
 
 static sysret_t create(u32 flags)
 {
@@ -57,7 +56,8 @@ static sysret_t do_wait(int fd, gaddr_t out, s32 max, ktime_t deadline)
         file_put(f);
         return -EINVAL;
     }
-    n = (unsigned)MIN(max, EP_BATCH);
+    unsigned count = epoll_count(f);
+    n = MIN((unsigned)max, count ? count : 1); /* no more events than registrations */
     AUTO_FREE struct kepoll_event *heap = NULL;
     if (n > ARRAY_LEN(few)) {
         heap = ev = try_zalloc(n, sizeof *ev);

@@ -1,5 +1,6 @@
 /* pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2). */
 #include "abi/linux/linux.h"
+#include "sentry/fs/proc/synth.h"
 #include "sentry/vfs/file.h"
 
 sysret_t linux_pidfd_open(const struct syscall_args *a)
@@ -33,6 +34,7 @@ static int get_tgroup(int fd, struct tgroup **tg)
     if (!f) return -EBADF;
     *tg = pidfd_tgroup(f);
     if (*tg) tgroup_get(*tg);
+    else *tg = proc_dir_tgroup_get(f); /* a descriptor of /proc/PID serves too */
     file_put(f);
     return *tg ? 0 : -EBADF;
 }

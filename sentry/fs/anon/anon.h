@@ -21,6 +21,7 @@ extern void (*signalfd_encode)(const struct ksiginfo *info, void *record);
 /* --- epoll (epoll.c); events are host EPOLL* bits --- */
 struct kepoll_event { u32 events; u64 data; };
 bool file_is_epoll(const struct file *f);
+unsigned epoll_count(struct file *f);            /* registrations now */
 /* op EPOLL_CTL_*. -EBADF -EEXIST -EINVAL -ELOOP -ENOENT -EPERM -ENOSPC as epoll_ctl(2). fd identifies f in the set. */
 int epoll_ctl_file(struct file *ep, int op, int fd, struct file *f, const struct kepoll_event *ev);
 /* Number of events stored (<= max), 0 at the deadline (CLOCK_MONOTONIC; 0: do not wait), -ERESTARTSYS on a signal. */

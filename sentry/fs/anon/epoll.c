@@ -38,6 +38,7 @@ TAILQ_HEAD(epitem_list, epitem);
 struct epoll {
     lock_t mtx;                        /* LC_EPOLL; guards: */
     struct epitem_tree items;
+    unsigned nitems;                   /* (a) */
     lock_t ready_lock;                 /* LC_LEAF; guards: */
     struct epitem_list ready;
     struct waitq wq;                   /* epoll_wait callers */
@@ -101,6 +102,7 @@ static void item_remove_locked(struct epitem *it)
     waitq_del(&it->w);                                 /* waits for a callback that runs now */
     unready(it);
     RB_REMOVE(epitem_tree, &it->ep->items, it);
+    atomic_add(&it->ep->nitems, -1u);
     lock(&epitems_lock);
     LIST_REMOVE(it, file_link);
     unlock(&epitems_lock);
@@ -211,6 +213,7 @@ static const struct file_ops epoll_ops = {
     .name = "anon_inode:[eventpoll]", .poll = epoll_poll, .release = epoll_release, .show_fdinfo = epoll_fdinfo,
 };
 
+unsigned epoll_count(struct file *f) { return atomic_load(&((struct epoll *)f->priv)->nitems); }
 bool file_is_epoll(const struct file *f) { return f->ops == &epoll_ops; }
 
 void epoll_file_release(struct file *f)
@@ -306,6 +309,7 @@ static int add_locked(struct epoll *ep, int fd, struct file *f, const struct kep
     it->w.exclusive = ev->events & EPOLLEXCLUSIVE;
     it->w.wake = epitem_wake;
     RB_INSERT(epitem_tree, &ep->items, it);
+    atomic_add(&ep->nitems, 1u);
     lock(&epitems_lock);
     LIST_INSERT_HEAD(&f->epitems, it, file_link);
     unlock(&epitems_lock);

@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/ipc/sysv.h"
 
 #include <dirent.h>
 #include <linux/magic.h>
@@ -165,6 +166,13 @@ static int readlink_net(struct synth_node *n UNUSED, char **out) { *out = xstrdu
 
 static const struct synth_entry pid_entry = { .name = "pid", .mode = S_IFDIR | 0555, .children = proc_task_dir };
 
+struct tgroup *proc_dir_tgroup_get(struct file *f)
+{
+    if (f->ops != &synth_dir_fops) return NULL;
+    struct synth_node *n = synth_node_of(f->inode);
+    return n->e == &pid_entry && !n->tid ? tgroup_lookup_get(n->pid) : NULL;
+}
+
 static int lookup_pid(struct synth_node *dir UNUSED, const char *name, struct synth_node *child)
 {
     char *end;
@@ -190,7 +198,10 @@ static bool next_pid(struct synth_node *dir UNUSED, s64 from, s64 *id, char name
     return true;
 }
 
-static const struct synth_entry sysvipc_dir[] = { SYNTH_FILE("shm", show_empty), SYNTH_FILE("sem", show_empty), SYNTH_FILE("msg", show_empty), { 0 } };
+static int show_shm(struct synth_node *n UNUSED, struct strbuf *b) { shm_show(b); return 0; }
+static int show_sem(struct synth_node *n UNUSED, struct strbuf *b) { sem_show(b); return 0; }
+static int show_msg(struct synth_node *n UNUSED, struct strbuf *b) { msq_show(b); return 0; }
+static const struct synth_entry sysvipc_dir[] = { SYNTH_FILE("shm", show_shm), SYNTH_FILE("sem", show_sem), SYNTH_FILE("msg", show_msg), { 0 } };
 
 static const struct synth_entry root_dir[] = {
     { .name = "self", .mode = S_IFLNK | 0777, .readlink = readlink_self },

@@ -127,7 +127,7 @@ static int synth_readdir(struct file *f, struct dir_sink *s)
     return 0;
 }
 
-static const struct file_ops synth_dir_fops = { .readdir = synth_readdir, .seekable = true };
+const struct file_ops synth_dir_fops = { .readdir = synth_readdir, .seekable = true };
 
 /* --- inodes --- */
 

@@ -29,9 +29,12 @@ struct synth_entry {
     bool (*exists)(struct synth_node *n);            /* extra check at revalidation */
 };
 
+extern const struct file_ops synth_dir_fops;
 int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct super **out);
 struct synth_node *synth_node_of(struct inode *ino);
 struct task *synth_task_get(struct synth_node *n);   /* counted or NULL when it is gone */
+/* The process whose /proc/PID directory f is open on; counted, NULL: none. */
+struct tgroup *proc_dir_tgroup_get(struct file *f);
 bool synth_may_access(struct task *t);               /* ptrace(2) "PTRACE_MODE_READ_FSCREDS" */
 /* For fops of special files: the node's task at open. */
 int synth_statfs(struct super *sb, struct dentry *d, struct statfs *out);
