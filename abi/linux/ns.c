@@ -2,6 +2,7 @@
 #include "abi/linux/fs.h"
 #include "abi/linux/linux.h"
 #include "sentry/base/alloc.h"
+#include "sentry/ipc/sysv.h"
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
@@ -178,6 +179,7 @@ sysret_t linux_unshare(const struct syscall_args *a)
         if ((r = unshare_fs(flags & CLONE_NEWNS))) return r;
     }
     if (flags & CLONE_FILES) fdtable_unshare_current();
+    if (flags & CLONE_SYSVSEM) sem_undo_exit(current);
     return 0;
 }
 

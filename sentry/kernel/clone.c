@@ -15,6 +15,7 @@
 #define NAMESPACE_FLAGS (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 void seccomp_filter_get(struct seccomp_filter *f) __attribute__((weak));
+void sem_undo_clone(struct task *child, bool share) __attribute__((weak));
 
 /* Namespaces of the guest's own: none can be made yet. The one place that says so. */
 static int check_namespaces(u64 flags)
@@ -260,6 +261,7 @@ sysret_t task_clone(const struct clone_args_k *a)
     if ((a->flags & CLONE_PARENT_SETTID) && copy_out(a->parent_tid, &tid, sizeof tid) < 0) { /* ignored */ }
     if (a->flags & CLONE_CHILD_SETTID) (void)mm_copy_out(c->mm, a->child_tid, &tid, sizeof tid);
     if (!(a->flags & CLONE_THREAD)) ptimers_rlimit_cpu(c->tg);
+    if ((a->flags & CLONE_SYSVSEM) && sem_undo_clone) sem_undo_clone(c, true);
     task_open_gate(c);
     if (a->flags & CLONE_VFORK) wait_vfork(c);
     task_put(c);

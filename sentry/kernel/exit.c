@@ -10,8 +10,8 @@
 #include "sentry/trace/event.h"
 #include "sentry/vfs/file.h"
 
-/* ipc: what a process leaves behind (semaphore adjustments, message queue notifications). */
-void ipc_group_exit(struct tgroup *tg) __attribute__((weak));
+/* ipc: SEM_UNDO adjustments of the thread. */
+void sem_undo_exit(struct task *t) __attribute__((weak));
 
 void task_vfork_release(struct task *t)
 {
@@ -106,7 +106,6 @@ static void last_thread(struct task *t)
 
     if (tg == kernel.init) zap_all_others(t);
     ptimers_exit(tg);
-    if (ipc_group_exit) ipc_group_exit(tg);
     lock(&kernel.tasklist);
     if (tg->pgrp && tg->pgrp->session->sid == tg->tgid) s = tg->pgrp->session;   /* stays while this group is in it */
     unlock(&kernel.tasklist);
@@ -142,6 +141,7 @@ void task_exit(u32 wait_status)
     if (report) event_fatal_signal(t, &fatal);
     trace_task_exit(t, wait_status);
     drop_resources(t);
+    if (t->sysvsem && sem_undo_exit) sem_undo_exit(t);
     if (last) last_thread(t);
     if (exit_notify(t) && tg == kernel.init) kernel_report_exit(tg->exit_status);
     thread_finish();

@@ -25,6 +25,7 @@ struct tty;
 struct tgroup;
 struct ptimers;
 struct seccomp_filter;
+struct sem_undo_list;
 struct ptrace_link;
 
 #define TASK_COMM_LEN 16
@@ -91,6 +92,7 @@ struct task {
     gaddr_t rseq_addr; u32 rseq_len, rseq_sig;   /* (t) */
     struct waiter *vfork_done;             /* parent waits until this task execs or exits; see task_vfork_release */
     struct waitq vfork_wait; bool vfork_pending;   /* (a) in the child */
+    struct sem_undo_list *sysvsem;         /* (t) counted; SEM_UNDO, owned by ipc/sem */
     void *pi_held;                         /* futex PI state list, owned by ipc/futex */
 
     char comm[TASK_COMM_LEN];              /* under lock */

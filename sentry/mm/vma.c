@@ -115,7 +115,10 @@ void vma_list_free(struct vma_list *dead)
     struct vma *v;
     while ((v = LIST_FIRST(dead))) {
         LIST_REMOVE(v, obj_link);
-        if (v->file) file_put(v->file);
+        if (v->file) {
+            if (unlikely(v->file->ops && v->file->ops->unmapped)) v->file->ops->unmapped(v->file);
+            file_put(v->file);
+        }
         free(v->anon_name);
         free(v);
     }

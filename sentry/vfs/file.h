@@ -28,6 +28,7 @@ struct file_ops {
     sysret_t (*ioctl)(struct file *f, u32 cmd, gaddr_t arg);  /* host Linux request numbers and layouts; -ENOTTY unknown */
     int (*readdir)(struct file *f, struct dir_sink *s);       /* from f->pos on; advances f->pos */
     int (*mmap)(struct file *f, struct mm_map_req *req);      /* may adjust req; default: inode->map */
+    void (*unmapped)(struct file *f);                         /* a VMA that held f is gone; no lock held. NULL: no matter */
     int (*fsync)(struct file *f, bool data_only);
     int (*fallocate)(struct file *f, int mode, u64 off, u64 len);
     int (*flush)(struct file *f);                             /* each close(2) */
