@@ -1,0 +1,1 @@
+char *crypt(const char *, const char *);

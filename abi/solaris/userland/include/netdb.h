@@ -1,0 +1,60 @@
+#ifndef _NETDB_H
+#define _NETDB_H
+#include <netinet/in.h>
+struct hostent { char *h_name, **h_aliases; int h_addrtype, h_length; char **h_addr_list; };
+#define h_addr h_addr_list[0]
+struct servent { char *s_name, **s_aliases; int s_port; char *s_proto; };
+struct protoent { char *p_name, **p_aliases; int p_proto; };
+struct addrinfo {
+    int ai_flags, ai_family, ai_socktype, ai_protocol;
+    socklen_t ai_addrlen;
+    char *ai_canonname;
+    struct sockaddr *ai_addr;
+    struct addrinfo *ai_next;
+};
+#define AI_V4MAPPED 1
+#define AI_ALL 2
+#define AI_ADDRCONFIG 4
+#define AI_PASSIVE 8
+#define AI_CANONNAME 16
+#define AI_NUMERICHOST 32
+#define AI_NUMERICSERV 64
+#define EAI_ADDRFAMILY 1
+#define EAI_AGAIN 2
+#define EAI_BADFLAGS 3
+#define EAI_FAIL 4
+#define EAI_FAMILY 5
+#define EAI_MEMORY 6
+#define EAI_NODATA 7
+#define EAI_NONAME 8
+#define EAI_SERVICE 9
+#define EAI_SOCKTYPE 10
+#define EAI_SYSTEM 11
+#define EAI_OVERFLOW 12
+#define EAI_PROTOCOL 13
+#define NI_NOFQDN 1
+#define NI_NUMERICHOST 2
+#define NI_NAMEREQD 4
+#define NI_NUMERICSERV 8
+#define NI_DGRAM 16
+#define NI_MAXHOST 1025
+#define NI_MAXSERV 32
+#define HOST_NOT_FOUND 1
+#define TRY_AGAIN 2
+#define NO_RECOVERY 3
+#define NO_DATA 4
+extern int *__h_errno(void);
+#define h_errno (*__h_errno())
+int getaddrinfo(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+void freeaddrinfo(struct addrinfo *);
+const char *gai_strerror(int);
+int getnameinfo(const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int);
+struct hostent *gethostbyname(const char *);
+struct hostent *gethostbyaddr(const void *, socklen_t, int);
+struct servent *getservbyname(const char *, const char *);
+struct servent *getservbyport(int, const char *);
+struct protoent *getprotobyname(const char *);
+struct protoent *getprotobynumber(int);
+const char *hstrerror(int);
+void herror(const char *);
+#endif

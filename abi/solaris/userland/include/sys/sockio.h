@@ -1,0 +1,13 @@
+#ifndef _SYS_SOCKIO_H
+#define _SYS_SOCKIO_H
+#define SIOCATMARK 0x40047307
+#define SIOCSPGRP ((int)0x80047308)
+#define SIOCGPGRP 0x40047309
+#define SIOCGIFCONF ((int)0xc008695c)
+#define SIOCGLIFNUM ((int)0xc00c6982)
+#define SIOCGLIFCONF ((int)0xc01069a5)
+#define SIOCGLIFFLAGS ((int)0xc0786975)
+#define SIOCGLIFADDR ((int)0xc0786971)
+#define SIOCGLIFNETMASK ((int)0xc078697d)
+#define SIOCGLIFINDEX ((int)0xc0786985)
+#endif
