@@ -123,6 +123,7 @@ size_t platform_xstate_size(void);
 u64 platform_xstate_features(void);
 
 extern const struct platform_ops platform_ptrace_ops;
+extern const struct platform_ops platform_trap_ops;
 extern const struct platform_ops platform_skeleton_ops;
 
 /*

@@ -6,6 +6,7 @@
 
 static const struct platform_ops *const platforms[] = {
     &platform_ptrace_ops,
+    &platform_trap_ops,
 };
 
 static const struct platform_ops *find_auto(char *why, size_t why_len)

@@ -27,16 +27,13 @@ static int start(const struct platform_config *cfg, struct platform **out, char 
     int rc;
 
     p->cfg = *cfg;
-    lock_init(&p->lock, LC_PLATFORM);
-    LIST_INIT(&p->ctxs);
-    rc = ptrace_place_init(&p->place, cfg->ncpus);
+    rc = place_init(&p->place, cfg->ncpus);
     if (rc) snprintf(why, why_len, "cannot read the CPU set: %s", strerror(-rc));
     if (!rc) {
-        rc = stub_template_start(&p->stubs, cfg->memfile_fd, why, why_len);
-        if (rc) ptrace_place_fini(&p->place);
+        rc = stub_template_start(&p->stubs, cfg->memfile_fd, false, why, why_len);
+        if (rc) place_fini(&p->place);
     }
     if (rc) {
-        lock_fini(&p->lock);
         free(p);
         return rc;
     }
@@ -64,9 +61,8 @@ static int ptrace_init(const struct platform_config *cfg, struct platform **out)
 
 static void ptrace_free(struct platform *p)
 {
-    ptrace_place_fini(&p->place);
+    place_fini(&p->place);
     stub_template_stop(&p->stubs);
-    lock_fini(&p->lock);
     free(p);
 }
 
@@ -102,20 +98,12 @@ static int ptrace_as_update(struct platform_as *as, const struct platform_mapop 
 static int ptrace_ctx_new(struct platform *p, struct platform_ctx **out)
 {
     struct platform_ctx *ctx = xnew(struct platform_ctx);
-    bool many;
 
     ctx->p = p;
-    ctx->home = -1;
-    ctx->th_cpu = -1;
-    ctx->counted = -1;
     ctx->xstate = xzalloc(platform_xstate_size());
     platform_xstate_init(ctx->xstate);
     ctx->xstate_pending = true;
-    lock(&p->lock);
-    LIST_INSERT_HEAD(&p->ctxs, ctx, link);
-    many = ++p->nctx > 1;
-    unlock(&p->lock);
-    if (many) ptrace_place_start(p);
+    place_add(&p->place, &ctx->place);
     *out = ctx;
     return 0;
 }
@@ -124,10 +112,7 @@ static void ptrace_ctx_free(struct platform_ctx *ctx)
 {
     struct platform *p = ctx->p;
 
-    lock(&p->lock);
-    LIST_REMOVE(ctx, link);
-    p->nctx--;
-    unlock(&p->lock);
+    place_remove(&p->place, &ctx->place);
     ptrace_thread_drop(ctx);
     free(ctx->xstate);
     free(ctx);
@@ -204,7 +189,7 @@ static int trial(struct platform *p, int fd, char *why, size_t why_len)
         snprintf(why, why_len, "cannot map an executable page of memory into a stub process: %s", strerror(-rc));
     } else {
         ptrace_ctx_new(p, &ctx);
-        ctx->home = -2; /* the caller's CPU set stays as it is */
+        ctx->place.home = -2; /* the caller's CPU set stays as it is */
         ptrace_ctx_run(ctx, as, &regs, &exit);
         if (exit.event == PLATFORM_SYSCALL && regs.orig_rax == 39) {
             rc = 0;

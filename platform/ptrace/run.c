@@ -204,9 +204,9 @@ void ptrace_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct gue
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13); /* a register value the processor would refuse */
         return;
     }
-    ptrace_place_enter(ctx);
+    place_enter(&ctx->p->place, &ctx->place, th->tid);
     /* Kick: store kicked, load running. Here: store running, load kicked. One of the two sees the other. */
-    __atomic_store_n(&ctx->running, (u64)(u32)th->proc->pid << 32 | (u32)th->tid, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&ctx->place.running, (u64)(u32)th->proc->pid << 32 | (u32)th->tid, __ATOMIC_SEQ_CST);
     if (unlikely(__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
         __atomic_store_n(&ctx->kicked, 0, __ATOMIC_SEQ_CST);
         ctx->last = *regs; /* that is what it has now */
@@ -215,8 +215,8 @@ void ptrace_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct gue
     } else {
         guest_run(ctx, regs, exit);
     }
-    atomic_store(&ctx->running, 0);
-    ptrace_place_leave(ctx);
+    atomic_store(&ctx->place.running, 0);
+    place_leave(&ctx->p->place, &ctx->place);
     if (likely(exit->event != PLATFORM_DEAD)) return;
 dead:
     stub_proc_mark_dead(as->proc);
@@ -228,6 +228,6 @@ void ptrace_ctx_kick(struct platform_ctx *ctx)
     u64 r;
 
     __atomic_store_n(&ctx->kicked, 1, __ATOMIC_SEQ_CST);
-    r = __atomic_load_n(&ctx->running, __ATOMIC_SEQ_CST);
+    r = __atomic_load_n(&ctx->place.running, __ATOMIC_SEQ_CST);
     if (r) syscall(SYS_tgkill, (pid_t)(r >> 32), (pid_t)(u32)r, KICK_SIGNAL);
 }

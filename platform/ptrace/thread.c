@@ -84,7 +84,7 @@ int ptrace_thread_switch(struct platform_ctx *ctx, struct platform_as *as)
     rc = stub_thread_new(as->proc, &th);
     if (rc) return fail(ctx, "clone of a guest thread", -rc);
     ctx->th = th;
-    __atomic_store_n(&ctx->th_cpu, th->cpu, __ATOMIC_RELAXED);
+    __atomic_store_n(&ctx->place.th_cpu, th->cpu, __ATOMIC_RELAXED);
     /* The kernel told the tid, through the mapper; still, nothing but a guest thread of this process is ever traced. */
     if (th->tid == as->proc->pid || syscall(SYS_tgkill, as->proc->pid, th->tid, 0))
         return fail(ctx, "identity of the guest thread", errno);

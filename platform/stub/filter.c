@@ -4,6 +4,7 @@
  * be wrong as a default, since the most severe verdict of the stack wins.
  */
 #include "platform/stub/filter.h"
+#include "platform/stub/request.h"
 #include "platform/stub/stub.h"
 #include "platform/stub/stub_layout.h"
 #include "platform/platform.h"
@@ -37,8 +38,24 @@ static void allow(struct rule *r, int nr, unsigned n, const struct scmp_arg_cmp 
 #define EQ_MASK(arg, mask, val) { (arg), SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(val) }
 #define BELOW(arg, val) { (arg), SCMP_CMP_LT, (scmp_datum_t)(val), 0 }
 
-static void mapper_rules(struct rule *r, u64 base)
+/*
+ * What runners inherit and must not be refused here, and what they need to get there. Areas lie outside the guest's
+ * range, where the mapper may put nothing else.
+ */
+static void runner_rules(struct rule *r, const struct stub_template *t)
 {
+    const struct scmp_arg_cmp area[] = { { 0, SCMP_CMP_GE, t->areas_base, 0 }, EQ(1, REQ_AREA_SIZE),
+                                         EQ(2, PROT_READ | PROT_WRITE), EQ(3, MAP_SHARED | MAP_FIXED) };
+
+    allow(r, SYS_mmap, ARRAY_LEN(area), area);
+    ALLOW(r, futex, BELOW(1, 2), EQ(3, 0));
+    ALLOW(r, sigaltstack, EQ(0, t->base + STUB_OPS + STUB_OPS_STACK), EQ(1, 0));
+    ALLOW(r, seccomp, EQ(0, SECCOMP_SET_MODE_FILTER), EQ(1, 0), EQ(2, t->base + STUB_RODATA + STUB_RO_FPROG_TRAP));
+}
+
+static void mapper_rules(struct rule *r, const struct stub_template *t)
+{
+    u64 base = t->base;
     /* Bits a caller may set: MAP_POPULATE. The descriptor is not compared: a stub holds none but those it was sent. */
     const u64 map_mask = 0xffffffffu & ~(u64)MAP_POPULATE;
 
@@ -54,11 +71,14 @@ static void mapper_rules(struct rule *r, u64 base)
     allow(r, SYS_pause, 0, NULL);
     allow(r, SYS_exit, 0, NULL);
     allow(r, SYS_exit_group, 0, NULL);
+    if (t->trap) runner_rules(r, t);
 }
 
-static void template_rules(struct rule *r, u64 base)
+static void template_rules(struct rule *r, const struct stub_template *t)
 {
-    mapper_rules(r, base);
+    u64 base = t->base;
+
+    mapper_rules(r, t);
     ALLOW(r, clone, EQ(0, STUB_CLONE_PARENT));
     ALLOW(r, sendto, EQ(0, STUB_FD_SOCK), EQ(1, base + STUB_SCRATCH + STUB_SC_DATA), EQ(4, 0));
     ALLOW(r, dup2, EQ(0, STUB_FD_NEWSOCK), EQ(1, STUB_FD_SOCK));
@@ -69,7 +89,7 @@ static void template_rules(struct rule *r, u64 base)
 }
 
 /* Compiles a rule set; returns instructions, or -errno. */
-static int compile(void (*rules)(struct rule *, u64), u64 base, struct sock_filter *out, size_t max)
+static int compile(void (*rules)(struct rule *, const struct stub_template *), const struct stub_template *t, struct sock_filter *out, size_t max)
 {
     struct rule r = { .ctx = seccomp_init(SCMP_ACT_TRAP), .rc = 0 };
     int fd = -1;
@@ -77,7 +97,7 @@ static int compile(void (*rules)(struct rule *, u64), u64 base, struct sock_filt
 
     if (!r.ctx) return -ENOMEM;
     r.rc = seccomp_attr_set(r.ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
-    if (!r.rc) rules(&r, base);
+    if (!r.rc) rules(&r, t);
     if (!r.rc) {
         fd = memfd_create("stub-filter", MFD_CLOEXEC);
         r.rc = fd < 0 ? -errno : seccomp_export_bpf(r.ctx, fd);
@@ -129,20 +149,59 @@ static int guest_filter(u64 base, struct sock_filter *out)
     return (int)ARRAY_LEN(f);
 }
 
-int stub_filters_build(u8 *rodata, u64 base)
+/*
+ * A runner: futex from the one place in its handlers, to sleep on or wake a word in areas of its own process, without
+ * timeout (no pointer). All else traps, the 32-bit and x32 calls included. The common case is first.
+ */
+static int trap_filter(const struct stub_template *t, struct sock_filter *out)
 {
-    const unsigned slots[] = { STUB_RO_FPROG_TEMPLATE, STUB_RO_FPROG_MAPPER, STUB_RO_FPROG_GUEST };
+    u64 ip = t->base + STUB_TRAP + (u64)(trap_text_futex_ret - trap_text_start);
+    u64 lo = t->areas_base, hi = t->areas_base + (u64)t->areas_per_proc * REQ_AREA_SIZE;
+    const u32 ip_at = offsetof(struct seccomp_data, instruction_pointer), arg = offsetof(struct seccomp_data, args);
+    const struct sock_filter f[] = {
+        /* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        /* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 18),
+        /* 2 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        /* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 16),
+        /* 4 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip_at),
+        /* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)ip, 0, 14),
+        /* 6 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip_at + 4),
+        /* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(ip >> 32), 0, 12),
+        /* 8 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 4),
+        /* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(lo >> 32), 0, 10),
+        /* 10 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg),
+        /* 11 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)lo, 0, 8),
+        /* 12 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)hi, 7, 0),
+        /* 13 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 8),
+        /* 14 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 2, 5, 0),
+        /* 15 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 24),
+        /* 16 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
+        /* 17 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 28),
+        /* 18 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+        /* 19 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        /* 20 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+    };
+    if (lo >> 32 != (hi - 1) >> 32 || (u32)hi == 0) return -EINVAL;
+    memcpy(out, f, sizeof(f));
+    return (int)ARRAY_LEN(f);
+}
+
+#define HAND_FILTER_MAX 32
+
+int stub_filters_build(u8 *rodata, const struct stub_template *t)
+{
+    const unsigned slots[] = { STUB_RO_FPROG_TEMPLATE, STUB_RO_FPROG_MAPPER, STUB_RO_FPROG_GUEST, STUB_RO_FPROG_TRAP };
     size_t at = STUB_RO_INSNS;
 
-    for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
+    for (size_t i = 0; i < (t->trap ? 4 : 3); i++) {
         struct sock_filter *out = (struct sock_filter *)(void *)(rodata + at);
         size_t room = (STUB_RO_SIZE - at) / sizeof(*out);
-        int n = i == 0 ? compile(template_rules, base, out, room) :
-                i == 1 ? compile(mapper_rules, base, out, room) :
-                room < 17 ? -E2BIG : guest_filter(base, out);
+        int n = i == 0 ? compile(template_rules, t, out, room) :
+                i == 1 ? compile(mapper_rules, t, out, room) :
+                room < HAND_FILTER_MAX ? -E2BIG : i == 2 ? guest_filter(t->base, out) : trap_filter(t, out);
         if (n < 0) return n;
         struct sock_fprog prog = { .len = (unsigned short)n,
-                                   .filter = (struct sock_filter *)(uintptr_t)(base + STUB_RODATA + at) };
+                                   .filter = (struct sock_filter *)(uintptr_t)(t->base + STUB_RODATA + at) };
         memcpy(rodata + slots[i], &prog, sizeof(prog));
         at += (size_t)n * sizeof(*out);
     }

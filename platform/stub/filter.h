@@ -4,10 +4,12 @@
 
 #include "sentry/base/types.h"
 
+struct stub_template;
+
 /*
- * Fills a STUB_RO_SIZE image of the stub's read-only data for a region at `base`: the programs, and the headers
+ * Fills a STUB_RO_SIZE image of the stub's read-only data for the region at t->base: the programs, and the headers
  * (struct sock_fprog) that point to them. 0 or -errno.
  */
-int stub_filters_build(u8 *rodata, u64 base);
+int stub_filters_build(u8 *rodata, const struct stub_template *t);
 
 #endif

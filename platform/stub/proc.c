@@ -17,6 +17,7 @@ HOSTCALL(socketpair, "a socket to each stub's mapper");
 HOSTCALL(close, "that socket, when the stub is gone");
 HOSTCALL(kill, "stub processes end by SIGKILL");
 HOSTCALL(wait4, "stub processes are waited for");
+HOSTCALL(waitid, "has a stub died?");
 HOSTCALL(getcpu, "a stub is placed where its caller runs");
 
 /* How many killed stubs may wait to be reaped; beyond it the caller waits. */
@@ -25,13 +26,14 @@ HOSTCALL(getcpu, "a stub is placed where its caller runs");
 _Static_assert(PLATFORM_PROT_READ == PROT_READ && PLATFORM_PROT_WRITE == PROT_WRITE && PLATFORM_PROT_EXEC == PROT_EXEC,
                "prot is passed on as it is");
 
-static struct stub_ops *orders_of(struct stub_template *t, u32 slot)
+struct stub_ops *stub_orders(struct stub_template *t, u32 slot)
 {
     return (struct stub_ops *)(void *)(t->orders + (size_t)slot * GPAGE_SIZE);
 }
 
 static void proc_free(struct stub_proc *p)
 {
+    stub_runners_free(p);
     lock_fini(&p->lock);
     free(p);
 }
@@ -122,7 +124,7 @@ static int template_clone_locked(struct stub_template *t, u32 slot, int sock, in
 
     if (t->dead) return -EAGAIN;
     stub_pin(t->pid, cpu); /* inherited by the stub */
-    orders_of(t, 0)->slot = (u64)slot * GPAGE_SIZE;
+    stub_orders(t, 0)->slot = (u64)slot * GPAGE_SIZE;
     rc = stub_send(t->sock, &sock, 1);
     if (!rc) rc = stub_recv(t->sock, &answer, sizeof(answer));
     if (rc == -EFAULT || (rc > 0 && rc != (int)sizeof(answer))) {
@@ -162,6 +164,8 @@ int stub_proc_new(struct stub_template *t, struct stub_proc **out)
     ref_init(&p->refs);
     lock_init(&p->lock, LC_PLATFORM);
     LIST_INIT(&p->threads);
+    TAILQ_INIT(&p->runners);
+    TAILQ_INIT(&p->parked);
     p->pid = pid;
     p->sock = sv[0];
     p->slot = slot;
@@ -186,6 +190,17 @@ void stub_proc_mark_dead(struct stub_proc *p)
     unlock(&p->lock);
 }
 
+bool stub_proc_check(struct stub_proc *p)
+{
+    siginfo_t si;
+
+    if (atomic_load(&p->dead)) return false;
+    si.si_pid = 0;
+    if (waitid(P_PID, (id_t)p->pid, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && si.si_pid == 0) return true;
+    stub_proc_mark_dead(p);
+    return false;
+}
+
 void stub_proc_kill(struct stub_proc *p)
 {
     struct stub_template *t = p->tmpl;
@@ -204,13 +219,9 @@ void stub_proc_kill(struct stub_proc *p)
     reap_dying(t, MAX_DYING);
 }
 
-/*
- * One batch, already in the page of orders. Returns how many operations were done; if fewer than ops->n, *err is why.
- * -EFAULT when the stub is dead.
- */
-static int converse_locked(struct stub_proc *p, const int *fds, unsigned nfds, int *err)
+int stub_converse_locked(struct stub_proc *p, const int *fds, unsigned nfds, int *err)
 {
-    struct stub_ops *ops = orders_of(p->tmpl, p->slot);
+    struct stub_ops *ops = stub_orders(p->tmpl, p->slot);
     char buf[8];
     int rc, cpu = sched_getcpu();
 
@@ -222,7 +233,12 @@ static int converse_locked(struct stub_proc *p, const int *fds, unsigned nfds, i
     ops->nfds = nfds;
     rc = stub_send(p->sock, fds, nfds);
     if (rc) return rc;
+    p->runner_ready = false;
     rc = stub_recv(p->sock, buf, sizeof(buf));
+    if (rc == STUB_RUNNER_READY) { /* the new thread may speak before the mapper does */
+        p->runner_ready = true;
+        rc = stub_recv(p->sock, buf, sizeof(buf));
+    }
     if (rc < 0) return rc;
     int done = rc - 1;
     if (done < (int)ops->n) {
@@ -254,7 +270,7 @@ static bool op_valid(const struct platform_mapop *op)
 /* Fills the page of orders from ops; returns how many fitted. */
 static size_t fill_batch(struct stub_proc *p, const struct platform_mapop *ops, size_t n, int *fds, unsigned *nfds)
 {
-    struct stub_ops *o = orders_of(p->tmpl, p->slot);
+    struct stub_ops *o = stub_orders(p->tmpl, p->slot);
     size_t i;
 
     for (i = 0; i < n && i < STUB_MAX_OPS; i++) {
@@ -288,12 +304,12 @@ static size_t fill_batch(struct stub_proc *p, const struct platform_mapop *ops, 
 /* The stub's mappings are a cache: where a change is impossible, dropping what it concerns is always right. */
 static int drop_locked(struct stub_proc *p, gaddr_t addr, u64 len)
 {
-    struct stub_ops *o = orders_of(p->tmpl, p->slot);
+    struct stub_ops *o = stub_orders(p->tmpl, p->slot);
     int err = 0, done;
 
     o->n = 1;
     o->op[0] = (struct stub_op){ .kind = STUB_OP_UNMAP, .addr = addr, .len = len };
-    done = converse_locked(p, NULL, 0, &err);
+    done = stub_converse_locked(p, NULL, 0, &err);
     return done == 1 ? 0 : done < 0 ? done : err;
 }
 
@@ -307,7 +323,7 @@ static int update_locked(struct stub_proc *p, const struct platform_mapop *ops, 
         unsigned nfds = 0;
         size_t count = fill_batch(p, ops + i, n - i, fds, &nfds);
 
-        done = converse_locked(p, fds, nfds, &err);
+        done = stub_converse_locked(p, fds, nfds, &err);
         if (done < 0) return done;
         i += (size_t)done;
         if ((size_t)done == count) continue;
@@ -343,36 +359,52 @@ int stub_proc_update(struct stub_proc *p, const struct platform_mapop *ops, size
     return rc;
 }
 
+int stub_thread_tid_locked(struct stub_proc *p, bool ready, pid_t *tid)
+{
+    u32 bytes = 0;
+    char buf[8];
+
+    if (p->runner_ready) ready = false;
+    for (unsigned shift = 0; shift < 24 || ready;) {
+        int len = stub_recv(p->sock, buf, sizeof(buf));
+        if (len < 0) return len;
+        if (ready && len == STUB_RUNNER_READY) {
+            ready = false;
+        } else if (shift < 24) {
+            bytes |= (u32)(u8)(len - 1) << shift;
+            shift += 8;
+        } else {
+            return -EFAULT;
+        }
+    }
+    *tid = (pid_t)bytes;
+    return 0;
+}
+
 int stub_thread_new(struct stub_proc *p, struct stub_thread **out)
 {
-    struct stub_ops *o = orders_of(p->tmpl, p->slot);
+    struct stub_ops *o = stub_orders(p->tmpl, p->slot);
     struct stub_thread *th = NULL;
     int err = 0, rc;
-    u32 tid = 0;
-    char buf[8];
+    pid_t tid = 0;
 
     lock(&p->lock);
     o->n = 1;
     o->op[0] = (struct stub_op){ .kind = STUB_OP_THREAD };
-    rc = converse_locked(p, NULL, 0, &err);
+    rc = stub_converse_locked(p, NULL, 0, &err);
     if (rc == 0) rc = err;
-    for (unsigned i = 0; rc > 0 && i < 3; i++) {
-        int len = stub_recv(p->sock, buf, sizeof(buf));
-        if (len < 0) rc = len;
-        else tid |= (u32)(len - 1) << (8 * i);
-    }
-    if (rc > 0) {
+    if (rc > 0) rc = stub_thread_tid_locked(p, false, &tid);
+    if (rc == 0 && tid) {
         th = xnew(struct stub_thread);
         th->proc = p;
-        th->tid = (pid_t)tid;
+        th->tid = tid;
         th->cpu = p->mapper_cpu;
         ref_get(&p->refs);
         LIST_INSERT_HEAD(&p->threads, th, link);
-        rc = 0;
     }
     unlock(&p->lock);
     *out = th;
-    return rc;
+    return rc == 0 && !th ? -EFAULT : rc;
 }
 
 void stub_thread_set_gone(struct stub_thread *th)
@@ -404,5 +436,6 @@ void stub_template_stop(struct stub_template *t)
     close(t->sock);
     munmap(t->orders, (size_t)STUB_MAX_SLOTS * GPAGE_SIZE);
     free(t->free_slots);
+    if (t->trap) stub_areas_stop(t);
     lock_fini(&t->lock);
 }

@@ -19,6 +19,7 @@
 
 extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_trace_ret[],
     stub_text_pause_ret[], stub_text_exit[], stub_text_exit_ret[];
+extern const u8 trap_text_start[], trap_text_end[], trap_text_handler[], trap_text_futex_ret[], trap_text_restorer[];
 
 struct stub_proc;
 
@@ -32,6 +33,22 @@ struct stub_thread {
     LIST_ENTRY(stub_thread) link; /* proc->lock: in proc->threads while not gone */
 };
 
+/*
+ * A guest thread of the trap platform. It never ends before its process: between contexts it is parked, waiting for an
+ * answer to its last event. Only its holder may touch it.
+ */
+struct stub_runner {
+    struct stub_proc *proc;   /* (c) borrowed; the holder has a reference */
+    pid_t tid;                /* (c) */
+    int cpu;                  /* (c) CPU it was made on and pinned to */
+    u32 slot;                 /* (c) of its area in the sentry */
+    u8 *area;                 /* (c) the sentry's mapping of it */
+    u64 addr;                 /* (c) the stub's */
+    u32 seq;                  /* (holder) of the last event that was taken */
+    TAILQ_ENTRY(stub_runner) all_link; /* proc->lock */
+    TAILQ_ENTRY(stub_runner) link;     /* proc->lock: in proc->parked */
+};
+
 struct stub_template {
     u64 base;          /* (c) of the stub region in every stub */
     int memfile_fd;    /* (c) */
@@ -39,7 +56,15 @@ struct stub_template {
     pid_t pid;         /* (c) */
     u8 *orders;        /* (c) the sentry's mapping of all order pages; page 0 is the template's */
 
+    bool trap;         /* (c) stubs have signal handlers, guest threads are runners */
+    int areas_fd;      /* (c) trap: memory of all areas */
+    u8 *areas;         /* (c) trap: the sentry's mapping of it */
+    u64 areas_base;    /* (c) trap: where a stub's first area lies */
+    u32 areas_per_proc; /* (c) */
+
     lock_t lock;       /* LC_PLATFORM */
+    u32 *free_areas;   /* (lock) stack of areas to use again */
+    u32 nfree_areas, area_high;
     u32 *free_slots;   /* (lock) stack of order pages to use again */
     u32 nfree, slot_high;
     TAILQ_HEAD(, stub_proc) dying; /* (lock) killed, not yet waited for */
@@ -57,11 +82,15 @@ struct stub_proc {
     int mapper_cpu;    /* (lock) */
     bool dead;         /* (a) killed or found dead; never goes back */
     LIST_HEAD(, stub_thread) threads; /* (lock) */
+    TAILQ_HEAD(, stub_runner) runners; /* (lock) all */
+    TAILQ_HEAD(, stub_runner) parked;  /* (lock) those without a context */
+    u32 nrunners;      /* (lock) */
+    bool runner_ready; /* (lock) this conversation's new runner has said so */
     TAILQ_ENTRY(stub_proc) dying_link; /* template's lock */
 };
 
 /* Single-threaded caller. On failure -errno and a sentence in why. The calling thread must live as long as the process. */
-int stub_template_start(struct stub_template *t, int memfile_fd, char *why, size_t why_len);
+int stub_template_start(struct stub_template *t, int memfile_fd, bool trap, char *why, size_t why_len);
 /* Every stub must have been killed. */
 void stub_template_stop(struct stub_template *t);
 
@@ -71,6 +100,8 @@ int stub_proc_new(struct stub_template *t, struct stub_proc **out);
 int stub_proc_update(struct stub_proc *p, const struct platform_mapop *ops, size_t n);
 /* SIGKILL, and waits for it now or later; no guest code of it runs after this. Any thread; does not drop a reference. */
 void stub_proc_kill(struct stub_proc *p);
+/* Asks the host whether the process still lives; false: it is marked dead now. */
+bool stub_proc_check(struct stub_proc *p);
 /* The process was seen dead: further use gives -EFAULT. */
 void stub_proc_mark_dead(struct stub_proc *p);
 void stub_proc_put(struct stub_proc *p);
@@ -85,5 +116,13 @@ int stub_thread_new(struct stub_proc *p, struct stub_thread **out);
 void stub_thread_release(struct stub_thread *th);
 /* It was waited for. */
 void stub_thread_set_gone(struct stub_thread *th);
+
+/*
+ * A runner to hold, parked or new; it waits for an answer (request.h). Takes a reference on p. Its extended state is
+ * undefined. -EFAULT, -EAGAIN, -ENOMEM.
+ */
+int stub_runner_get(struct stub_proc *p, struct stub_runner **out);
+/* Its last event was taken and it still waits for the answer. */
+void stub_runner_put(struct stub_runner *r);
 
 #endif

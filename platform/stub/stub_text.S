@@ -7,6 +7,7 @@
  *
  * Position independent; copied to the stub region. rbx = base of the region throughout.
  */
+#include "platform/stub/request.h"
 #include "platform/stub/stub_layout.h"
 #include <asm/unistd.h>
 
@@ -170,8 +171,13 @@ next_op:
     je      op_unmap
     cmp     $STUB_OP_PROTECT, %eax
     je      op_protect
+    cmp     $STUB_OP_RUNNER, %eax
+    je      op_thread
     cmp     $STUB_OP_THREAD, %eax
     jne     die
+op_thread:
+    mov     %eax, %r9d                    /* for the child */
+    mov     %rdi, %rbp
     mov     $STUB_CLONE_GUEST, %edi
     xor     %esi, %esi
     xor     %edx, %edx
@@ -236,6 +242,8 @@ batch_done:
  * sleeps until it does; to spin here would keep the tracer, on the same CPU, from running.
  */
 guest_thread:
+    cmp     $STUB_OP_RUNNER, %r9d
+    je      runner
     mov     $2, %edi                      /* SIG_SETMASK */
     lea     STUB_RODATA + STUB_RO_EMPTY_SIGSET(%rbx), %rsi
     xor     %edx, %edx
@@ -250,6 +258,31 @@ stub_text_trace_ret:
     syscall
 stub_text_pause_ret:
     jmp     stub_text_trace_ret
+
+/*
+ * A guest thread of the trap platform: its handlers' stack, word that the page of orders may change, signals open, the
+ * filter that turns every call but one futex into SIGSYS. A signal from here on finds the stack pointer already below
+ * the state to be loaded first.
+ */
+runner:
+    lea     STUB_OPS + STUB_OPS_STACK(%rbx), %rdi
+    xor     %esi, %esi
+    mov     $__NR_sigaltstack, %eax
+    syscall
+    test    %rax, %rax
+    jnz     die
+    mov     REQ_FRAME(%rbp), %rsp
+    mov     $STUB_RUNNER_READY, %r12d
+    ANSWER  %r12
+    mov     $2, %edi                      /* SIG_SETMASK */
+    lea     STUB_RODATA + STUB_RO_EMPTY_SIGSET(%rbx), %rsi
+    xor     %edx, %edx
+    mov     $8, %r10d
+    mov     $__NR_rt_sigprocmask, %eax
+    syscall
+    FILTER  STUB_RO_FPROG_TRAP
+    lea     STUB_TRAP(%rbx), %rax
+    jmp     *%rax
 
 /* The tracer sends a guest thread here when its context is done. */
 stub_text_exit:

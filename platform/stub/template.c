@@ -4,6 +4,7 @@
  */
 #include "platform/stub/filter.h"
 #include "platform/stub/proto.h"
+#include "platform/stub/request.h"
 #include "platform/stub/stub.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/hostcall.h"
@@ -108,7 +109,7 @@ static void move_fds(int sock, int memfile_fd, int orders_fd)
     if (syscall(SYS_close_range, 3, ~0u, 0)) setup_fail(STUB_FD_SOCK, "close_range");
 }
 
-static void drop_privileges(int sock)
+static void drop_privileges(const struct stub_template *t, int sock)
 {
     struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct d[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
@@ -116,8 +117,30 @@ static void drop_privileges(int sock)
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) setup_fail(sock, "no_new_privs");
     if (syscall(SYS_capset, &h, d)) setup_fail(sock, "capset");
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else the sentry, without capabilities, could not trace it */
+    if (!t->trap) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else the sentry, without capabilities, could not trace it */
     setrlimit(RLIMIT_CORE, &none);
+}
+
+/*
+ * Handlers of the runners, inherited by every stub. No mask, no deferral: nothing needs to be undone when a handler
+ * leaves by a jump. The template and the mapper have all signals blocked, so for them a fault stays fatal.
+ */
+static void install_handlers(const struct stub_template *t, int sock)
+{
+    static const int sigs[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, REQ_KICK_SIGNAL };
+    u64 text = t->base + STUB_TRAP;
+    struct {
+        u64 handler, flags, restorer, mask;
+    } sa = {
+        .handler = text + (u64)(trap_text_handler - trap_text_start),
+        .flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | 0x04000000 /* SA_RESTORER */,
+        .restorer = text + (u64)(trap_text_restorer - trap_text_start),
+        .mask = 0,
+    };
+
+    _Static_assert(REQ_KICK_SIGNAL == SIGURG, "trap_text.S");
+    for (size_t i = 0; i < ARRAY_LEN(sigs); i++)
+        if (syscall(SYS_rt_sigaction, sigs[i], &sa, NULL, 8)) setup_fail(sock, "sigaction");
 }
 
 /* In the child: plain system calls only; nothing of the sentry's state may be relied on or changed. */
@@ -144,13 +167,16 @@ static NORETURN void become_template(struct stub_template *t, int sock, int orde
     forget_rseq();
     move_fds(sock, t->memfile_fd, orders_fd);
     sock = STUB_FD_SOCK;
-    drop_privileges(sock);
+    drop_privileges(t, sock);
 
     if (mmap(base, STUB_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != base)
         setup_fail(sock, "mmap of the stub region");
     memcpy(base + STUB_TEXT, stub_text_start, (size_t)(stub_text_end - stub_text_start));
     memcpy(base + STUB_RODATA, rodata, STUB_RO_SIZE);
-    if (mprotect(base + STUB_TEXT, GPAGE_SIZE, PROT_READ | PROT_EXEC) ||
+    memcpy(base + STUB_TRAP, trap_text_start, (size_t)(trap_text_end - trap_text_start));
+    if (t->trap) install_handlers(t, sock);
+    if (mprotect(base + STUB_TRAP, GPAGE_SIZE, PROT_READ | PROT_EXEC) ||
+        mprotect(base + STUB_TEXT, GPAGE_SIZE, PROT_READ | PROT_EXEC) ||
         mprotect(base + STUB_RODATA, STUB_RO_SIZE, PROT_READ))
         setup_fail(sock, "mprotect of the stub text");
     if (mmap(base + STUB_OPS, GPAGE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, STUB_FD_ORDERS, 0) == MAP_FAILED)
@@ -228,7 +254,7 @@ static int start_child(struct stub_template *t, int orders_fd, const u8 *rodata,
     return n;
 }
 
-int stub_template_start(struct stub_template *t, int memfile_fd, char *why, size_t why_len)
+int stub_template_start(struct stub_template *t, int memfile_fd, bool trap, char *why, size_t why_len)
 {
     u8 *rodata;
     int rc, orders_fd;
@@ -237,14 +263,21 @@ int stub_template_start(struct stub_template *t, int memfile_fd, char *why, size
     lock_init(&t->lock, LC_PLATFORM);
     TAILQ_INIT(&t->dying);
     t->memfile_fd = memfile_fd;
+    t->trap = trap;
+    t->areas_fd = -1;
     t->slot_high = 1;
     t->base = choose_base();
     if (!t->base) {
         snprintf(why, why_len, "no free address range for the stub region");
         return -ENOMEM;
     }
+    rc = trap ? stub_areas_start(t) : 0;
+    if (rc) {
+        snprintf(why, why_len, "no memory for request pages: %s", strerror(-rc));
+        return rc;
+    }
     rodata = xzalloc(STUB_RO_SIZE);
-    rc = stub_filters_build(rodata, t->base);
+    rc = stub_filters_build(rodata, t);
     if (rc) {
         snprintf(why, why_len, "cannot build the stub's seccomp filters: %s", strerror(-rc));
     } else if ((orders_fd = orders_new(t)) < 0) {
@@ -259,6 +292,7 @@ int stub_template_start(struct stub_template *t, int memfile_fd, char *why, size
             free(t->free_slots);
         }
     }
+    if (rc && trap) stub_areas_stop(t);
     free(rodata);
     return rc;
 }

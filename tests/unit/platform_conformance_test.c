@@ -3,6 +3,7 @@
  * assembled into this file between labels, copied to the memory file and mapped at CODE in the guest.
  */
 #include "platform/platform.h"
+#include "platform/stub/stub.h"
 #include "platform/stub/stub_layout.h"
 #include "platform/xstate.h"
 
@@ -57,6 +58,8 @@ BLOB(int80, "mov $20, %eax\n int $0x80\n syscall");
 BLOB(fsgs, "mov %fs:0, %rax\n mov %gs:8, %rbx\n syscall\n ud2");
 BLOB(loop, "1: mov $39, %eax\n syscall\n jmp 1b");
 BLOB(scribble, "1: mov %rax, 40(%rsi)\n mov %rbx, 48(%rsi)\n movl $0, 256(%rsi)\n movl $0, 272(%rsi)\n jmp 1b");
+BLOB(mess, "1: imul %rbx, %rax\n add $12345, %rax\n mov %rax, %rcx\n shr $33, %rcx\n and $0x7ff8, %ecx\n"
+           " mov %rax, (%rsi,%rcx)\n jmp 1b");
 BLOB(noncanon, "mov (%rsi), %rax");
 
 #define PUT(name, off) memcpy(cfg.memfile_base + (off), blob_##name, (size_t)(blob_##name##_end - blob_##name))
@@ -801,6 +804,7 @@ static void test_attack_on_stub(void **state UNUSED)
 /* A guest that rewrites the stub's message header while descriptors come in: it may hurt itself, not confuse files. */
 static void test_scribble_on_messages(void **state UNUSED)
 {
+    if (strcmp(ops->name, "kvm") == 0) skip();
     struct platform_as *as = ready();
     struct platform_ctx *c = context();
     struct spinner s;
@@ -809,7 +813,6 @@ static void test_scribble_on_messages(void **state UNUSED)
     int fd = memfd_create("donated", MFD_CLOEXEC);
     const u64 mark = 0x600d;
 
-    if (strcmp(ops->name, "ptrace") != 0) skip();
     PUT(load, 0);
     for (region = GUEST_ADDR_MAX; region < STUB_USER_END; region += 0x1000000) {
         struct guest_regs r = { .rip = CODE, .rsi = region };
@@ -844,6 +847,173 @@ static void test_scribble_on_messages(void **state UNUSED)
     close(fd);
     ops->ctx_free(c);
     ops->as_free(as);
+}
+
+/* The stub region, as the guest can find it. */
+static gaddr_t stub_region(struct platform_ctx *c, struct platform_as *as)
+{
+    PUT(load, 0);
+    for (gaddr_t region = GUEST_ADDR_MAX; region < STUB_USER_END; region += 0x1000000) {
+        struct guest_regs r = { .rip = CODE, .rsi = region };
+        if (run(c, as, &r).event == PLATFORM_SYSCALL) return region;
+    }
+    fail();
+    return 0;
+}
+
+struct watchdog {
+    pthread_t t;
+    struct platform_ctx *c; /* kicked every few milliseconds */
+    int stop;
+};
+
+static void *watchdog_main(void *arg)
+{
+    struct watchdog *w = arg;
+    while (!__atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) {
+        struct platform_ctx *c = __atomic_load_n(&w->c, __ATOMIC_SEQ_CST);
+        ops->ctx_kick(c);
+        usleep(3000);
+    }
+    return NULL;
+}
+
+/*
+ * Jumps to every byte of the signal handlers, with a forged request page, a forged signal frame, and the real page of
+ * the thread itself. Any event will do, also the end of the guest process; what must not happen is a system call
+ * executed, or a sentry thread that never comes back.
+ */
+static void test_attack_on_handlers(void **state UNUSED)
+{
+    struct platform_as *as;
+    struct watchdog w = { .stop = 0 };
+    unsigned events[8] = { 0 }, spaces = 1;
+    struct platform_exit e;
+    u64 *d = (u64 *)(void *)(cfg.memfile_base + 4096);
+
+    if (strcmp(ops->name, "trap") != 0) skip();
+    w.c = context();
+    as = ready();
+    gaddr_t region = stub_region(w.c, as), area = region + STUB_AREAS;
+    PUT(jump, 0);
+    pthread_create(&w.t, NULL, watchdog_main, &w);
+    for (unsigned at = 0; at < (unsigned)(trap_text_end - trap_text_start); at++) {
+        for (unsigned how = 0; how < 3; how++) {
+            if (how == 2 && at > 64 && at % 5) continue;
+            /* A page and a frame that make the code go on for as long as it can. */
+            for (unsigned i = 0; i < 512; i++) d[i] = i & 1 ? DATA + 1024 : CODE;
+            d[0] = d[8] = d[9] = 0;
+            struct guest_regs r = { .rip = CODE, .rsi = region + STUB_TRAP + at, .rsp = DATA + 2048,
+                                    .rbp = how == 2 ? area : how ? DATA : 0, .rdx = DATA + 1024, .rbx = DATA + 1024,
+                                    .rdi = SIGSEGV, .rax = SYS_exit_group, .r13 = CODE, .r12 = how == 1 ? 0 : 7 };
+            for (unsigned i = 0; i < 5; i++) {
+                ops->ctx_run(w.c, as, &r, &e);
+                events[e.event]++;
+                if (e.event == PLATFORM_KICKED) continue;
+                break;
+            }
+            if (e.event != PLATFORM_DEAD) continue;
+            ops->as_free(as);
+            as = ready();
+            spaces++;
+        }
+    }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(w.t, NULL);
+    print_message("jumps into handlers: %u calls, %u faults, %u exceptions, %u kicks, %u deaths\n", events[PLATFORM_SYSCALL],
+                  events[PLATFORM_FAULT], events[PLATFORM_EXCEPTION], events[PLATFORM_KICKED], events[PLATFORM_DEAD]);
+    PUT(syscall, 0);
+    ops->as_free(as);
+    as = ready();
+    struct guest_regs r = { .rip = CODE, .rax = 39 };
+    assert_int_equal(run(w.c, as, &r).event, PLATFORM_SYSCALL);
+    ops->ctx_free(w.c);
+    ops->as_free(as);
+}
+
+/* The handlers' one system call, made by the guest: sleeping in it is no way out, and nothing but that passes. */
+static void test_attack_sleep(void **state UNUSED)
+{
+    struct platform_as *as;
+    struct watchdog w = { .stop = 0 };
+    struct platform_exit e;
+
+    if (strcmp(ops->name, "trap") != 0) skip();
+    w.c = context();
+    as = ready();
+    gaddr_t region = stub_region(w.c, as), site = region + STUB_TRAP + (gaddr_t)(trap_text_futex_ret - trap_text_start) - 2;
+    /* rdi: a word that stays zero; the area beyond what is used of it */
+    struct guest_regs r = { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS + 2048, .rsp = DATA };
+    pthread_create(&w.t, NULL, watchdog_main, &w);
+    do ops->ctx_run(w.c, as, &r, &e);
+    while (e.event == PLATFORM_KICKED);
+    assert_true(e.event == PLATFORM_FAULT || e.event == PLATFORM_DEAD); /* interrupted, it jumps to 0 */
+    /* Any other futex is refused. */
+    const struct guest_regs bad[] = {
+        { .rip = site, .rax = SYS_futex, .rdi = DATA },
+        { .rip = site, .rax = SYS_futex, .rdi = region + STUB_SCRATCH },
+        { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS, .rsi = 3 }, /* FUTEX_REQUEUE */
+        { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS, .rsi = 128 },
+        { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS, .r10 = DATA },
+        { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS, .r10 = 1ULL << 40 },
+        { .rip = site, .rax = SYS_futex | 0x40000000, .rdi = region + STUB_AREAS },
+        { .rip = site, .rax = SYS_exit, .rdi = 0 },
+    };
+    ops->as_free(as);
+    as = ready();
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        r = bad[i];
+        e = run(w.c, as, &r);
+        assert_int_equal(e.event, PLATFORM_SYSCALL);
+        assert_int_equal(r.orig_rax, bad[i].rax);
+    }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(w.t, NULL);
+    ops->ctx_free(w.c);
+    ops->as_free(as);
+}
+
+/* One guest thread fills the request pages of its siblings, and its own, with noise while they run. */
+static void test_attack_on_requests(void **state UNUSED)
+{
+    unsigned deaths = 0, events = 0;
+
+    if (strcmp(ops->name, "trap") != 0) skip();
+    for (unsigned round = 0; round < 12; round++) {
+        struct platform_as *as = ready();
+        struct watchdog w = { .c = context() };
+        struct platform_exit e = { .event = PLATFORM_KICKED };
+        struct spinner s;
+        gaddr_t region = stub_region(w.c, as);
+
+        PUT(loop, 0);
+        memcpy(cfg.memfile_base + 12288, blob_mess, (size_t)(blob_mess_end - blob_mess));
+        assert_int_equal(map(as, CODE + 4096, 4096, 12288, R | X), 0);
+        pthread_create(&w.t, NULL, watchdog_main, &w);
+        memset(&s, 0, sizeof(s));
+        s.as = as;
+        s.code = CODE + 4096;
+        s.data = region + STUB_AREAS;
+        pthread_create(&s.t, NULL, spinner_main, &s);
+        struct guest_regs r = { .rip = CODE };
+        for (unsigned i = 0; i < 2000 && e.event != PLATFORM_DEAD; i++) {
+            ops->ctx_run(w.c, as, &r, &e);
+            events++;
+            u8 xs[16384];
+            if (i % 50 == 0 && platform_xstate_size() <= sizeof(xs))
+                assert_int_equal(ops->ctx_get_xstate(w.c, xs, platform_xstate_size()), 0);
+            if (e.event != PLATFORM_SYSCALL && e.event != PLATFORM_KICKED) r = (struct guest_regs){ .rip = CODE };
+        }
+        deaths += e.event == PLATFORM_DEAD;
+        __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+        pthread_join(w.t, NULL);
+        while (!__atomic_load_n(&s.c, __ATOMIC_SEQ_CST)) sched_yield();
+        spinner_end(&s);
+        ops->ctx_free(w.c);
+        ops->as_free(as);
+    }
+    print_message("noise on request pages: %u events, %u of 12 processes killed\n", events, deaths);
+    test_syscall(NULL);
 }
 
 /* Whatever the registers are, the answer is an event and the context stays usable. */
@@ -925,11 +1095,14 @@ int main(void)
         cmocka_unit_test(test_killed_from_outside),
         cmocka_unit_test(test_attack_on_stub),
         cmocka_unit_test(test_scribble_on_messages),
+        cmocka_unit_test(test_attack_on_handlers),
+        cmocka_unit_test(test_attack_sleep),
+        cmocka_unit_test(test_attack_on_requests),
         cmocka_unit_test(test_random_registers),
         cmocka_unit_test(test_no_child_signal),
         cmocka_unit_test(test_select),
     };
-    const struct platform_ops *all[] = { &platform_ptrace_ops };
+    const struct platform_ops *all[] = { &platform_ptrace_ops, &platform_trap_ops };
     char why[256], name[64];
     int failed = 0;
 
@@ -942,6 +1115,7 @@ int main(void)
         pid_t kids[64];
         unsigned fds = count_dir("/proc/self/fd");
         ops = all[i];
+        if (getenv("PLATFORM") && strcmp(getenv("PLATFORM"), ops->name) != 0) continue;
         if (ops->probe(why, sizeof(why))) {
             printf("%s: not here: %s\n", ops->name, why);
             continue;
@@ -955,7 +1129,8 @@ int main(void)
         failed += _cmocka_run_group_tests(name, tests, ARRAY_LEN(tests), NULL, NULL);
         ops->free(plat);
         if (children(kids, 64) || count_dir("/proc/self/fd") != fds) {
-            printf("%s: something left after free\n", ops->name);
+            printf("%s: something left after free: %u processes, %u descriptors\n", ops->name, children(kids, 64),
+                   count_dir("/proc/self/fd") - fds);
             failed++;
         }
     }

@@ -1,5 +1,5 @@
 /*
- * Which CPU. A ptrace round trip costs about 9 us when tracer and tracee share a CPU and 50 to 60 across two, and the
+ * Which CPU. A round trip between two host threads costs 4 to 9 us when they share a CPU and 40 to 60 across two, and the
  * host's scheduler, left alone, likes to wake the one on the other's idle neighbour. So each pair is pinned to one
  * *home* CPU. The pairs spread themselves: whoever enters the guest looks, at most once per tick of the coarse clock,
  * whether another CPU has fewer contexts in guest code, and moves when it does twice running.
@@ -7,13 +7,15 @@
  * A guest that computes for long never comes by to look. For those a balancer thread gives their stub thread back
  * to the host's scheduler (a round trip each 20 ms may well cross CPUs). It sleeps while no CPU has two of them.
  */
-#include "platform/ptrace/internal.h"
+#include "platform/stub/place.h"
 #include "platform/stub/proto.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,7 +24,7 @@ HOSTCALL(clock_nanosleep, "the balancer's tick");
 
 #define BALANCE_NS (20 * NSEC_PER_MSEC)
 
-int ptrace_place_init(struct placement *pl, unsigned ncpus)
+int place_init(struct placement *pl, unsigned ncpus)
 {
     cpu_set_t set;
 
@@ -37,6 +39,8 @@ int ptrace_place_init(struct placement *pl, unsigned ncpus)
     pl->load = aligned_alloc(64, sizeof(struct cpu_load) * (size_t)pl->ncpu);
     if (!pl->load) return -ENOMEM;
     for (int i = 0; i < pl->ncpu; i++) pl->load[i].running = 0;
+    lock_init(&pl->lock, LC_PLATFORM);
+    LIST_INIT(&pl->ctxs);
     return 0;
 }
 
@@ -45,9 +49,8 @@ static int load_of(struct placement *pl, int i)
     return __atomic_load_n(&pl->load[i].running, __ATOMIC_RELAXED);
 }
 
-static void pin_self(struct platform_ctx *ctx, int home)
+static void pin_self(struct placement *pl, struct place_ctx *ctx, int home)
 {
-    struct placement *pl = &ctx->p->place;
     cpu_set_t set;
 
     CPU_ZERO(&set);
@@ -57,9 +60,8 @@ static void pin_self(struct platform_ctx *ctx, int home)
     ctx->crowded = 0;
 }
 
-static void choose_home(struct platform_ctx *ctx)
+static void choose_home(struct placement *pl, struct place_ctx *ctx)
 {
-    struct placement *pl = &ctx->p->place;
     int here = sched_getcpu(), best = -1;
 
     for (int i = 0; i < pl->ncpu; i++) {
@@ -68,28 +70,26 @@ static void choose_home(struct platform_ctx *ctx)
             best = i;
     }
     if (ctx->home < 0) {
-        if (best >= 0) pin_self(ctx, best);
+        if (best >= 0) pin_self(pl, ctx, best);
     } else if (load_of(pl, best) < load_of(pl, ctx->home)) {
-        if (++ctx->crowded >= 2) pin_self(ctx, best);
+        if (++ctx->crowded >= 2) pin_self(pl, ctx, best);
     } else {
         ctx->crowded = 0;
     }
 }
 
-void ptrace_place_enter(struct platform_ctx *ctx)
+void place_enter(struct placement *pl, struct place_ctx *ctx, pid_t tid)
 {
-    struct placement *pl = &ctx->p->place;
-
     if (pl->ncpu < 2 || ctx->home == -2) return;
     ktime_t now = clock_now(CLOCK_MONOTONIC_COARSE);
     if (unlikely(now != ctx->tick)) {
         ctx->tick = now;
-        choose_home(ctx);
+        choose_home(pl, ctx);
         if (ctx->home < 0) return;
     }
     if (unlikely(__atomic_load_n(&ctx->th_cpu, __ATOMIC_RELAXED) != pl->cpu[ctx->home])) {
         __atomic_store_n(&ctx->th_cpu, pl->cpu[ctx->home], __ATOMIC_RELAXED);
-        stub_pin(ctx->th->tid, pl->cpu[ctx->home]);
+        stub_pin(tid, pl->cpu[ctx->home]);
     }
     __atomic_store_n(&ctx->runs, ctx->runs + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&ctx->counted, ctx->home, __ATOMIC_RELAXED);
@@ -101,9 +101,8 @@ void ptrace_place_enter(struct platform_ctx *ctx)
     }
 }
 
-void ptrace_place_leave(struct platform_ctx *ctx)
+void place_leave(struct placement *pl, struct place_ctx *ctx)
 {
-    struct placement *pl = &ctx->p->place;
     int c;
 
     if (pl->ncpu < 2) return;
@@ -112,14 +111,13 @@ void ptrace_place_leave(struct platform_ctx *ctx)
 }
 
 /* Frees the stub threads that have been computing since the last look. True: there was something to look at. */
-static bool balance(struct platform *p)
+static bool balance(struct placement *pl)
 {
-    struct placement *pl = &p->place;
-    struct platform_ctx *ctx;
+    struct place_ctx *ctx;
     bool busy = false;
 
-    lock(&p->lock);
-    LIST_FOREACH(ctx, &p->ctxs, link) {
+    lock(&pl->lock);
+    LIST_FOREACH(ctx, &pl->ctxs, link) {
         int c = __atomic_load_n(&ctx->counted, __ATOMIC_SEQ_CST);
         u32 runs = __atomic_load_n(&ctx->runs, __ATOMIC_RELAXED);
         u64 running = atomic_load(&ctx->running);
@@ -138,7 +136,7 @@ static bool balance(struct platform *p)
         sched_setaffinity((pid_t)(u32)running, sizeof(pl->all), &pl->all);
         __atomic_store_n(&ctx->th_cpu, -1, __ATOMIC_RELAXED);
     }
-    unlock(&p->lock);
+    unlock(&pl->lock);
     return busy;
 }
 
@@ -151,13 +149,12 @@ static bool crowded_anywhere(struct placement *pl)
 
 static void *balancer(void *arg)
 {
-    struct platform *p = arg;
-    struct placement *pl = &p->place;
+    struct placement *pl = arg;
     struct timespec tick = { 0, BALANCE_NS };
 
     sched_setaffinity(0, sizeof(pl->all), &pl->all); /* not where its pinned creator lives */
     for (;;) {
-        if (!balance(p)) {
+        if (!balance(pl)) {
             int zero = 0;
             if (__atomic_compare_exchange_n(&pl->balancer_asleep, &zero, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
                 !crowded_anywhere(pl)) {
@@ -172,28 +169,40 @@ static void *balancer(void *arg)
     }
 }
 
-void ptrace_place_start(struct platform *p)
+static void start_balancer_locked(struct placement *pl)
 {
-    struct placement *pl = &p->place;
     sigset_t all, old;
 
-    if (pl->ncpu < 2) return;
-    lock(&p->lock);
-    if (!pl->balancer_started) {
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old); /* the process's signals are for other threads */
-        pl->balancer_started = pthread_create(&pl->balancer, NULL, balancer, p) == 0;
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-    }
-    unlock(&p->lock);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* the process's signals are for other threads */
+    pl->balancer_started = pthread_create(&pl->balancer, NULL, balancer, pl) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-void ptrace_place_fini(struct placement *pl)
+void place_add(struct placement *pl, struct place_ctx *ctx)
+{
+    ctx->home = ctx->th_cpu = ctx->counted = -1;
+    lock(&pl->lock);
+    LIST_INSERT_HEAD(&pl->ctxs, ctx, link);
+    if (++pl->nctx > 1 && pl->ncpu > 1 && !pl->balancer_started) start_balancer_locked(pl);
+    unlock(&pl->lock);
+}
+
+void place_remove(struct placement *pl, struct place_ctx *ctx)
+{
+    lock(&pl->lock);
+    LIST_REMOVE(ctx, link);
+    pl->nctx--;
+    unlock(&pl->lock);
+}
+
+void place_fini(struct placement *pl)
 {
     if (pl->balancer_started) {
         atomic_store(&pl->balancer_asleep, 2);
         syscall(SYS_futex, &pl->balancer_asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
         pthread_join(pl->balancer, NULL);
     }
+    lock_fini(&pl->lock);
     free(pl->load);
 }

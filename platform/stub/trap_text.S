@@ -1,0 +1,269 @@
+/*
+ * Signal handlers of guest threads on the trap platform: publish what happened on the request page (request.h), wait for
+ * the sentry's answer, load the guest's registers and go back. They return by xrstor and iretq, not rt_sigreturn, so the
+ * only system call a guest thread needs is futex, and that from one instruction.
+ *
+ * rbp = request page throughout, found from the handler's stack pointer. Nothing here is secret or trusted: whatever a
+ * guest makes this code do by jumping into it, or by writing to the page, it could do itself.
+ *
+ * A signal may hit this code (kicks, or a fault while loading registers). Its frame lies below the stack pointer, so all
+ * memory still needed lies above it.
+ */
+#include "platform/stub/request.h"
+#include "platform/stub/stub_layout.h"
+#include <asm/unistd.h>
+
+/* ucontext_t and siginfo_t of the kernel */
+#define UC_R8 40
+#define UC_R9 48
+#define UC_R10 56
+#define UC_R11 64
+#define UC_R12 72
+#define UC_R13 80
+#define UC_R14 88
+#define UC_R15 96
+#define UC_RDI 104
+#define UC_RSI 112
+#define UC_RBP 120
+#define UC_RBX 128
+#define UC_RDX 136
+#define UC_RAX 144
+#define UC_RCX 152
+#define UC_RSP 160
+#define UC_RIP 168
+#define UC_EFLAGS 176
+#define UC_CS 184
+#define UC_ERR 192
+#define UC_TRAPNO 200
+#define UC_FPSTATE 224
+#define SI_CODE 8
+#define SI_ADDR 16
+#define SI_CALL 24
+
+#define SIGSYS 31
+#define USER_CS 0x33
+#define USER_SS 0x2b
+
+    .section stub_text, "a", @progbits
+    .globl trap_text_start, trap_text_end, trap_text_handler, trap_text_futex_ret, trap_text_restorer
+
+#define SAVE(reg) mov UC_##reg(%rdx), %rax; mov %rax, REQ_##reg(%rbp)
+
+    .balign 64
+/* A new guest thread: waits for its first registers. */
+trap_text_start:
+    mov     REQ_SEQ(%rbp), %r12d
+    jmp     wait
+
+    .balign 64
+trap_text_handler:
+    mov     %rsp, %rbp
+    and     $-REQ_AREA_SIZE, %rbp
+    pushq   $2
+    popfq                                 /* NT would make iretq fail, AC our accesses */
+    mov     UC_RIP(%rdx), %rax
+    lea     trap_text_start(%rip), %rcx
+    sub     %rcx, %rax
+    cmp     $(trap_text_end - trap_text_start), %rax
+    jb      in_stub
+    cmp     $REQ_KICK_SIGNAL, %edi
+    je      kicked_outside
+by_cpu:
+    cmpl    $0, SI_CODE(%rsi)
+    jle     resume_frame                  /* sent by somebody outside the sandbox */
+from_guest:
+    SAVE(R15)
+    SAVE(R14)
+    SAVE(R13)
+    SAVE(R12)
+    SAVE(RBP)
+    SAVE(RBX)
+    SAVE(R11)
+    SAVE(R10)
+    SAVE(R9)
+    SAVE(R8)
+    SAVE(RAX)
+    SAVE(RCX)
+    SAVE(RDX)
+    SAVE(RSI)
+    SAVE(RDI)
+    SAVE(RIP)
+    SAVE(EFLAGS)
+    SAVE(RSP)
+    movzwl  UC_CS(%rdx), %eax
+    mov     %rax, REQ_CS(%rbp)
+    rdfsbase %rax
+    mov     %rax, REQ_FS_BASE(%rbp)
+    rdgsbase %rax
+    mov     %rax, REQ_GS_BASE(%rbp)
+    mov     UC_FPSTATE(%rdx), %rax
+    mov     %rax, REQ_XSTATE(%rbp)
+    mov     %rsp, REQ_FRAME(%rbp)
+    xor     %eax, %eax
+fill_in:
+    mov     %eax, REQ_RESTORE(%rbp)
+    mov     %edi, REQ_SIGNO(%rbp)
+    mov     SI_CODE(%rsi), %eax
+    mov     %eax, REQ_CODE(%rbp)
+    mov     SI_ADDR(%rsi), %rax
+    mov     %rax, REQ_ADDR(%rbp)
+    mov     SI_CALL(%rsi), %rax
+    mov     %rax, REQ_CALL(%rbp)
+    mov     UC_TRAPNO(%rdx), %rax
+    mov     %rax, REQ_TRAPNO(%rbp)
+    mov     UC_ERR(%rdx), %rax
+    mov     %rax, REQ_ERROR(%rbp)
+
+publish:
+    mov     REQ_SEQ(%rbp), %r12d
+    inc     %r12d
+    mov     %r12d, %eax
+    xchg    %eax, REQ_SEQ(%rbp)           /* before the sentry's word is read */
+    cmpl    $0, REQ_SENTRY_SLEEPS(%rbp)
+    je      wait
+    lea     REQ_SEQ(%rbp), %rdi
+    mov     $1, %esi                      /* FUTEX_WAKE */
+    mov     $1, %edx
+    lea     wait(%rip), %r13
+    jmp     do_futex
+
+/* Until the sentry has answered event r12d. */
+wait:
+    mov     REQ_ACK(%rbp), %edx
+    cmp     %r12d, %edx
+    je      resume
+    mov     REQ_SPIN(%rbp), %ecx
+    test    %ecx, %ecx
+    jz      sleep
+1:  pause
+    mov     REQ_ACK(%rbp), %edx
+    cmp     %r12d, %edx
+    je      resume
+    dec     %ecx
+    jnz     1b
+sleep:
+    mov     $1, %eax
+    xchg    %eax, REQ_SLEEPS(%rbp)
+    mov     REQ_ACK(%rbp), %edx
+    cmp     %r12d, %edx
+    je      awake
+    lea     REQ_ACK(%rbp), %rdi
+    xor     %esi, %esi                    /* FUTEX_WAIT while it is edx */
+    lea     sleep(%rip), %r13
+do_futex:
+    xor     %r10d, %r10d
+    mov     $__NR_futex, %eax
+    syscall
+trap_text_futex_ret:
+    jmp     *%r13
+
+awake:
+    movl    $0, REQ_SLEEPS(%rbp)
+resume:
+/*
+ * From here to the end of iretq a kick, or a fault, leads to a new event with the registers of the page, which are not
+ * touched: as if the guest had been interrupted before its first instruction.
+ */
+restore_start:
+    cmpl    $0, REQ_KICKED(%rbp)
+    jne     kicked_before
+    mov     REQ_FRAME(%rbp), %rsp
+    mov     REQ_XSTATE(%rbp), %rdi
+    mov     $-1, %eax
+    mov     $-1, %edx
+    xrstor64 (%rdi)
+    mov     REQ_FS_BASE(%rbp), %rax
+    wrfsbase %rax
+    mov     REQ_GS_BASE(%rbp), %rax
+    wrgsbase %rax
+    pushq   $USER_SS
+    pushq   REQ_RSP(%rbp)
+    pushq   REQ_EFLAGS(%rbp)
+    pushq   $USER_CS
+    pushq   REQ_RIP(%rbp)
+    mov     REQ_R15(%rbp), %r15
+    mov     REQ_R14(%rbp), %r14
+    mov     REQ_R13(%rbp), %r13
+    mov     REQ_R12(%rbp), %r12
+    mov     REQ_RBX(%rbp), %rbx
+    mov     REQ_R11(%rbp), %r11
+    mov     REQ_R10(%rbp), %r10
+    mov     REQ_R9(%rbp), %r9
+    mov     REQ_R8(%rbp), %r8
+    mov     REQ_RAX(%rbp), %rax
+    mov     REQ_RCX(%rbp), %rcx
+    mov     REQ_RDX(%rbp), %rdx
+    mov     REQ_RSI(%rbp), %rsi
+    mov     REQ_RDI(%rbp), %rdi
+    mov     REQ_RBP(%rbp), %rbp
+    iretq
+restore_end:
+
+kicked_before:
+    movl    $0, REQ_KICKED(%rbp)
+    movl    $REQ_KICK_SIGNAL, REQ_SIGNO(%rbp)
+    movl    $1, REQ_RESTORE(%rbp)
+    jmp     publish
+
+/* rax = offset of the interrupted instruction in this text. */
+in_stub:
+    sub     $(restore_start - trap_text_start), %rax
+    cmp     $(restore_end - restore_start), %rax
+    jb      in_restore
+    cmp     $REQ_KICK_SIGNAL, %edi
+    jne     by_cpu
+note_kick:
+    movl    $1, REQ_KICKED(%rbp)
+    jmp     resume_frame
+in_restore:
+    cmp     $REQ_KICK_SIGNAL, %edi
+    je      1f
+    cmpl    $0, SI_CODE(%rsi)
+    jle     resume_frame
+1:  mov     REQ_FRAME(%rbp), %rsp
+    movl    $0, REQ_KICKED(%rbp)
+    mov     $1, %eax
+    jmp     fill_in
+
+/* The start code of a guest thread (first page of the region) runs with signals open for a moment. */
+kicked_outside:
+    lea     trap_text_start - STUB_TRAP(%rip), %rcx
+    mov     UC_RIP(%rdx), %rax
+    sub     %rcx, %rax
+    cmp     $0x1000, %rax
+    jb      note_kick
+    jmp     from_guest
+
+/* Back to where the signal hit, from its frame: ucontext in rdx. */
+resume_frame:
+    mov     %rdx, %rbx
+    mov     UC_FPSTATE(%rbx), %rdi
+    mov     $-1, %eax
+    mov     $-1, %edx
+    xrstor64 (%rdi)
+    pushq   $USER_SS
+    pushq   UC_RSP(%rbx)
+    pushq   UC_EFLAGS(%rbx)
+    pushq   $USER_CS
+    pushq   UC_RIP(%rbx)
+    mov     UC_R15(%rbx), %r15
+    mov     UC_R14(%rbx), %r14
+    mov     UC_R13(%rbx), %r13
+    mov     UC_R12(%rbx), %r12
+    mov     UC_RBP(%rbx), %rbp
+    mov     UC_R11(%rbx), %r11
+    mov     UC_R10(%rbx), %r10
+    mov     UC_R9(%rbx), %r9
+    mov     UC_R8(%rbx), %r8
+    mov     UC_RAX(%rbx), %rax
+    mov     UC_RCX(%rbx), %rcx
+    mov     UC_RDX(%rbx), %rdx
+    mov     UC_RSI(%rbx), %rsi
+    mov     UC_RDI(%rbx), %rdi
+    mov     UC_RBX(%rbx), %rbx
+    iretq
+
+trap_text_restorer:
+    ud2
+trap_text_end:
+    .section .note.GNU-stack, "", @progbits

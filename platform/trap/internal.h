@@ -1,0 +1,49 @@
+/* Inside platform/trap only. */
+#ifndef SUNDOG_TRAP_INTERNAL_H
+#define SUNDOG_TRAP_INTERNAL_H
+
+#include "platform/platform.h"
+#include "platform/stub/place.h"
+#include "platform/stub/request.h"
+#include "platform/stub/stub.h"
+
+struct platform {
+    struct platform_config cfg;  /* (c) */
+    struct stub_template stubs;
+    bool probing;                /* (c) a trial: failures go to its caller, not to the log */
+    struct placement place;
+};
+
+struct platform_as {
+    struct platform *p;      /* (c) */
+    struct stub_proc *proc;  /* (c) one reference */
+};
+
+struct platform_ctx {
+    struct platform *p;          /* (c) */
+    struct place_ctx place;
+    struct stub_runner *runner;  /* (t) of the address space run last; NULL before the first run */
+    u8 *xstate;                  /* (t) platform_xstate_size() bytes */
+    bool xstate_pending;         /* (t) xstate is to be loaded by the next run */
+    u32 kicked;                  /* (a) */
+    int failed_errno;            /* (t) why no runner could be had, for probe */
+};
+
+static inline struct request_page *trap_request(const struct stub_runner *r)
+{
+    return (struct request_page *)(void *)r->area;
+}
+
+/* run.c */
+void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
+void trap_ctx_kick(struct platform_ctx *ctx);
+/* The context lets go of its runner. */
+void trap_runner_drop(struct platform_ctx *ctx);
+
+/* xstate.c */
+int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);
+int trap_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
+/* Puts ctx->xstate where the runner loads it from. */
+void trap_xstate_push(struct platform_ctx *ctx);
+
+#endif
