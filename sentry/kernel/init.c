@@ -13,6 +13,8 @@
 #include "sentry/vfs/file.h"
 
 #include <asm/ioctls.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <string.h>
 
 #define SANDBOX_FAILED 125
@@ -247,13 +249,32 @@ static int set_rlimit(struct init *in UNUSED, const u8 *data, u32 len)
     return 0;
 }
 
+/* The host's /dev/null and its like become the sandbox's own, with their name. -ENODEV: some other descriptor. */
+static int open_own_device(int host_fd, struct file **out)
+{
+    static const struct { u64 rdev; const char *path; } own[] = {
+        { 0x103, "/dev/null" }, { 0x105, "/dev/zero" }, { 0x107, "/dev/full" }, { 0x108, "/dev/random" }, { 0x109, "/dev/urandom" } };
+    struct stat st;
+    int flags = fcntl(host_fd, F_GETFL);
+    if (flags < 0 || syscall(SYS_fstat, host_fd, &st) || !S_ISCHR(st.st_mode)) return -ENODEV;
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        if (st.st_rdev != own[i].rdev) continue;
+        struct open_how_k how = { .flags = (u32)flags & (O_ACCMODE | O_APPEND | O_NONBLOCK) };
+        if (vfs_open(AT_FDCWD, own[i].path, &how, out)) return -ENODEV; /* no /dev in this sandbox */
+        close(host_fd);
+        return 0;
+    }
+    return -ENODEV;
+}
+
 static int add_fd(struct init *in UNUSED, const u8 *data, u32 len)
 {
     struct plan_fd p;
     struct file *f;
     if (len < sizeof(p)) return malformed("descriptor");
     memcpy(&p, data, sizeof(p));
-    int r = hostfile_create(p.host_fd, 0, &f);
+    int r = open_own_device(p.host_fd, &f);
+    if (r == -ENODEV) r = hostfile_create(p.host_fd, 0, &f);
     if (!r && (r = fd_install_at(f, p.guest_fd, false)) < 0) file_put(f);
     if (r < 0) control_report_failed(SANDBOX_FAILED, "giving the caller's descriptor %d to the program: %s", p.guest_fd, err_text(r));
     return MIN(r, 0);
