@@ -54,21 +54,14 @@ static bool dirent_emit(struct dir_sink *s, const char *name, size_t len, u64 in
 static sysret_t do_getdents(const struct syscall_args *a, bool old)
 {
     FILE_ARG(f, a->a[0]);
-    if (!S_ISDIR(f->inode->mode) || !f->ops->readdir) return -ENOTDIR;
     struct dirent_sink d = { .sink.emit = dirent_emit, .cap = MIN((u32)a->a[2], 256u * 1024), .old = old };
     d.buf = try_zalloc(d.cap, 1);
     if (!d.buf) return -ENOMEM;
-    lock(&f->pos_lock);
-    u64 pos = f->pos;
-    sysret_t r = f->path.dentry && f->path.dentry->deleted ? -ENOENT : f->ops->readdir(f, &d.sink);
+    sysret_t r = vfs_readdir(f, &d.sink);
     if (r >= 0 && d.len == 0 && d.too_small) r = -EINVAL;
-    else if (d.len > 0) r = copy_out(a->a[1], d.buf, d.len);
-    if (r < 0) f->pos = pos;
-    unlock(&f->pos_lock);
+    else if (r >= 0) r = d.len ? copy_out(a->a[1], d.buf, d.len) : 0;
     free(d.buf);
-    if (r < 0) return r;
-    inode_touch(f->inode, ATTR_ATIME);
-    return (sysret_t)d.len;
+    return r < 0 ? r : (sysret_t)d.len;
 }
 
 sysret_t linux_getdents(const struct syscall_args *a) { return do_getdents(a, true); }

@@ -2,6 +2,7 @@
 #include "abi/linux/fs.h"
 #include "abi/linux/uapi_fs.h"
 #include "sentry/fs/pipe/pipe.h"
+#include "sentry/vfs/fasync.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,28 +10,12 @@
 sysret_t linux_fcntl(const struct syscall_args *a);
 sysret_t linux_flock(const struct syscall_args *a);
 
-#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 #ifndef F_DUPFD_QUERY
 #define F_DUPFD_QUERY (1024 + 3)
 #endif
 #ifndef F_CREATED_QUERY
 #define F_CREATED_QUERY (1024 + 4)
 #endif
-
-static sysret_t set_flags(struct file *f, u32 arg)
-{
-    u32 old = atomic_load(&f->flags);
-    const struct cred *c = current_cred();
-    if ((arg & O_NOATIME) && !(old & O_NOATIME) && c->fsuid != f->inode->uid && !cred_capable(c, 3 /* CAP_FOWNER */)) return -EPERM;
-    if ((arg & O_DIRECT) && !(old & O_DIRECT) && !S_ISFIFO(f->inode->mode) && !S_ISREG(f->inode->mode)) return -EINVAL;
-    u32 want = (old & ~(u32)SETFL_MASK) | (arg & SETFL_MASK);
-    if (f->ops->set_flags) {
-        int err = f->ops->set_flags(f, want);
-        if (err) return err;
-    }
-    atomic_store(&f->flags, want);
-    return 0;
-}
 
 /* l_whence and l_len to an inclusive range; fcntl(2) "Advisory record locking". */
 static int lock_range(struct file *f, const struct linux_flock *l, struct klock *k)
@@ -94,51 +79,31 @@ static sysret_t record_lock(struct file *f, int cmd, gaddr_t arg)
     return vfs_setlk(f, &k, ofd, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
 
-static sysret_t set_owner(struct file *f, int type, s32 id)
-{
-    if (id == INT32_MIN) return -EINVAL;
-    if (id) { /* the owner must exist now (fcntl(2) ESRCH) */
-        bool found;
-        if (type == F_OWNER_PGRP) {
-            lock(&kernel.tasklist);
-            found = pgrp_lookup_locked(id) != NULL;
-            unlock(&kernel.tasklist);
-        } else {
-            struct task *t = task_lookup_get(id);
-            found = t != NULL;
-            if (t) task_put(t);
-        }
-        if (!found) return -ESRCH;
-    }
-    lock(&f->pos_lock);
-    f->owner_type = type;
-    f->owner_pid = id;
-    f->owner_uid = current_cred()->uid;
-    f->owner_euid = current_cred()->euid;
-    unlock(&f->pos_lock);
-    return 0;
-}
-
 static sysret_t owner_cmd(struct file *f, int cmd, u64 arg)
 {
     struct linux_f_owner_ex ex;
+    struct file_owner o;
     int err;
     switch (cmd) {
-    case F_SETOWN: return (s32)arg < 0 ? set_owner(f, F_OWNER_PGRP, (s32)arg == INT32_MIN ? INT32_MIN : -(s32)arg) : set_owner(f, F_OWNER_PID, (s32)arg);
-    case F_GETOWN: return f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
+    case F_SETOWN:
+        if ((s32)arg == INT32_MIN) return -EINVAL;
+        return (s32)arg < 0 ? file_set_owner(f, F_OWNER_PGRP, -(s32)arg) : file_set_owner(f, F_OWNER_PID, (s32)arg);
+    case F_GETOWN:
+        o = file_get_owner(f);
+        return o.type == F_OWNER_PGRP ? -o.id : o.id;
     case F_SETOWN_EX:
         if ((err = copy_in(&ex, arg, sizeof(ex)))) return err;
         if (ex.type != F_OWNER_TID && ex.type != F_OWNER_PID && ex.type != F_OWNER_PGRP) return -EINVAL;
-        return set_owner(f, ex.type, ex.pid);
+        return file_set_owner(f, ex.type, ex.pid);
     case F_GETOWN_EX:
-        ex = (struct linux_f_owner_ex){ .type = f->owner_type, .pid = f->owner_pid };
-        if (!ex.pid) ex.type = F_OWNER_TID;
+        o = file_get_owner(f);
+        ex = (struct linux_f_owner_ex){ .type = o.id ? o.type : F_OWNER_TID, .pid = o.id };
         return copy_out(arg, &ex, sizeof(ex));
     case F_SETSIG:
         if (arg > 64) return -EINVAL;
-        f->owner_sig = (int)arg;
+        file_set_owner_sig(f, (int)arg);
         return 0;
-    default: return f->owner_sig;
+    default: return file_get_owner(f).sig;
     }
 }
 
@@ -176,7 +141,7 @@ sysret_t linux_fcntl(const struct syscall_args *a)
     case F_GETFD: return fd_get_cloexec(fd);
     case F_SETFD: return fd_set_cloexec(fd, arg & FD_CLOEXEC);
     case F_GETFL: return (sysret_t)(atomic_load(&f->flags) | 0100000 /* O_LARGEFILE: always set for 64-bit callers */);
-    case F_SETFL: return set_flags(f, (u32)arg);
+    case F_SETFL: return set_flags(f, fd, (u32)arg);
     case F_GETLK: case F_SETLK: case F_SETLKW: case F_OFD_GETLK: case F_OFD_SETLK: case F_OFD_SETLKW: return record_lock(f, cmd, arg);
     case F_SETOWN: case F_GETOWN: case F_SETOWN_EX: case F_GETOWN_EX: case F_SETSIG: case F_GETSIG: return owner_cmd(f, cmd, arg);
     case F_SETPIPE_SZ: return pipe_set_size(f, (u32)arg);

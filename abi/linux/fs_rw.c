@@ -109,11 +109,7 @@ sysret_t linux_lseek(const struct syscall_args *a)
 static sysret_t do_fsync(u64 fd, bool data_only)
 {
     FILE_ARG(f, fd);
-    if (!f->ops->fsync) {
-        /* Files and directories without a backing store have nothing to write; pipes and the like can't be synced. */
-        return S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) ? 0 : -EINVAL;
-    }
-    return f->ops->fsync(f, data_only);
+    return vfs_fsync(f, data_only);
 }
 
 sysret_t linux_fsync(const struct syscall_args *a) { return do_fsync(a->a[0], false); }
@@ -140,25 +136,8 @@ sysret_t linux_sync_file_range(const struct syscall_args *a)
 
 sysret_t linux_fallocate(const struct syscall_args *a)
 {
-    int mode = (int)a->a[1];
-    s64 off = (s64)a->a[2], len = (s64)a->a[3], end;
     FILE_ARG(f, a->a[0]);
-    if (off < 0 || len <= 0) return -EINVAL;
-    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_NO_HIDE_STALE | FALLOC_FL_COLLAPSE_RANGE |
-                 FALLOC_FL_ZERO_RANGE | FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE))
-        return -EOPNOTSUPP;
-    if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) return -EOPNOTSUPP;
-    if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)) return -EOPNOTSUPP;
-    if ((mode & FALLOC_FL_COLLAPSE_RANGE) && (mode & ~FALLOC_FL_COLLAPSE_RANGE)) return -EINVAL;
-    if ((mode & FALLOC_FL_INSERT_RANGE) && (mode & ~FALLOC_FL_INSERT_RANGE)) return -EINVAL;
-    if (!(f->mode & FMODE_WRITE)) return -EBADF;
-    if ((mode & ~FALLOC_FL_KEEP_SIZE) && (f->flags & O_APPEND)) return -EPERM;
-    if (S_ISFIFO(f->inode->mode)) return -ESPIPE;
-    if (S_ISDIR(f->inode->mode)) return -EISDIR;
-    if (!S_ISREG(f->inode->mode)) return -ENODEV;
-    if (add_overflow(off, len, &end)) return -EFBIG;
-    if (!f->ops->fallocate) return -EOPNOTSUPP;
-    return f->ops->fallocate(f, mode, (u64)off, (u64)len);
+    return vfs_fallocate(f, (int)a->a[1], a->a[2], a->a[3]);
 }
 
 sysret_t linux_fadvise64(const struct syscall_args *a)
