@@ -17,6 +17,14 @@ sysret_t linux_flock(const struct syscall_args *a);
 #define F_CREATED_QUERY (1024 + 4)
 #endif
 
+static sysret_t set_flags(struct file *f, int fd, u32 arg)
+{
+    bool was = atomic_load(&f->flags) & O_ASYNC, on = arg & O_ASYNC;
+    int err = vfs_set_flags(f, arg);
+    if (!err && was != on) file_async_set(f, fd, on);
+    return err;
+}
+
 /* l_whence and l_len to an inclusive range; fcntl(2) "Advisory record locking". */
 static int lock_range(struct file *f, const struct linux_flock *l, struct klock *k)
 {
