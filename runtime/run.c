@@ -110,6 +110,19 @@ static void reap(struct run *r)
     pid_t pid;
     char how[160];
     while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
+        if (pid == r->box.gofer && WIFEXITED(ws) && !WEXITSTATUS(ws)) {
+            /* The gofer ends by itself only when the sentry's sockets close: the sentry's end is the one to report. */
+            for (int i = 0; i < 200 && r->box.sentry > 0; i++) {
+                int sentry_ws;
+                if (waitpid(r->box.sentry, &sentry_ws, WNOHANG) == r->box.sentry) {
+                    r->box.gofer = 0;
+                    pid = r->box.sentry;
+                    ws = sentry_ws;
+                    break;
+                }
+                poll(NULL, 0, 10);
+            }
+        }
         const char *who = pid == r->box.sentry ? "sentry" : pid == r->box.gofer ? "gofer" : NULL;
         if (!who) continue;
         if (pid == r->box.sentry) r->box.sentry = 0;
