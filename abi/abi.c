@@ -1,7 +1,7 @@
 #include "abi/abi.h"
 #include <string.h>
 
-const struct abi *const abi_all[] = { &abi_linux, NULL };
+const struct abi *const abi_all[] = { &abi_linux, &abi_solaris, NULL };
 
 const struct abi *abi_by_name(const char *name)
 {

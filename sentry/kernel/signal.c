@@ -10,7 +10,8 @@ enum sig_default signal_default(int signo)
     case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU: return SIG_DFL_STOP;
     case SIGCHLD: case SIGURG: case SIGWINCH: return SIG_DFL_IGN;
     case SIGQUIT: case SIGILL: case SIGTRAP: case SIGABRT: case SIGBUS: case SIGFPE: case SIGSEGV: case SIGXCPU:
-    case SIGXFSZ: case SIGSYS: return SIG_DFL_CORE;
+    case SIGXFSZ: case SIGSYS: case KSIG_EMT: return SIG_DFL_CORE;
+    case KSIG_LOST: return SIG_DFL_TERM;
     default:
         /* Signals that only other ABIs have (SIGWAITING, SIGLWP, SIGFREEZE, SIGTHAW, SIGCANCEL, ...) are ignored there. */
         return signo > KSIGRTMAX ? SIG_DFL_IGN : SIG_DFL_TERM;

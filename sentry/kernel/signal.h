@@ -17,6 +17,9 @@ struct tgroup;
 struct platform_exit;
 
 #define KSIG_MAX 127
+/* Of those above 64 only these two do anything by default: SIGEMT ends the process, SIGLOST too. */
+#define KSIG_EMT 65
+#define KSIG_LOST 66
 typedef struct { u64 w[2]; } ksigset_t;            /* bit signo-1 */
 static inline void ksigset_empty(ksigset_t *s) { s->w[0] = s->w[1] = 0; }
 static inline void ksigset_add(ksigset_t *s, int n) { s->w[(n - 1) >> 6] |= 1ULL << ((n - 1) & 63); }
