@@ -83,7 +83,8 @@ int tmpfs_new(u64 size_limit, u32 root_mode, u32 uid, u32 gid, struct super **ou
     struct tmpfs_super *s = xnew(struct tmpfs_super);
     super_init(&s->sb, &tmpfs_super_ops, TMPFS_MAGIC);
     s->sb.case_cache_forever = true;
-    u64 max = size_limit ? size_limit : memfile_size() / 2;
+    /* Half of the memory, as tmpfs(5) says. */
+    u64 max = size_limit ? size_limit : (kernel.mem_limit ? kernel.mem_limit : memfile_size()) / 2;
     s->max_pages = gpage_up(max) >> GPAGE_SHIFT;
     s->sb.options = xasprintf("size=%luk,mode=%o", (unsigned long)(s->max_pages * (GPAGE_SIZE / 1024)), root_mode & 07777);
     struct inode *root = tmpfs_inode_new(&s->sb, NULL, S_IFDIR | (root_mode & 07777), 0);
