@@ -1,5 +1,6 @@
 /* struct abi abi_linux and the dispatch of system calls. This path is what every call pays: keep it lean. */
 #include "abi/linux/linux.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/trace/event.h"
 
 static sysret_t linux_unsupported(struct task *t, u64 nr, const struct syscall_desc *d)
@@ -19,6 +20,16 @@ static void linux_syscall(struct task *t)
     /* What the instruction itself leaves behind; a platform that patched the call site did not execute it. */
     r->rcx = r->rip;
     r->r11 = r->eflags;
+    if (unlikely(t->ptrace)) {
+        t->syscall_nr = nr;
+        ptrace_syscall_stop(true);
+        nr = (u32)r->orig_rax;   /* the tracer may have asked for something else; -1: for nothing */
+        a = (struct syscall_args){ { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+        if (nr == ~0u || (atomic_load(&t->work) & TW_KILL)) {
+            ret = (sysret_t)r->rax;
+            goto out;
+        }
+    }
     if (likely(nr < LINUX_NR_TABLE && linux_syscall_table[nr].name)) d = &linux_syscall_table[nr];
     t->syscall_nr = nr;
     if (unlikely(trace_syscalls)) trace_syscall_enter(t, nr, d, &a);
@@ -29,8 +40,13 @@ static void linux_syscall(struct task *t)
     else
         ret = linux_unsupported(t, nr, d);
     if (unlikely(trace_syscalls)) trace_syscall_exit(t, nr, d, &a, ret);
+out:
     t->syscall_nr = ~0ULL;
     r->rax = (u64)ret;
+    if (unlikely(t->ptrace)) {
+        ptrace_syscall_stop(false);
+        ret = (sysret_t)r->rax;
+    }
     /* orig_rax -1: rt_sigreturn put another context in place, whose rax is not a result. */
     if (unlikely(ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) && r->orig_rax != ~0ULL)
         linux_deliver(t, (int)ret);

@@ -6,6 +6,7 @@
 #include "abi/linux/linux.h"
 #include "abi/linux/uapi_signal.h"
 #include "sentry/base/alloc.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/trace/event.h"
 #include <string.h>
 
@@ -184,6 +185,11 @@ void linux_deliver(struct task *t, int restart)
     struct ksigaction act;
 
     while (signal_dequeue_for_delivery(&info, &act)) {
+        bool stepped = false;
+        if (unlikely(t->ptrace)) {
+            if (r->orig_rax == ~0ULL) restart = 0;   /* the tracer put other registers in place */
+            stepped = ptrace_step_pause();
+        }
         switch (restart) {
         case -ERESTARTSYS:
             if (act.flags & SA_RESTART)
@@ -208,7 +214,9 @@ void linux_deliver(struct task *t, int restart)
         }
         t->has_saved_mask = false;   /* its frame holds the mask to come back to */
         signal_delivered(info.signo, &act);
+        if (unlikely(stepped)) ptrace_step_done();
     }
+    if (unlikely(t->ptrace) && r->orig_rax == ~0ULL) restart = 0;
     if (restart) restart_call(r, restart == -ERESTART_RESTARTBLOCK ? LINUX_NR_restart_syscall : nr);
     if (t->has_saved_mask) signal_restore_temp_mask();
 }

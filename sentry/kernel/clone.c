@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
@@ -262,8 +263,13 @@ sysret_t task_clone(const struct clone_args_k *a)
     if (a->flags & CLONE_CHILD_SETTID) (void)mm_copy_out(c->mm, a->child_tid, &tid, sizeof tid);
     if (!(a->flags & CLONE_THREAD)) ptimers_rlimit_cpu(c->tg);
     if ((a->flags & CLONE_SYSVSEM) && sem_undo_clone) sem_undo_clone(c, true);
+    int event = unlikely(p->ptrace) ? ptrace_clone(c, a->flags, a->exit_signal) : 0;
     task_open_gate(c);
-    if (a->flags & CLONE_VFORK) wait_vfork(c);
+    if (unlikely(event)) ptrace_event_stop(event, (u64)tid);
+    if (a->flags & CLONE_VFORK) {
+        wait_vfork(c);
+        if (unlikely(p->ptrace)) ptrace_event_stop(5 /* PTRACE_EVENT_VFORK_DONE */, (u64)tid);
+    }
     task_put(c);
     return tid;
 

@@ -7,6 +7,7 @@
 #include "sentry/base/log.h"
 #include "sentry/kernel/exec_script.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/loader/loader.h"
 #include "sentry/mm/mm.h"
@@ -198,6 +199,7 @@ sysret_t task_exec(struct exec_req *r)
     struct exec_creds creds = { .cred = NULL };
     char **owned = NULL;
     struct mm *old_mm;
+    s32 old_tid = t->tid;
     int e;
 
     img->file = r->file;
@@ -238,6 +240,7 @@ sysret_t task_exec(struct exec_req *r)
     fdtable_unshare_current();
     fdtable_close_on_exec(t->files);
     set_name(t, r->filename);
+    if (unlikely(t->ptrace)) ptrace_exec(old_tid);
     e = 0;
 out:
     if (img->mm) mm_put(img->mm);

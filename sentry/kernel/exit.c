@@ -4,6 +4,7 @@
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/ipc/futex.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/usercopy.h"
@@ -118,6 +119,11 @@ void task_exit(u32 wait_status)
     struct tgroup *tg = t->tg;
     struct ksiginfo fatal;
 
+    if (unlikely(t->ptrace) && ptrace_event_enabled(t, 6 /* PTRACE_EVENT_EXIT */)) {
+        /* It stops once more, though it may be dying of a signal; another SIGKILL ends that. */
+        atomic_and(&t->work, ~(u32)TW_FATAL);
+        ptrace_event_stop(6, tg->group_exit ? tg->group_exit_code : wait_status);
+    }
     lock(&kernel.tasklist);
     struct sighand *s = tgroup_lock_sighand(tg);
     t->exiting = true;
@@ -143,6 +149,7 @@ void task_exit(u32 wait_status)
     drop_resources(t);
     if (t->sysvsem && sem_undo_exit) sem_undo_exit(t);
     if (last) last_thread(t);
+    ptrace_exit(t, last);
     if (exit_notify(t) && tg == kernel.init) kernel_report_exit(tg->exit_status);
     thread_finish();
 }

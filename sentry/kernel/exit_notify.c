@@ -1,6 +1,7 @@
 /* What the family hears of an exit: reparenting, SIGCHLD, orphaned process groups, reaping. Follows kernel/exit.c of Linux. */
 #include "sentry/base/log.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
 #define NS_PER_TICK 10000000ULL
@@ -166,6 +167,7 @@ bool exit_notify(struct task *t)
     }
     unlock(&s->lock);
 
+    if (!leader) ptrace_died_locked(t, t->exit_code, NULL);
     forget_children(t, group_dead, &reaped);
     if (tg->exec_task && tg->nr_tasks == 1) task_wake(tg->exec_task);
     if (group_dead) {
@@ -173,6 +175,7 @@ bool exit_notify(struct task *t)
         tg->exit_status = tg->group_exit ? tg->group_exit_code : tg->leader->exit_code;
         tg->wait_stopped = tg->wait_continued = false;
         kill_orphaned_pgrp(tg, NULL);
+        ptrace_died_locked(tg->leader, tg->exit_status, tg->parent);
         bool reap = notify_parent(tg);
         waitq_wake_all(&tg->exit_wait, POLLIN);
         if (reap) tgroup_reap_locked(tg, &reaped);

@@ -4,6 +4,7 @@
 #include "sentry/base/log.h"
 #include "sentry/kernel/account.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/mm/mm.h"
 #include "sentry/trace/event.h"
 #include <limits.h>
@@ -41,6 +42,7 @@ static void do_work(struct task *t, u32 work)
 {
     if (work & TW_FATAL) handle_fatal(t, work);
     if (work & TW_FREEZE) freeze_park();
+    if (work & TW_PTRACE) ptrace_work();
     if (work & TW_STOP) group_stop_participate();
     if (work & TW_NOTIFY) {
         atomic_and(&t->work, ~(u32)TW_NOTIFY);
@@ -95,6 +97,8 @@ void task_main(struct task *t)
 
         memset(&e, 0, sizeof e);
         enter_guest(t, &e);
+        /* A tracer sees by it that no call is in service. */
+        if (unlikely(t->ptrace) && e.event != PLATFORM_SYSCALL) t->regs.orig_rax = ~0ULL;
         switch (e.event) {
         case PLATFORM_SYSCALL:
             t->abi->syscall(t);

@@ -1,5 +1,6 @@
 /* The receiving side: masks, taking signals, default actions, faults. Source: signal(7), get_signal() of Linux. */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/trace/event.h"
 
 bool signal_pending(struct task *t) { return atomic_load(&t->work) & TW_ANY_INTERRUPT; }
@@ -139,6 +140,11 @@ bool signal_dequeue_for_delivery(struct ksiginfo *info, struct ksigaction *act)
             unlock(&s->lock);
             if (atomic_load(&t->work) & (TW_KILL | TW_STOP | TW_EXIT_TASK)) continue;
             return false;
+        }
+        if (unlikely(t->ptrace) && signo != SIGKILL) {
+            unlock(&s->lock);
+            if (!(signo = ptrace_signal_stop(info))) continue;
+            lock(&s->lock);
         }
         struct ksigaction *a = &s->action[signo];
         if (a->handler > 1) {

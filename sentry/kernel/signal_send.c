@@ -21,6 +21,8 @@ static bool is_ignored(struct task *t, int signo, bool force)
     /* A blocked signal may get a handler before it is unblocked. */
     if (ksigset_has(&t->blocked, signo)) return false;
     if (t->tg->unkillable && a->handler == 0 && !force) return true;
+    /* A tracer sees them first. */
+    if (t->ptrace && signo != SIGKILL) return false;
     return signal_is_ignored_action(a, signo);
 }
 

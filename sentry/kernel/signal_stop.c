@@ -3,6 +3,7 @@
  * one completes the stop and tells the parent. SIGCONT undoes any stage. Source: signal(7), waitpid(2), do_signal_stop().
  */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
 #define NS_PER_TICK 10000000ULL
@@ -90,9 +91,13 @@ void group_stop_participate(void)
     t->stopped = true;
     atomic_store(&t->state, TASK_STOPPED);
     bool complete = one_less_shlocked(tg);
+    int signo = tg->group_stop_sig;
     unlock(&s->lock);
     if (complete) group_stop_completed_locked(tg);
     unlock(&kernel.tasklist);
+
+    /* A tracee that its tracer resumes runs, whatever the group does; one that was let go stays. */
+    if (unlikely(t->ptrace) && ptrace_group_stop(signo) && t->ptrace) goto out;
 
     /* Signals do not end a stop; SIGCONT and SIGKILL do, by waking. A pause of the sandbox parks us inside the sleep. */
     for (;;) {
@@ -100,8 +105,15 @@ void group_stop_participate(void)
         bool stopped = t->stopped;
         unlock(&s->lock);
         if (!stopped || (atomic_load(&t->work) & TW_FATAL)) break;
+        if (atomic_load(&t->work) & TW_PTRACE) {
+            ptrace_work();
+            if (t->ptrace) break;
+            atomic_store(&t->state, TASK_STOPPED);
+            continue;
+        }
         if (task_sleep_uninterruptible(KTIME_NEVER) == -EINTR) break;
     }
+out:
     s = tgroup_lock_sighand(tg);
     t->stopped = false;
     atomic_store(&t->state, TASK_RUNNING);
@@ -120,6 +132,7 @@ void group_continue_locked(struct tgroup *tg)
     tg->group_stop_count = 0;
     TAILQ_FOREACH(t, &tg->tasks, tg_link) {
         atomic_and(&t->work, ~(u32)TW_STOP);
+        if (unlikely(t->ptrace)) ptrace_continued_locked(t);
         if (!t->stopped) continue;
         t->stopped = false;
         task_wake(t);

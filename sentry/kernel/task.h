@@ -101,7 +101,8 @@ struct task {
     u64 timer_slack_ns;
     struct seccomp_filter *seccomp;        /* counted; (t) */
     int seccomp_mode;
-    struct ptrace_link *ptrace;            /* (T) tracer's link, NULL: not traced */
+    struct ptrace_link *ptrace;            /* (T, a) tracer's link, NULL: not traced */
+    struct ptrace_link *ptrace_mem;        /* (T) its memory, owned; kept for the next one */
     u32 personality;                       /* (t) */
     int nice, sched_policy, sched_prio;    /* (a) */
     u8 cpus_allowed[128];                  /* (a, byte-wise) affinity mask */

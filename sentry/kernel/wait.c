@@ -1,5 +1,6 @@
 /* wait4(2), waitid(2): kernel/exit.c do_wait(). */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
 static void acc_add(struct rusage_acc *to, const struct rusage_acc *a)
@@ -35,7 +36,7 @@ static bool eligible(const struct wait_req *r, struct tgroup *c)
 
 static bool ready(const struct wait_req *r, struct tgroup *c)
 {
-    return (c->zombie && (r->options & WEXITED)) || (c->wait_stopped && (r->options & WSTOPPED)) ||
+    return (c->zombie && (r->options & WEXITED)) || (c->wait_stopped && (r->options & WSTOPPED) && !ptrace_by_parent_locked(c)) ||
         (c->wait_continued && (r->options & WCONTINUED));
 }
 
@@ -94,6 +95,10 @@ static sysret_t look(const struct wait_req *r, struct wait_result *out)
     if (found) {
         report(r, found, out, &reaped);
         ret = out->pid;
+    }
+    if (ret <= 0) {
+        sysret_t traced = ptrace_wait_locked(r, out);
+        if (traced != -ECHILD) ret = traced;
     }
     unlock(&kernel.tasklist);
     reap_list_put(&reaped);

@@ -1,4 +1,5 @@
 /* /proc/PID and /proc/PID/task/TID. proc_pid_stat(5) and its siblings. */
+#include "sentry/kernel/ptrace.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/fs/devpts/tty.h"
@@ -185,8 +186,8 @@ static int show_status(struct synth_node *n, struct strbuf *b)
     sig_view(t, &s);
     strbuf_printf(b, "Name:\t%s\n", comm);
     if (fs) strbuf_printf(b, "Umask:\t%04o\n", fs->umask);
-    strbuf_printf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_name(task_state_letter(t)), t->tg->tgid,
-                  t->tid, tgroup_ppid(t->tg));
+    strbuf_printf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_name(task_state_letter(t)), t->tg->tgid,
+                  t->tid, tgroup_ppid(t->tg), ptrace_tracer_tid(t));
     strbuf_printf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid, c->euid, c->suid, c->fsuid, c->gid,
                   c->egid, c->sgid, c->fsgid, ft ? ft->size : 0);
     for (unsigned i = 0; i < c->ngroups; i++) strbuf_printf(b, "%u ", c->groups[i]);
