@@ -1,5 +1,6 @@
 /* ioctl(2): the requests that every descriptor answers; the rest goes to the file. */
 #include "abi/linux/fs.h"
+#include "sentry/vfs/fasync.h"
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,17 @@ static sysret_t set_flag_bit(struct file *f, gaddr_t arg, u32 bit)
     if (err) return err;
     if (on) atomic_or(&f->flags, bit);
     else atomic_and(&f->flags, ~bit);
+    return 0;
+}
+
+static sysret_t set_async(struct file *f, int fd, gaddr_t arg)
+{
+    s32 on;
+    int err = copy_in(&on, arg, sizeof(on));
+    if (err) return err;
+    if (!on != !(atomic_load(&f->flags) & O_ASYNC)) file_async_set(f, fd, on);
+    if (on) atomic_or(&f->flags, (u32)O_ASYNC);
+    else atomic_and(&f->flags, ~(u32)O_ASYNC);
     return 0;
 }
 
@@ -37,7 +49,7 @@ sysret_t linux_ioctl(const struct syscall_args *a)
     case FIOCLEX: return fd_set_cloexec(fd, true);
     case FIONCLEX: return fd_set_cloexec(fd, false);
     case FIONBIO: return set_flag_bit(f, arg, O_NONBLOCK);
-    case FIOASYNC: return set_flag_bit(f, arg, O_ASYNC);
+    case FIOASYNC: return set_async(f, fd, arg);
     case FIOQSIZE:
         if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode)) {
             struct kstat st;

@@ -33,7 +33,7 @@ static enum layout siginfo_layout(int signo, int code)
         case SIGSEGV: case SIGBUS: case SIGILL: case SIGFPE: case SIGTRAP: return L_FAULT;
         case SIGIO: return L_POLL;
         case SIGSYS: return L_SYS;
-        default: return L_RT;
+        default: return code <= 6 /* NSIGPOLL: a signal that F_SETSIG chose */ ? L_POLL : L_RT;
         }
     }
     if (code == SI_TIMER) return L_TIMER;

@@ -49,7 +49,11 @@ static void encode(const struct ksiginfo *i, void *record)
             s.syscall = i->syscall;
             s.arch = i->arch;
             break;
-        default:
+        default: /* a signal that F_SETSIG chose */
+            if (i->code <= 6) {
+                s.band = (u32)i->band;
+                s.fd = i->fd;
+            }
             break;
         }
     }

@@ -46,10 +46,17 @@ void waitq_del(struct waiter *w)
     unlock(&q->lock);
 }
 
+/* Waking an epoll set wakes its waiters in turn, with the first queue still locked. */
+static _Thread_local unsigned wake_depth;
+static _Thread_local void (*deferred)(void);
+
+void waitq_defer(void (*fn)(void)) { deferred = fn; }
+
 static void wake(struct waitq *q, u32 events, bool all)
 {
     struct waiter *w, *next;
 
+    wake_depth++;
     lock(&q->lock);
     TAILQ_FOREACH_SAFE(w, &q->waiters, link, next) {
         if (events && w->events && !(events & (w->events | POLLERR | POLLHUP))) continue;
@@ -58,6 +65,11 @@ static void wake(struct waitq *q, u32 events, bool all)
         if (w->wake(w, events) && exclusive && !all) break;
     }
     unlock(&q->lock);
+    if (--wake_depth == 0 && unlikely(deferred)) {
+        void (*fn)(void) = deferred;
+        deferred = NULL;
+        fn();
+    }
 }
 
 void waitq_wake(struct waitq *q, u32 events)

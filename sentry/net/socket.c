@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
 #include "sentry/policy/policy.h"
+#include "sentry/vfs/fasync.h"
 #include <arpa/inet.h>
 #include <linux/magic.h>
 #include <linux/sockios.h>
@@ -132,6 +133,9 @@ static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
         struct sockbuf *b = TAILQ_FIRST(&s->rx);
         bool stream = s->type == SOCK_STREAM || s->type == SOCK_SEQPACKET, listens = s->state == ST_LISTEN;
         s32 n = stream ? (s32)s->rx_bytes : b ? (s32)b->len : 0;
+        /* Up to the urgent byte, which is read in another way. */
+        if (stream && s->domain != AF_UNIX && s->in.urg && !s->oobinline && s->in.urg_seq - s->in.rx_seq < s->rx_bytes)
+            n = (s32)(s->in.urg_seq - s->in.rx_seq);
         unlock(&s->lock);
         return listens ? -EINVAL : put_int(arg, n);
     }
@@ -152,20 +156,13 @@ static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
         s32 pid;
         int e = copy_in(&pid, arg, sizeof pid);
         if (e) return e;
-        lock(&f->pos_lock);
-        f->owner_pid = pid < 0 ? -pid : pid;
-        f->owner_type = pid < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-        f->owner_uid = current_cred()->uid;
-        f->owner_euid = current_cred()->euid;
-        unlock(&f->pos_lock);
-        return 0;
+        if (pid == INT32_MIN) return -EINVAL;
+        return pid < 0 ? file_set_owner(f, F_OWNER_PGRP, -pid) : file_set_owner(f, F_OWNER_PID, pid);
     }
     case FIOGETOWN:
     case SIOCGPGRP: {
-        lock(&f->pos_lock);
-        s32 pid = f->owner_type == F_OWNER_PGRP ? -f->owner_pid : f->owner_pid;
-        unlock(&f->pos_lock);
-        return put_int(arg, pid);
+        struct file_owner o = file_get_owner(f);
+        return put_int(arg, o.type == F_OWNER_PGRP ? -o.id : o.id);
     }
     default: return net_stack->if_ioctl(s, cmd, arg);
     }

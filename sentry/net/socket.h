@@ -65,6 +65,8 @@ enum sock_state { ST_CLOSE, ST_CONNECTING, ST_ESTABLISHED, ST_LISTEN };
 #define WANT_TCLASS 256u
 #define WANT_ORIGDST 512u
 
+/* No urgent data; the byte waits for MSG_OOB; it was taken, but the mark is still ahead of the reader. */
+enum tcp_urg { URG_NONE, URG_VALID, URG_READ };
 #define IN_MEMBERSHIPS 20
 struct inet_sock {
     struct net_addr local, remote; /* local: under the port table's lock as well */
@@ -74,6 +76,9 @@ struct inet_sock {
     bool reuse, reuseport, v6only, freebind;
     bool connect_reported;         /* TCP: a connect(2) has returned the outcome */
     bool got_fin, was_connected, was_reset;
+    u64 rx_seq;                    /* TCP: position in the stream of the first byte of rx */
+    u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
+    u8 urg, urg_byte;              /* enum tcp_urg */
     int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat;
     char congestion[16];
     int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
@@ -246,6 +251,9 @@ ssize_t stream_recvmsg(struct socket *s, struct net_msg *m);
 /* The part of a send after the family's checks. tcp: no ancillary data. *peer_gone: nobody will read. */
 ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bool tcp, bool *peer_gone);
 bool stream_writable(struct socket *s);
+/* The last byte queued at s is urgent (tcp.c). */
+void tcp_urgent_locked(struct socket *s);
+void tcp_consumed_locked(struct socket *s, u32 n);
 size_t stream_limit(const struct socket *s, const struct socket *peer);
 
 /* --- datagrams of every family --- */

@@ -98,6 +98,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         if (n < CHUNK_SMALL && !m->files) {
             lock(&peer->lock);
             ssize_t r = peer->dead || (!tcp && (peer->shut & SHUT_RCV)) ? 0 : append_small_locked(s, peer, m, &c);
+            if (r > 0 && (m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
             unlock(&peer->lock);
             if (r < 0) {
                 err = (int)r;
@@ -119,6 +120,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         if (!gone) {
             sockbuf_append_locked(peer, b);
             m->files = NULL;
+            if ((m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
         }
         unlock(&peer->lock);
         if (gone) {
@@ -149,6 +151,7 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
     struct sockbuf *b, *next;
     u64 skip = peek && s->peek_off >= 0 ? (u64)s->peek_off : 0;
     ssize_t done = 0;
+    u64 holes = 0;
 
     TAILQ_FOREACH_SAFE(b, &s->rx, link, next) {
         if (skip >= b->len && skip) {
@@ -161,9 +164,31 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
             break;
         }
         size_t n = MIN((u64)b->len - skip, m->u->resid);
+        u64 to_mark = tcp && s->in.urg ? s->in.urg_seq - (s->in.rx_seq + (peek ? (u64)done + holes : 0)) : UINT64_MAX;
+        bool hole = false, cut = to_mark && to_mark < n;
+        if (cut) {
+            n = to_mark;           /* a read ends at the mark */
+        } else if (!to_mark && done) {
+            *stop = true;
+            break;
+        } else if (!to_mark && !s->oobinline) {
+            hole = true;           /* ...and the next one begins behind the urgent byte */
+            n = 1;
+        }
         ssize_t r = n;
-        if (m->flags & MSG_TRUNC && tcp) uio_skip(m->u, n);
-        else r = uio_copy_out(m->u, b->data + b->off + skip, n);
+        if (hole) {
+            holes = 1;
+            if (peek) {
+                skip++;
+                if (skip < b->len) next = b;
+                else skip = 0;
+                continue;
+            }
+        } else if (m->flags & MSG_TRUNC && tcp) {
+            uio_skip(m->u, n);
+        } else {
+            r = uio_copy_out(m->u, b->data + b->off + skip, n);
+        }
         if (r <= 0) {
             *stop = true;
             return done ? done : -EFAULT;
@@ -172,7 +197,7 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
             m->cred = b->cred;
             *have_cred = true;
         }
-        done += r;
+        if (!hole) done += r;
         skip = 0;
         bool has_files = b->files != NULL;
         if (peek) {
@@ -185,11 +210,13 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
             b->off += (u32)r;
             b->len -= (u32)r;
             s->rx_bytes -= (u32)r;
+            if (tcp) tcp_consumed_locked(s, (u32)r);
             if (!b->len) {
                 TAILQ_REMOVE(&s->rx, b, link);
                 s->rx_count--;
                 TAILQ_INSERT_TAIL(freed, b, link);
             } else if (tcp) {
+                if (hole) next = b;
                 b->charge -= (u32)r;
                 *uncharge += (u32)r;
                 if (b->owner && !*uncharged) {
@@ -198,7 +225,7 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
                 }
             }
         }
-        if (has_files || r < (ssize_t)n) {
+        if (has_files || cut || r < (ssize_t)n) {
             *stop = true;
             break;
         }
@@ -233,6 +260,10 @@ ssize_t stream_recvmsg(struct socket *s, struct net_msg *m)
     while (!err && m->u->resid) {
         size_t seen = s->rx_bytes;
         if (peek && s->peek_off > 0) seen = seen > (size_t)s->peek_off ? seen - (size_t)s->peek_off : 0;
+        if (tcp && s->in.urg && s->in.urg_seq == s->in.rx_seq) {
+            if (done) break;
+            if (peek && !s->oobinline && seen) seen--;
+        }
         bool ended = s->err || (s->shut & SHUT_RCV) || (tcp && s->in.got_fin);
         if (seen && (!peek || seen >= target || ended || !sw.deadline)) {
             r = copy_queue_locked(s, m, peek, &stop, &have_cred, &freed, &uncharge, &uncharged);

@@ -7,6 +7,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/unix.h"
+#include "sentry/vfs/fasync.h"
 #include <linux/sockios.h>
 #include <string.h>
 
@@ -52,6 +53,8 @@ static struct socket *make_child(struct socket *l, struct socket *c)
     s->in = l->in;
     s->in.bound = false;
     s->in.got_fin = s->in.was_reset = s->in.connect_reported = false;
+    s->in.urg = URG_NONE;
+    s->in.rx_seq = 0;
     s->in.local = c->in.remote;
     s->in.remote = c->in.local;
     s->in.local.family = s->in.remote.family = (u16)l->domain;
@@ -210,6 +213,8 @@ static int begin_connect(struct socket *s, struct net_addr *to)
         s->state = ST_CONNECTING;
         s->shut = 0;
         s->in.got_fin = s->in.was_reset = false;
+        s->in.urg = URG_NONE;
+        s->in.rx_seq = 0;
         s->in.connect_reported = false;
     }
     unlock(&s->lock);
@@ -307,6 +312,50 @@ static int tcp_accept(struct socket *s, struct socket **out, bool nonblock)
     return r;
 }
 
+/* --- urgent data, tcp_check_urg() and tcp_recv_urg() of Linux: one byte and a mark in the stream --- */
+
+void tcp_consumed_locked(struct socket *s, u32 n)
+{
+    s->in.rx_seq += n;
+    if (s->in.urg && s->in.rx_seq > s->in.urg_seq) s->in.urg = URG_NONE;
+}
+
+void tcp_urgent_locked(struct socket *s)
+{
+    struct sockbuf *b = TAILQ_LAST(&s->rx, sockbuf_queue);
+
+    if (s->dead || !b || !b->len) return;
+    /* A byte whose mark is replaced becomes ordinary data again. */
+    s->in.urg = URG_VALID;
+    s->in.urg_seq = s->in.rx_seq + s->rx_bytes - 1;
+    s->in.urg_byte = b->data[b->off + b->len - 1];
+    if (s->file) file_send_urgent(s->file);
+    waitq_wake(&s->wq, POLLPRI);
+}
+
+static ssize_t recv_urgent(struct socket *s, struct net_msg *m)
+{
+    ssize_t r = 0;
+
+    lock(&s->lock);
+    u8 state = s->in.urg, byte = s->in.urg_byte;
+    if (s->oobinline || state != URG_VALID) {
+        r = -EINVAL;
+        if (!s->oobinline && !state && (s->state == ST_CLOSE || s->state == ST_LISTEN)) r = s->in.was_connected ? -EINVAL : -ENOTCONN;
+    } else if (!(m->flags & MSG_PEEK)) {
+        s->in.urg = URG_READ;
+    }
+    unlock(&s->lock);
+    if (r) return r;
+    m->out_flags |= MSG_OOB;
+    if (!m->u->resid) {
+        m->out_flags |= MSG_TRUNC;
+        return 0;
+    }
+    if (!(m->flags & MSG_TRUNC)) r = uio_copy_out(m->u, &byte, 1);
+    return r < 0 ? r : 1;
+}
+
 static ssize_t tcp_sendmsg(struct socket *s, struct net_msg *m)
 {
     bool gone = false, nonblock = m->flags & MSG_DONTWAIT;
@@ -329,8 +378,7 @@ static ssize_t tcp_sendmsg(struct socket *s, struct net_msg *m)
     if (r) return r;
     struct socket *peer = peer_get(s);
     if (!peer) return -EPIPE;
-    if (m->flags & MSG_OOB) r = -EOPNOTSUPP;
-    else if (m->u->resid) r = stream_send(s, peer, m, true, &gone);
+    if (m->u->resid) r = stream_send(s, peer, m, true, &gone);
     if (gone) reset(s, ECONNRESET);
     socket_put(peer);
     return r;
@@ -342,7 +390,7 @@ static ssize_t tcp_recvmsg(struct socket *s, struct net_msg *m)
     int r = 0;
 
     if (m->flags & MSG_ERRQUEUE) return -EAGAIN;
-    if (m->flags & MSG_OOB) return s->oobinline || s->state == ST_ESTABLISHED ? -EINVAL : -ENOTCONN;
+    if (m->flags & MSG_OOB) return recv_urgent(s, m);
     if (s->state == ST_CONNECTING) {
         sock_wait_init(&sw, POLLIN, m->flags & MSG_DONTWAIT, s->rcvtimeo);
         lock(&s->lock);
@@ -483,7 +531,10 @@ static u32 tcp_poll(struct socket *s)
     if (s->shut == SHUT_BOTH || s->state == ST_CLOSE) m |= POLLHUP;
     if (s->shut & SHUT_RCV) m |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (s->state != ST_CONNECTING) {
-        if (s->rx_bytes && (s->rx_bytes >= (size_t)s->rcvlowat || (s->shut & SHUT_RCV))) m |= POLLIN | POLLRDNORM;
+        size_t want = (size_t)s->rcvlowat;
+        if (s->in.urg && s->in.urg_seq == s->in.rx_seq && !s->oobinline) want++;
+        if (s->rx_bytes && (s->rx_bytes >= want || (s->shut & SHUT_RCV))) m |= POLLIN | POLLRDNORM;
+        if (s->in.urg == URG_VALID) m |= POLLPRI;
         if ((s->shut & SHUT_SND) || stream_writable(s)) {
             m |= POLLOUT | POLLWRNORM;
         } else {
@@ -499,7 +550,12 @@ static sysret_t tcp_ioctl(struct socket *s, u32 cmd, gaddr_t arg)
 {
     s32 v;
     switch (cmd) {
-    case SIOCATMARK: v = 0; return copy_out(arg, &v, sizeof v);
+    case SIOCATMARK:
+        if (s->state == ST_LISTEN) return -EINVAL;
+        lock(&s->lock);
+        v = s->in.urg && s->in.urg_seq == s->in.rx_seq;
+        unlock(&s->lock);
+        return copy_out(arg, &v, sizeof v);
     case SIOCOUTQNSD:
         if (s->state == ST_LISTEN) return -EINVAL;
         v = 0;

@@ -1,5 +1,5 @@
 /* Open files: lifetime, and the internal mount on which anonymous ones live. */
-#include "sentry/vfs/file.h"
+#include "sentry/vfs/fasync.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
 #include <linux/magic.h>
@@ -67,6 +67,7 @@ void file_put(struct file *f)
     if (!(f->mode & FMODE_PATH)) {
         if (!LIST_EMPTY(&f->epitems)) epoll_file_release(f);
         if (f->inode) vfs_locks_release(f);
+        file_async_release(f);
         if (f->path.dentry && f->inode && f->ops)
             fsnotify(f->path.dentry, f->mode & FMODE_WRITE ? 0x8 /* IN_CLOSE_WRITE */ : 0x10 /* IN_CLOSE_NOWRITE */, 0);
         if (f->ops && f->ops->release) f->ops->release(f);

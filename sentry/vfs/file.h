@@ -47,7 +47,8 @@ struct file {
     u32 mode;                      /* (c) FMODE_* */
     lock_t pos_lock;               /* LC_FILE_POS; guards: */
     u64 pos;
-    s32 owner_pid; int owner_type; int owner_sig; u32 owner_uid, owner_euid;  /* F_SETOWN, under pos_lock */
+    s32 owner_pid; int owner_type; int owner_sig; u32 owner_uid, owner_euid;  /* F_SETOWN, under the lock of vfs/fasync.c */
+    struct file_async *async;      /* owned; O_ASYNC is on (vfs/fasync.h) */
     struct cred *cred;             /* opener's; counted */
     void *priv;
     LIST_HEAD(, epitem) epitems;   /* epoll registrations, under epoll's lock */

@@ -1,0 +1,22 @@
+/*
+ * Signal-driven I/O: the owner of an open file (F_SETOWN, F_SETSIG) and the signals it gets, SIGIO while O_ASYNC is on
+ * and SIGURG for urgent data. Source: fcntl(2) "Managing signals", fs/fcntl.c of Linux.
+ */
+#ifndef SUNDOG_VFS_FASYNC_H
+#define SUNDOG_VFS_FASYNC_H
+
+#include "sentry/vfs/file.h"
+
+struct file_owner { int type; s32 id; int sig; };
+
+/* id 0: nobody. -ESRCH: no such owner now. */
+int file_set_owner(struct file *f, int type, s32 id);
+void file_set_owner_sig(struct file *f, int sig);
+struct file_owner file_get_owner(struct file *f);
+/* When O_ASYNC goes on or off. fd is what si_fd will say. Calls for one file must not overlap; a file without events ignores it. */
+void file_async_set(struct file *f, int fd, bool on);
+void file_async_release(struct file *f);   /* last reference, before ops->release */
+/* SIGURG to the owner, if there is one. Any lock outside of LC_TASKLIST may be held. */
+void file_send_urgent(struct file *f);
+
+#endif
