@@ -64,5 +64,9 @@ extern const struct abi abi_solaris;
 /* All ABIs in this build, NULL-terminated. */
 extern const struct abi *const abi_all[];
 const struct abi *abi_by_name(const char *name);
+/* Start-up only: the ABI of images that do not say theirs (kernel/exec.c); a directory of files for Solaris programs. */
+void exec_prefer_abi(const char *name);
+struct super;
+void sol_pieces_init(struct super *sb);
 
 #endif

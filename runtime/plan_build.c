@@ -72,6 +72,36 @@ static int add_host(struct builder *b, const char *host, const char *at, bool ov
     return 0;
 }
 
+/*
+ * The essential pieces of Solaris, if this installation has them: a root of the gofer's that is mounted nowhere; the
+ * sentry lends single files of it to Solaris programs.
+ */
+static void add_solaris_pieces(struct builder *b)
+{
+    static const char *const where[] = { "abi/solaris/userland", "../libexec/sundog/solaris", "../lib/sundog/solaris" };
+    char self[PATH_MAX], path[PATH_MAX + 64];
+    const char *env = getenv("SUNDOG_SOLARIS_PIECES");
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;
+
+    if (slash) *slash = 0;
+    for (size_t i = 0; i < (env ? 1 : slash ? ARRAY_LEN(where) : 0); i++) {
+        if (env) snprintf(path, sizeof(path), "%s", env);
+        else snprintf(path, sizeof(path), "%s/%s", self, where[i]);
+        int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || faccessat(fd, "ld.so.1", R_OK, 0)) {
+            if (fd >= 0) close(fd);
+            continue;
+        }
+        struct plan_root r = { .fd = fd, .flags = PLAN_ROOT_NODEV_CREATE | PLAN_ROOT_RO };
+        u32 index = b->nroots++;
+        plan_add(&b->p->gofer, PLAN_ROOT, &r, sizeof(r));
+        plan_add(&b->p->sentry, PLAN_SOLARIS_PIECES, &index, sizeof(index));
+        keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
+        return;
+    }
+}
+
 static void add_dir(struct builder *b, const char *path, u32 mode)
 {
     plan_add2(&b->p->sentry, PLAN_DIR, &mode, sizeof(mode), &path, 1);
@@ -300,6 +330,7 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     char cwd[PATH_MAX];
     int r = add_views(&b, cwd, home);
     if (r) return r;
+    if (strcmp(o->abi, "linux")) add_solaris_pieces(&b);
     emit_mounts(&b);
     plan_add_str(&p->sentry, PLAN_CWD, cwd);
     add_cred(&b, uid, gid, same_user);

@@ -106,7 +106,6 @@ int sol_regs_in(struct guest_regs *r, const struct sol_ucontext *uc) MUST_CHECK;
 /* --- load.c, pieces.c --- */
 int solaris_recognise(const u8 *head, size_t len);
 int solaris_load(struct exec_image *img);
-void sol_pieces_init(struct super *sb);          /* start-up only; takes a reference */
 bool sol_pieces_lookup(const char *path, struct path *out);   /* counted path of a library of ours */
 /* The VFS calls of these names, with the pieces directory behind the root. */
 int sol_open(int dirfd, const char *path, const struct open_how_k *how, struct file **out);

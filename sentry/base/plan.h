@@ -29,6 +29,7 @@ enum plan_kind {
     PLAN_PLATFORM,           /* string: ptrace kvm trap auto */
     PLAN_ABI,                /* string: auto linux solaris */
     PLAN_DOMAINNAME,
+    PLAN_SOLARIS_PIECES,     /* u32: gofer root with our dynamic linker and libraries for Solaris programs */
     /* gofer */
     PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order */
 };

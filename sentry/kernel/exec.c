@@ -27,6 +27,10 @@ static int read_head(struct file *f, struct exec_image *img)
     return 0;
 }
 
+static const char *preferred_abi;   /* (c) after start-up */
+
+void exec_prefer_abi(const char *name) { preferred_abi = name; }
+
 static const struct abi *choose_abi(const struct exec_image *img)
 {
     const struct abi *best = NULL;
@@ -34,6 +38,8 @@ static const struct abi *choose_abi(const struct exec_image *img)
 
     for (const struct abi *const *a = abi_all; *a; a++) {
         int score = (*a)->recognise(img->head, img->head_len);
+        /* Evidence in the image is stronger than the user's wish, which only decides what says nothing. */
+        if (score && preferred_abi && !strcmp((*a)->name, preferred_abi)) score += 15;
         if (score > best_score) {
             best_score = score;
             best = *a;

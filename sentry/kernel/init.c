@@ -134,6 +134,23 @@ static int take_mount(struct init *in, const u8 *data, u32 len, bool root)
     return r;
 }
 
+/* A root that is mounted nowhere: files for the ABI to lend. */
+static int take_pieces(struct init *in, const u8 *data, u32 len)
+{
+    struct super *sb;
+    u32 index;
+    if (len < sizeof(index)) return malformed("Solaris pieces");
+    memcpy(&index, data, sizeof(index));
+    int r = gofer_fs_new(in->gofer, index, 0, &sb);
+    if (r) {
+        control_report_failed(SANDBOX_FAILED, "the pieces of Solaris: %s", err_text(r));
+        return r;
+    }
+    sol_pieces_init(sb);
+    super_put(sb);
+    return 0;
+}
+
 static int root_mount(struct init *in, const u8 *data, u32 len) { return take_mount(in, data, len, true); }
 static int other_mount(struct init *in, const u8 *data, u32 len) { return take_mount(in, data, len, false); }
 
@@ -376,6 +393,7 @@ static int load_program(struct init *in)
         return r;
     }
     req.filename = path;
+    exec_prefer_abi(in->abi);
     sysret_t e = task_exec(&req);
     if (e < 0) {
         control_report_failed(NOT_EXECUTABLE, "%s: %s", path,
@@ -405,7 +423,7 @@ struct task *init_prepare(const u8 *plan, size_t len, struct gofer_client *gofer
         for_each(&in, PLAN_MOUNT, other_mount) || for_each(&in, PLAN_HOSTNAME, set_hostname) || for_each(&in, PLAN_DOMAINNAME, set_domainname) ||
         for_each(&in, PLAN_RLIMIT, set_rlimit) || for_each(&in, PLAN_FD, add_fd) || for_each(&in, PLAN_CONSOLE, add_console) ||
         for_each(&in, PLAN_ARG, take_arg) || for_each(&in, PLAN_ENV, take_env) || for_each(&in, PLAN_CWD, take_cwd) ||
-        for_each(&in, PLAN_ABI, take_abi))
+        for_each(&in, PLAN_ABI, take_abi) || for_each(&in, PLAN_SOLARIS_PIECES, take_pieces))
         return NULL;
     control_timing_mark("mounts");
     current->fs->umask = in.cred.umask & 0777;
