@@ -82,7 +82,7 @@ void place_enter(struct placement *pl, struct place_ctx *ctx, pid_t tid)
 {
     if (pl->ncpu < 2 || ctx->home == -2) return;
     ktime_t now = clock_now(CLOCK_MONOTONIC_COARSE);
-    if (unlikely(now != ctx->tick)) {
+    if (unlikely(now != ctx->tick && !ctx->apart)) {
         ctx->tick = now;
         choose_home(pl, ctx);
         if (ctx->home < 0) return;

@@ -19,6 +19,7 @@ struct cpu_load {
 struct place_ctx {
     LIST_ENTRY(place_ctx) link;  /* placement's lock */
     u64 running;                 /* (a) owner: pid << 32 | tid while the stub thread may run guest code, else 0 */
+    bool apart;                  /* (t) the owner drives the stub thread from another CPU: leave both where they are */
     int home;                    /* (t) index into placement.cpu, -1: none yet, -2: pinning does not work here */
     s64 tick;                    /* (t) coarse clock at the last look at the load */
     unsigned crowded;            /* (t) looks in a row that found a better CPU */

@@ -12,6 +12,22 @@ struct platform {
     struct stub_template stubs;
     bool probing;                /* (c) a trial: failures go to its caller, not to the log */
     struct placement place;
+    u32 spin_budget;             /* (c) in turns of a loop with one pause */
+};
+
+/* Runs between two looks at whether spinning pays. */
+#define TRAP_SPIN_WINDOW 64
+
+/* See spin.c. All (t). */
+struct trap_spin {
+    bool on;
+    u32 count;          /* runs since the last look */
+    u32 fails;          /* waits among them that ran out of budget */
+    u32 max_fails;
+    u32 good;           /* windows without too many */
+    ktime_t since;      /* of the last look, while off */
+    ktime_t retry_at;   /* not before this */
+    ktime_t backoff;
 };
 
 struct platform_as {
@@ -25,6 +41,7 @@ struct platform_ctx {
     struct stub_runner *runner;  /* (t) of the address space run last; NULL before the first run */
     u8 *xstate;                  /* (t) platform_xstate_size() bytes */
     bool xstate_pending;         /* (t) xstate is to be loaded by the next run */
+    struct trap_spin spin;
     u32 kicked;                  /* (a) */
     int failed_errno;            /* (t) why no runner could be had, for probe */
 };
@@ -39,6 +56,12 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
 void trap_ctx_kick(struct platform_ctx *ctx);
 /* The context lets go of its runner. */
 void trap_runner_drop(struct platform_ctx *ctx);
+
+/* spin.c */
+u32 trap_spin_calibrate(void);
+/* Every TRAP_SPIN_WINDOW runs, before one: enter or leave spin mode? */
+void trap_spin_look(struct platform_ctx *ctx);
+void trap_spin_leave(struct platform_ctx *ctx);
 
 /* xstate.c */
 int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);

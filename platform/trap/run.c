@@ -122,8 +122,19 @@ static bool await_event(struct platform_ctx *ctx, struct stub_runner *r)
     static const struct timespec period = { 0, SILENCE_NS };
     struct request_page *req = trap_request(r);
 
+    if (ctx->spin.on) {
+        for (u32 i = ctx->p->spin_budget; i; i--) {
+            if (__atomic_load_n(&req->seq, __ATOMIC_ACQUIRE) != r->seq) return true;
+            __builtin_ia32_pause();
+        }
+        ctx->spin.fails++;
+        __atomic_store_n(&req->sentry_sleeps, 1, __ATOMIC_SEQ_CST);
+    }
     for (unsigned unanswered = 0;;) {
-        if (__atomic_load_n(&req->seq, __ATOMIC_SEQ_CST) != r->seq) return true;
+        if (__atomic_load_n(&req->seq, __ATOMIC_SEQ_CST) != r->seq) {
+            if (ctx->spin.on) __atomic_store_n(&req->sentry_sleeps, 0, __ATOMIC_RELAXED);
+            return true;
+        }
         if (futex(&req->seq, FUTEX_WAIT, r->seq, &period) == 0 || errno != ETIMEDOUT) continue;
         if (!stub_proc_check(r->proc)) return false;
         if (!atomic_load(&ctx->kicked)) continue;
@@ -136,7 +147,7 @@ static bool await_event(struct platform_ctx *ctx, struct stub_runner *r)
     }
 }
 
-static void answer(struct stub_runner *r)
+static void answer(struct platform_ctx *ctx, struct stub_runner *r)
 {
     struct request_page *req = trap_request(r);
 
@@ -144,6 +155,7 @@ static void answer(struct stub_runner *r)
     /* If the guest lies about sleeping, it sleeps until a kick. */
     if (__atomic_load_n(&req->sleeps, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(&req->sleeps, 0, __ATOMIC_RELAXED);
+        ctx->spin.fails++;
         futex(&req->ack, FUTEX_WAKE, 1, NULL);
     }
 }
@@ -162,7 +174,9 @@ static bool take_event(struct platform_ctx *ctx, struct guest_regs *regs, struct
 
 void trap_runner_drop(struct platform_ctx *ctx)
 {
-    if (ctx->runner) stub_runner_put(ctx->runner);
+    if (!ctx->runner) return;
+    if (ctx->spin.on) trap_spin_leave(ctx);
+    stub_runner_put(ctx->runner);
     ctx->runner = NULL;
 }
 
@@ -200,12 +214,13 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
     req->regs = *regs;
     req->regs.eflags = (regs->eflags & USER_EFLAGS) | 0x202;
     if (unlikely(ctx->xstate_pending)) trap_xstate_push(ctx);
+    if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW)) trap_spin_look(ctx);
     place_enter(&ctx->p->place, &ctx->place, r->tid);
     /* Kick: store kicked, load running. Here: store running, load kicked. One of the two sees the other. */
     __atomic_store_n(&ctx->place.running, (u64)(u32)r->proc->pid << 32 | (u32)r->tid, __ATOMIC_SEQ_CST);
     bool alive = true;
     if (likely(!__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
-        answer(r);
+        answer(ctx, r);
         alive = take_event(ctx, regs, exit);
     }
     atomic_store(&ctx->place.running, 0);
