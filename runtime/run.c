@@ -51,6 +51,35 @@ static void finish(struct run *r, int status)
     r->status = status;
 }
 
+static const char *how_it_ended(int wstatus, char *buf, size_t size)
+{
+    if (WIFEXITED(wstatus)) snprintf(buf, size, "ended with status %d", WEXITSTATUS(wstatus));
+    else if (WTERMSIG(wstatus) == SIGSYS) snprintf(buf, size, "was killed by SIGSYS: it made a host system call outside its list (the host's audit log names it)");
+    else if (WTERMSIG(wstatus) == SIGKILL) snprintf(buf, size, "was killed (SIGKILL): by hand, or because the host ran out of memory");
+    else snprintf(buf, size, "was killed by SIG%s", sigabbrev_np(WTERMSIG(wstatus)) ? sigabbrev_np(WTERMSIG(wstatus)) : "?");
+    return buf;
+}
+
+static void report_end(struct run *r, const char *who, int wstatus)
+{
+    char how[160];
+    console_restore();
+    fail("the %s %s; the sandbox is ended%s", who, how_it_ended(wstatus, how, sizeof(how)),
+         WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == EXIT_SANDBOX ? "" : " (run again with --debug to see more)");
+    finish(r, EXIT_SANDBOX);
+}
+
+static bool reap_crashed_gofer(struct run *r)
+{
+    siginfo_t si = { 0 };
+    int ws;
+    if (r->box.gofer <= 0 || waitid(P_PID, (id_t)r->box.gofer, &si, WEXITED | WNOHANG | WNOWAIT)) return false;
+    if (!si.si_pid || si.si_code == CLD_EXITED || waitpid(r->box.gofer, &ws, WNOHANG) != r->box.gofer) return false;
+    r->box.gofer = 0;
+    report_end(r, "gofer", ws);
+    return true;
+}
+
 static void control_receive(struct run *r)
 {
     static u8 buf[8192];
@@ -84,6 +113,8 @@ static void control_receive(struct run *r)
     case CTL_EXITED:
         if (m.len < sizeof(word)) goto bad;
         memcpy(&word, p, sizeof(word));
+        /* A program that lost its files ends somehow; what killed the gofer is the news. */
+        if (reap_crashed_gofer(r)) return;
         finish(r, WIFSIGNALED((int)word) ? 128 + WTERMSIG((int)word) : WEXITSTATUS((int)word));
         return;
     case CTL_REPLY:
@@ -95,20 +126,11 @@ bad:
     finish(r, EXIT_SANDBOX);
 }
 
-static const char *how_it_ended(int wstatus, char *buf, size_t size)
-{
-    if (WIFEXITED(wstatus)) snprintf(buf, size, "ended with status %d", WEXITSTATUS(wstatus));
-    else if (WTERMSIG(wstatus) == SIGSYS) snprintf(buf, size, "was killed by SIGSYS: it made a host system call outside its list (the host's audit log names it)");
-    else if (WTERMSIG(wstatus) == SIGKILL) snprintf(buf, size, "was killed (SIGKILL): by hand, or because the host ran out of memory");
-    else snprintf(buf, size, "was killed by SIG%s", sigabbrev_np(WTERMSIG(wstatus)) ? sigabbrev_np(WTERMSIG(wstatus)) : "?");
-    return buf;
-}
-
 static void reap(struct run *r)
 {
     int ws;
     pid_t pid;
-    char how[160];
+    if (!r->done && reap_crashed_gofer(r)) return;
     while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
         if (pid == r->box.gofer && WIFEXITED(ws) && !WEXITSTATUS(ws)) {
             /* The gofer ends by itself only when the sentry's sockets close: the sentry's end is the one to report. */
@@ -134,10 +156,7 @@ static void reap(struct run *r)
             control_receive(r);
         }
         if (r->done) continue;
-        console_restore();
-        fail("the %s %s; the sandbox is ended%s", who, how_it_ended(ws, how, sizeof(how)),
-             WIFEXITED(ws) && WEXITSTATUS(ws) == EXIT_SANDBOX ? "" : " (run again with --debug to see more)");
-        finish(r, EXIT_SANDBOX);
+        report_end(r, who, ws);
     }
 }
 
