@@ -14,7 +14,7 @@ struct exec_image;
 
 /* What uname(2) and /proc say: the Linux whose behaviour abi/linux follows. */
 #define KERNEL_RELEASE "6.12.0-sundog"
-#define KERNEL_VERSION "#1 SMP PREEMPT_DYNAMIC sundog 0.1.0"
+#define KERNEL_VERSION "#1 SMP PREEMPT_DYNAMIC sundog"
 
 enum syscall_status { SC_FULL, SC_PARTIAL, SC_STUB, SC_ENOSYS, SC_EPERM };
 

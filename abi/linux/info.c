@@ -10,9 +10,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#define RELEASE "6.1.0-sundog"
 #define RELEASE_26 "2.6.61-sundog"      /* what UNAME26 makes of 6.1 */
-#define VERSION "#1 SMP PREEMPT_DYNAMIC sundog"
 
 sysret_t linux_uname(const struct syscall_args *a)
 {
@@ -21,8 +19,8 @@ sysret_t linux_uname(const struct syscall_args *a)
 
     memset(&u, 0, sizeof(u));
     strcpy(u.sysname, "Linux");
-    strcpy(u.release, old ? RELEASE_26 : RELEASE);
-    strcpy(u.version, VERSION);
+    strcpy(u.release, old ? RELEASE_26 : KERNEL_RELEASE);
+    strcpy(u.version, KERNEL_VERSION);
     strcpy(u.machine, (current->personality & PER_MASK) == PER_LINUX32 ? "i686" : "x86_64");
     lock(&kernel.uts_lock);
     memcpy(u.nodename, kernel.nodename, sizeof(u.nodename));
