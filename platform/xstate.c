@@ -23,11 +23,17 @@ static bool have_xsave(void)
 
 u64 platform_xstate_features(void)
 {
+    static u64 features; /* cpuid costs a VM exit on a virtual machine: ask once */
     u32 lo, hi;
 
-    if (!have_xsave()) return 3; /* x87 and SSE, as FXSAVE stores them */
-    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-    return (u64)hi << 32 | lo;
+    if (features) return features;
+    if (have_xsave()) {
+        __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+        features = (u64)hi << 32 | lo;
+    } else {
+        features = 3; /* x87 and SSE, as FXSAVE stores them */
+    }
+    return features;
 }
 
 size_t platform_xstate_size(void)
@@ -56,21 +62,34 @@ static u32 mxcsr_mask(void)
     return mask;
 }
 
+/* Offset of the PKRU component; 0: the processor has none. */
+static u32 pkru_offset(void)
+{
+    static u32 off = 1;
+    u32 a, b, c, d;
+
+    if (off == 1) {
+        bool has = platform_xstate_features() >> XFEATURE_PKRU & 1 && __get_cpuid_count(0xd, XFEATURE_PKRU, &a, &b, &c, &d) &&
+                   a >= 4 && b + 4 <= platform_xstate_size();
+        off = has ? b : 0;
+    }
+    return off;
+}
+
 void platform_xstate_init(void *buf)
 {
     u8 *p = buf;
     u16 fcw = 0x37f;
-    u32 mxcsr = 0x1f80, mask = mxcsr_mask(), a, b, c, d;
+    u32 mxcsr = 0x1f80, mask = mxcsr_mask(), pkru = pkru_offset();
 
     memset(p, 0, platform_xstate_size());
     memcpy(p + XSTATE_FCW, &fcw, sizeof(fcw));
     memcpy(p + XSTATE_MXCSR, &mxcsr, sizeof(mxcsr));
     memcpy(p + XSTATE_MXCSR_MASK, &mask, sizeof(mask));
-    if (platform_xstate_features() >> XFEATURE_PKRU & 1 && __get_cpuid_count(0xd, XFEATURE_PKRU, &a, &b, &c, &d) &&
-        a >= 4 && b + 4 <= platform_xstate_size()) {
-        u32 pkru = PKRU_LINUX_INIT;
+    if (pkru) {
+        u32 value = PKRU_LINUX_INIT;
         u64 bv = 1ULL << XFEATURE_PKRU;
-        memcpy(p + b, &pkru, sizeof(pkru));
+        memcpy(p + pkru, &value, sizeof(value));
         memcpy(p + XSTATE_BV, &bv, sizeof(bv));
     }
 }

@@ -40,7 +40,7 @@ struct stub_thread {
 struct stub_runner {
     struct stub_proc *proc;   /* (c) borrowed; the holder has a reference */
     pid_t tid;                /* (c) */
-    int cpu;                  /* (c) CPU it was made on and pinned to */
+    int cpu;                  /* (holder) CPU it is pinned to, -1: none */
     u32 slot;                 /* (c) of its area in the sentry */
     u8 *area;                 /* (c) the sentry's mapping of it */
     u64 addr;                 /* (c) the stub's */

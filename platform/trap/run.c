@@ -176,6 +176,7 @@ void trap_runner_drop(struct platform_ctx *ctx)
 {
     if (!ctx->runner) return;
     if (ctx->spin.on) trap_spin_leave(ctx);
+    ctx->runner->cpu = __atomic_load_n(&ctx->place.th_cpu, __ATOMIC_RELAXED);
     stub_runner_put(ctx->runner);
     ctx->runner = NULL;
 }

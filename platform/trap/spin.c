@@ -17,7 +17,7 @@
 #define BUDGET_NS (20 * NSEC_PER_USEC)
 #define MAX_FAILS 8
 #define FIRST_FAILS 16 /* the first hand-overs cross CPUs by a wake-up, which takes longer than the budget */
-#define QUICK_NS (50 * NSEC_PER_USEC)
+#define QUICK_NS (25 * NSEC_PER_USEC)
 #define RETRY_MIN (10 * NSEC_PER_MSEC)
 #define RETRY_MAX NSEC_PER_SEC
 /* Windows without fault after which an old failure is forgotten. */
@@ -70,7 +70,7 @@ void trap_spin_leave(struct platform_ctx *ctx)
 
     ctx->spin.on = ctx->place.apart = false;
     ctx->spin.count = 0;
-    ctx->spin.since = clock_now(CLOCK_MONOTONIC_COARSE);
+    ctx->spin.since = clock_mono();
     stub_pin(0, ctx->p->place.cpu[ctx->place.home]);
     req->spin = 0;
     req->sentry_sleeps = 1;
@@ -89,7 +89,7 @@ static void look_while_on(struct platform_ctx *ctx)
         if (++s->good >= GOOD_WINDOWS) s->backoff = 0;
         return;
     }
-    s->retry_at = clock_now(CLOCK_MONOTONIC_COARSE) + (failed ? s->backoff : RETRY_MIN);
+    s->retry_at = clock_mono() + (failed ? s->backoff : RETRY_MIN);
     trap_spin_leave(ctx);
 }
 
@@ -101,7 +101,7 @@ void trap_spin_look(struct platform_ctx *ctx)
         look_while_on(ctx);
         return;
     }
-    ktime_t now = clock_now(CLOCK_MONOTONIC_COARSE), took = now - s->since;
+    ktime_t now = clock_mono(), took = now - s->since;
     s->count = 0;
     s->since = now;
     if (took > TRAP_SPIN_WINDOW * QUICK_NS || now < s->retry_at || ctx->place.home < 0 || ctx->p->place.ncpu < 2) return;

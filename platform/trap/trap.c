@@ -29,6 +29,7 @@ static int start(const struct platform_config *cfg, struct platform **out, char 
 
     p->cfg = *cfg;
     p->spin_budget = trap_spin_calibrate();
+    trap_xstate_start();
     rc = place_init(&p->place, cfg->ncpus);
     if (rc) snprintf(why, why_len, "cannot read the CPU set: %s", strerror(-rc));
     if (!rc) {

@@ -12,20 +12,33 @@
 #define XS_LEGACY 512
 #define XS_BV 512
 
+static struct {
+    u32 off, size;
+} component[63]; /* (c) after trap_xstate_start */
+
+void trap_xstate_start(void)
+{
+    u32 c, d;
+
+    for (unsigned i = 2; i < ARRAY_LEN(component); i++)
+        if (platform_xstate_features() >> i & 1) /* cpuid costs a VM exit, so it is asked once */
+            __get_cpuid_count(0xd, i, &component[i].size, &component[i].off, &c, &d);
+}
+
 /* Memory of a component that is in its initial state is whatever it was; readers expect the initial values. */
 static void fill_unused(u8 *buf, const u8 *init, u64 bv)
 {
     u64 absent = platform_xstate_features() & ~bv;
-    u32 size, off, c, d;
 
     if (absent & 1) {
         memcpy(buf, init, 24); /* x87 control, up to mxcsr */
         memcpy(buf + 32, init + 32, 128);
     }
     if (absent & 2) memcpy(buf + 160, init + 160, 256);
-    for (unsigned i = 2; i < 63; i++) {
-        if (!(absent >> i & 1) || !__get_cpuid_count(0xd, i, &size, &off, &c, &d)) continue;
-        if (off >= XS_LEGACY + 64 && (u64)off + size <= platform_xstate_size()) memset(buf + off, 0, size);
+    for (unsigned i = 2; i < ARRAY_LEN(component); i++) {
+        u64 end = (u64)component[i].off + component[i].size;
+        if (absent >> i & 1 && component[i].off >= XS_LEGACY + 64 && end <= platform_xstate_size())
+            memset(buf + component[i].off, 0, component[i].size);
     }
 }
 
