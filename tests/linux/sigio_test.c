@@ -1,5 +1,4 @@
 /* Signal-driven I/O (fcntl(2) F_SETOWN, F_SETSIG, O_ASYNC) and TCP urgent data (tcp(7), MSG_OOB). */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
