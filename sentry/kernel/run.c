@@ -12,8 +12,6 @@
 #include <string.h>
 
 /* glibc's threads */
-HOSTCALL(clone, "a host thread for each guest task");
-HOSTCALL(clone3, "a host thread for each guest task");
 HOSTCALL(mmap, "stacks of task threads, the sentry's heap");
 HOSTCALL(munmap, "stacks of task threads, the sentry's heap");
 HOSTCALL(mprotect, "guard pages of task stacks, the sentry's heap");
