@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct platform_ops *const platforms[] = {
-    &platform_ptrace_ops,
     &platform_trap_ops,
+    &platform_ptrace_ops,
 };
 
 static const struct platform_ops *find_auto(char *why, size_t why_len)
