@@ -134,7 +134,7 @@ enum {
 
 static u32 flags_out(const struct file *f)
 {
-    u32 v = atomic_load(&f->flags), out = v & 3;
+    u32 v = atomic_load(&f->flags) & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT), out = v & 3;
 
     if (f->mode & FMODE_PATH) return SO_SEARCH;
     return out | sol_flags_out(open_flags, ARRAY_LEN(open_flags), v & ~3u) | 0x2000;
