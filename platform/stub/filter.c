@@ -151,42 +151,57 @@ static int guest_filter(u64 base, struct sock_filter *out)
 
 /*
  * A runner: futex from the one place in its handlers, to sleep on or wake a word in areas of its own process, without
- * timeout (no pointer). All else traps, the 32-bit and x32 calls included. The common case is first.
+ * timeout (no pointer); and rt_sigprocmask from one place, to the empty set, which all runners have already when guest code
+ * runs. All else traps, the 32-bit and x32 calls included. The common case is first.
  */
 static int trap_filter(const struct stub_template *t, struct sock_filter *out)
 {
-    u64 ip = t->base + STUB_TRAP + (u64)(trap_text_futex_ret - trap_text_start);
+    u64 text = t->base + STUB_TRAP, futex_ip = text + (u64)(trap_text_futex_ret - trap_text_start);
+    u64 mask_ip = text + (u64)(trap_text_unmask_ret - trap_text_start);
     u64 lo = t->areas_base, hi = t->areas_base + (u64)t->areas_per_proc * REQ_AREA_SIZE;
-    const u32 ip_at = offsetof(struct seccomp_data, instruction_pointer), arg = offsetof(struct seccomp_data, args);
+    u64 set = t->base + STUB_RODATA + STUB_RO_EMPTY_SIGSET;
+    enum { NR = offsetof(struct seccomp_data, nr), ARCH = offsetof(struct seccomp_data, arch), MASK_BLOCK = 19,
+           IP = offsetof(struct seccomp_data, instruction_pointer), ARG = offsetof(struct seccomp_data, args),
+           PASS = 36, STOP = 37 };
+#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (at))
+/* The instruction at index i: goes on if equal, else to STOP. */
+#define MUST(i, value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(value), 0, STOP - (i) - 1)
     const struct sock_filter f[] = {
-        /* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        /* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 18),
-        /* 2 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        /* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 16),
-        /* 4 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip_at),
-        /* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)ip, 0, 14),
-        /* 6 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip_at + 4),
-        /* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(ip >> 32), 0, 12),
-        /* 8 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 4),
-        /* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(lo >> 32), 0, 10),
-        /* 10 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg),
-        /* 11 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)lo, 0, 8),
-        /* 12 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)hi, 7, 0),
-        /* 13 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 8),
-        /* 14 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 2, 5, 0),
-        /* 15 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 24),
-        /* 16 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
-        /* 17 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arg + 28),
-        /* 18 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-        /* 19 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        /* 20 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        /* 0 */ LOAD(NR),
+        /* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, MASK_BLOCK - 2),
+        /* 2 */ LOAD(ARCH), MUST(3, AUDIT_ARCH_X86_64),
+        /* 4 */ LOAD(IP), MUST(5, futex_ip),
+        /* 6 */ LOAD(IP + 4), MUST(7, futex_ip >> 32),
+        /* 8 */ LOAD(ARG + 4), MUST(9, lo >> 32),
+        /* 10 */ LOAD(ARG),
+        /* 11 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)lo, 0, STOP - 12),
+        /* 12 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)hi, STOP - 13, 0),
+        /* 13 */ LOAD(ARG + 8),
+        /* 14 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 2, STOP - 15, 0),
+        /* 15 */ LOAD(ARG + 24), MUST(16, 0),
+        /* 17 */ LOAD(ARG + 28),
+        /* 18 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, PASS - 19, STOP - 19),
+        /* 19 */ MUST(19, SYS_rt_sigprocmask),
+        /* 20 */ LOAD(ARCH), MUST(21, AUDIT_ARCH_X86_64),
+        /* 22 */ LOAD(IP), MUST(23, mask_ip),
+        /* 24 */ LOAD(IP + 4), MUST(25, mask_ip >> 32),
+        /* 26 */ LOAD(ARG), MUST(27, SIG_SETMASK),
+        /* 28 */ LOAD(ARG + 8), MUST(29, set),
+        /* 30 */ LOAD(ARG + 12), MUST(31, set >> 32),
+        /* 32 */ LOAD(ARG + 16), MUST(33, 0),
+        /* 34 */ LOAD(ARG + 20), MUST(35, 0),
+        /* 36 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        /* 37 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
     };
+#undef LOAD
+#undef MUST
+    _Static_assert(ARRAY_LEN(f) == STOP + 1, "the jumps count on it");
     if (lo >> 32 != (hi - 1) >> 32 || (u32)hi == 0) return -EINVAL;
     memcpy(out, f, sizeof(f));
     return (int)ARRAY_LEN(f);
 }
 
-#define HAND_FILTER_MAX 32
+#define HAND_FILTER_MAX 48
 
 int stub_filters_build(u8 *rodata, const struct stub_template *t)
 {

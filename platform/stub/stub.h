@@ -19,7 +19,8 @@
 
 extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_trace_ret[],
     stub_text_pause_ret[], stub_text_exit[], stub_text_exit_ret[];
-extern const u8 trap_text_start[], trap_text_end[], trap_text_handler[], trap_text_futex_ret[], trap_text_restorer[];
+extern const u8 trap_text_start[], trap_text_end[], trap_text_handler[], trap_text_futex_ret[],
+    trap_text_unmask_ret[], trap_text_restorer[];
 
 struct stub_proc;
 

@@ -260,9 +260,10 @@ stub_text_pause_ret:
     jmp     stub_text_trace_ret
 
 /*
- * A guest thread of the trap platform: its handlers' stack, word that the page of orders may change, signals open, the
- * filter that turns every call but one futex into SIGSYS. A signal from here on finds the stack pointer already below
- * the state to be loaded first.
+ * A guest thread of the trap platform: its handlers' stack, word that the page of orders may change, the filter. Signals
+ * stay blocked until that is installed: a handler's frame lies where other guest threads can write, and what it returns
+ * to must never run with more system calls than they have. Then a signal finds the stack pointer already below the
+ * state to be loaded first.
  */
 runner:
     lea     STUB_OPS + STUB_OPS_STACK(%rbx), %rdi
@@ -274,12 +275,6 @@ runner:
     mov     REQ_FRAME(%rbp), %rsp
     mov     $STUB_RUNNER_READY, %r12d
     ANSWER  %r12
-    mov     $2, %edi                      /* SIG_SETMASK */
-    lea     STUB_RODATA + STUB_RO_EMPTY_SIGSET(%rbx), %rsi
-    xor     %edx, %edx
-    mov     $8, %r10d
-    mov     $__NR_rt_sigprocmask, %eax
-    syscall
     FILTER  STUB_RO_FPROG_TRAP
     lea     STUB_TRAP(%rbx), %rax
     jmp     *%rax

@@ -1,7 +1,7 @@
 /*
  * Signal handlers of guest threads on the trap platform: publish what happened on the request page (request.h), wait for
  * the sentry's answer, load the guest's registers and go back. They return by xrstor and iretq, not rt_sigreturn, so the
- * only system call a guest thread needs is futex, and that from one instruction.
+ * only system call a guest thread needs is futex, and that from one instruction (and once, rt_sigprocmask with one argument).
  *
  * rbp = request page throughout, found from the handler's stack pointer. Nothing here is secret or trusted: whatever a
  * guest makes this code do by jumping into it, or by writing to the page, it could do itself.
@@ -45,13 +45,20 @@
 #define USER_SS 0x2b
 
     .section stub_text, "a", @progbits
-    .globl trap_text_start, trap_text_end, trap_text_handler, trap_text_futex_ret, trap_text_restorer
+    .globl trap_text_start, trap_text_end, trap_text_handler, trap_text_unmask_ret, trap_text_futex_ret, trap_text_restorer
 
 #define SAVE(reg) mov UC_##reg(%rdx), %rax; mov %rax, REQ_##reg(%rbp)
 
     .balign 64
-/* A new guest thread: waits for its first registers. */
+/* A new guest thread, rbx = base of the region: opens its signals and waits for its first registers. */
 trap_text_start:
+    mov     $2, %edi                      /* SIG_SETMASK */
+    lea     STUB_RODATA + STUB_RO_EMPTY_SIGSET(%rbx), %rsi
+    xor     %edx, %edx
+    mov     $8, %r10d
+    mov     $__NR_rt_sigprocmask, %eax
+    syscall
+trap_text_unmask_ret:
     mov     REQ_SEQ(%rbp), %r12d
     jmp     wait
 
@@ -67,7 +74,7 @@ trap_text_handler:
     cmp     $(trap_text_end - trap_text_start), %rax
     jb      in_stub
     cmp     $REQ_KICK_SIGNAL, %edi
-    je      kicked_outside
+    je      from_guest
 by_cpu:
     cmpl    $0, SI_CODE(%rsi)
     jle     resume_frame                  /* sent by somebody outside the sandbox */
@@ -212,7 +219,6 @@ in_stub:
     jb      in_restore
     cmp     $REQ_KICK_SIGNAL, %edi
     jne     by_cpu
-note_kick:
     movl    $1, REQ_KICKED(%rbp)
     jmp     resume_frame
 in_restore:
@@ -224,15 +230,6 @@ in_restore:
     movl    $0, REQ_KICKED(%rbp)
     mov     $1, %eax
     jmp     fill_in
-
-/* The start code of a guest thread (first page of the region) runs with signals open for a moment. */
-kicked_outside:
-    lea     trap_text_start - STUB_TRAP(%rip), %rcx
-    mov     UC_RIP(%rdx), %rax
-    sub     %rcx, %rax
-    cmp     $0x1000, %rax
-    jb      note_kick
-    jmp     from_guest
 
 /* Back to where the signal hit, from its frame: ucontext in rdx. */
 resume_frame:

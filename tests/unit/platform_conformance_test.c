@@ -942,6 +942,7 @@ static void test_attack_sleep(void **state UNUSED)
     w.c = context();
     as = ready();
     gaddr_t region = stub_region(w.c, as), site = region + STUB_TRAP + (gaddr_t)(trap_text_futex_ret - trap_text_start) - 2;
+    gaddr_t mask = region + STUB_TRAP + (gaddr_t)(trap_text_unmask_ret - trap_text_start) - 2;
     /* rdi: a word that stays zero; the area beyond what is used of it */
     struct guest_regs r = { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS + 2048, .rsp = DATA };
     pthread_create(&w.t, NULL, watchdog_main, &w);
@@ -958,6 +959,12 @@ static void test_attack_sleep(void **state UNUSED)
         { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS, .r10 = 1ULL << 40 },
         { .rip = site, .rax = SYS_futex | 0x40000000, .rdi = region + STUB_AREAS },
         { .rip = site, .rax = SYS_exit, .rdi = 0 },
+        { .rip = site, .rax = SYS_rt_sigprocmask, .rdi = SIG_SETMASK, .rsi = region + STUB_RODATA + STUB_RO_EMPTY_SIGSET },
+        { .rip = mask, .rax = SYS_rt_sigprocmask, .rdi = SIG_SETMASK, .rsi = DATA },
+        { .rip = mask, .rax = SYS_rt_sigprocmask, .rdi = SIG_BLOCK, .rsi = region + STUB_RODATA + STUB_RO_EMPTY_SIGSET },
+        { .rip = mask, .rax = SYS_rt_sigprocmask, .rdi = SIG_SETMASK, .rsi = region + STUB_RODATA + STUB_RO_EMPTY_SIGSET,
+          .rdx = DATA },
+        { .rip = mask, .rax = SYS_futex, .rdi = region + STUB_AREAS },
     };
     ops->as_free(as);
     as = ready();
