@@ -1,8 +1,10 @@
 /* fcntl(2), flock(2). */
 #include "abi/linux/fs.h"
 #include "abi/linux/uapi_fs.h"
+#include "sentry/fs/anon/anon.h"
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/vfs/fasync.h"
+#include "sentry/vfs/lease.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -156,15 +158,15 @@ sysret_t linux_fcntl(const struct syscall_args *a)
     case F_GETPIPE_SZ: return pipe_get_size(f);
     case F_ADD_SEALS: return memfd_add_seals(f, (u32)arg);
     case F_GET_SEALS: return memfd_get_seals(f);
-    case F_GETLEASE: return F_UNLCK;
-    case F_SETLEASE: return (int)arg == F_UNLCK ? -EAGAIN : -EINVAL; /* leases need breaking by other openers: refused */
-    case F_NOTIFY: return -EINVAL;
+    case F_GETLEASE: return file_get_lease(f);
+    case F_SETLEASE: return file_set_lease(f, fd, (int)arg);
+    case F_NOTIFY: return dnotify_set(f, fd, (u32)arg);
     case F_GET_RW_HINT: case F_SET_RW_HINT: return rw_hint(cmd, arg);
     case F_DUPFD_QUERY: {
         FILE_PATH_ARG(other, arg);
         return other == f;
     }
-    case F_CREATED_QUERY: return 0;
+    case F_CREATED_QUERY: return (f->mode & FMODE_CREATED) != 0;
     default: return -EINVAL;
     }
 }

@@ -77,6 +77,7 @@ static void send_io(const struct hit *h)
         { POLLPRI, POLL_PRI, POLLPRI | POLLRDBAND },
         { POLLERR, POLL_ERR, POLLERR },
         { POLLHUP, POLL_HUP, POLLHUP | POLLERR },
+        { POLLMSG, POLL_MSG, POLLIN | POLLRDNORM | POLLMSG },
     };
     struct ksiginfo info = { .signo = SIGIO, .code = SI_KERNEL };
 
@@ -202,4 +203,12 @@ void file_send_urgent(struct file *f)
 
     owner_snapshot(f, &h);
     send_to(&h, &info);
+}
+
+void file_send_io(struct file *f, int fd, u32 event)
+{
+    struct hit h = { .fd = fd, .events = event };
+
+    owner_snapshot(f, &h);
+    send_io(&h);
 }

@@ -18,5 +18,7 @@ void file_async_set(struct file *f, int fd, bool on);
 void file_async_release(struct file *f);   /* last reference, before ops->release */
 /* SIGURG to the owner, if there is one. Any lock outside of LC_TASKLIST may be held. */
 void file_send_urgent(struct file *f);
+/* SIGIO, or what F_SETSIG chose, whether or not O_ASYNC is on: leases, dnotify. event: a POLL* bit. */
+void file_send_io(struct file *f, int fd, u32 event);
 
 #endif

@@ -1,6 +1,8 @@
 /* Open files: lifetime, and the internal mount on which anonymous ones live. */
 #include "sentry/vfs/fasync.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/base/alloc.h"
+#include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
 #include <linux/magic.h>
 #include <pthread.h>
@@ -68,12 +70,15 @@ void file_put(struct file *f)
         if (!LIST_EMPTY(&f->epitems)) epoll_file_release(f);
         if (f->inode) vfs_locks_release(f);
         file_async_release(f);
+        file_lease_release(f);
+        if (S_ISDIR(f->inode ? f->inode->mode : 0)) dnotify_release(f);
         if (f->path.dentry && f->inode && f->ops)
             fsnotify(f->path.dentry, f->mode & FMODE_WRITE ? 0x8 /* IN_CLOSE_WRITE */ : 0x10 /* IN_CLOSE_NOWRITE */, 0);
         if (f->ops && f->ops->release) f->ops->release(f);
         if (f->inode && S_ISREG(f->inode->mode)) {
             if (f->mode & FMODE_EXEC) inode_allow_write(f->inode);
             else if (f->mode & FMODE_WRITER) inode_put_write(f->inode);
+            if (f->mode & FMODE_READER) atomic_add(&f->inode->open_readers, -1);
         }
     }
     path_put(&f->path);

@@ -59,6 +59,8 @@ struct file {
 #define FMODE_PATH 4u              /* O_PATH */
 #define FMODE_EXEC 8u              /* denies writing while open */
 #define FMODE_WRITER 16u           /* counted in inode->writers */
+#define FMODE_CREATED 64u          /* this open made the file */
+#define FMODE_READER 32u           /* counted in inode->open_readers */
 
 /* New open file; consumes nothing, takes references of path. */
 struct file *file_new(const struct file_ops *ops, const struct path *p, struct inode *ino, u32 flags);

@@ -9,7 +9,7 @@
 #include <sys/file.h>
 
 struct rlock {
-    TAILQ_ENTRY(rlock) link;        /* sorted by owner's arrival, not by place: lists are short */
+    TAILQ_ENTRY(rlock) link;        /* by owner's arrival, one owner's by place: F_GETLK tells the first that conflicts */
     const void *owner;
     bool ofd;
     int type;
@@ -66,7 +66,11 @@ static struct rlock *rlock_add_locked(struct rlock_list *list, const struct rloc
     *l = *tmpl;
     l->start = start;
     l->end = end;
-    TAILQ_INSERT_TAIL(list, l, link);
+    struct rlock *o;
+    TAILQ_FOREACH(o, list, link)
+        if (o->owner == l->owner && o->start > start) break;
+    if (o) TAILQ_INSERT_BEFORE(o, l, link);
+    else TAILQ_INSERT_TAIL(list, l, link);
     return l;
 }
 

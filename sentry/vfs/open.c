@@ -1,7 +1,7 @@
 /* open(2), openat2(2) and opening by path. Source: open(2), fs/namei.c and fs/open.c in the Linux tree. */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
-#include "sentry/vfs/file.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
 #include <string.h>
@@ -54,6 +54,10 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         *out = file_new(&path_file_ops, p, i, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW));
         return 0;
     }
+    if (S_ISREG(i->mode)) {
+        int r = inode_break_lease(i, wants_write(flags) || (flags & O_TRUNC), flags & O_NONBLOCK);
+        if (r) return r;
+    }
     bool counts = S_ISREG(i->mode) && wants_write(flags) && (flags & O_ACCMODE) != O_ACCMODE;
     if (counts || ((flags & O_TRUNC) && S_ISREG(i->mode))) {
         int r = inode_get_write(i);
@@ -61,7 +65,13 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         if (!counts) inode_put_write(i);
     }
     struct file *f = file_new(i->fops, p, i, kept);
-    if (counts) f->mode |= FMODE_WRITER;
+    if (created) f->mode |= FMODE_CREATED;
+    if (counts) {
+        f->mode |= FMODE_WRITER;
+    } else if (S_ISREG(i->mode) && (flags & O_ACCMODE) == O_RDONLY) {
+        f->mode |= FMODE_READER;
+        atomic_add(&i->open_readers, 1);
+    }
     int r = 0;
     switch (i->mode & S_IFMT) {
     case S_IFIFO:

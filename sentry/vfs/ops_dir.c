@@ -165,7 +165,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
         r = still_free_locked(&w, d);
         if (r == 0) r = dir->ops->link(dir, d, target, src.dentry);
         unlock(&dir->lock);
-        if (r == 0) fsnotify(src.dentry, IN_ATTRIB, 0);
+        if (r == 0) fsnotify_links(src.dentry->inode);
     }
     r = end_create(&w, d, r, false);
     path_put(&src);
@@ -215,9 +215,9 @@ int vfs_unlink(int dirfd, const char *path, int flags)
     }
     unlock(&dir->lock);
     if (r == 0) {
+        if (!rmdir) fsnotify_links(i);
         fsnotify_name(dir, w.last, IN_DELETE, 0, rmdir);
         if (rmdir || i->nlink == 0) fsnotify(d, IN_DELETE_SELF, 0);
-        else fsnotify(d, IN_ATTRIB, 0);
         inode_put(i);
     }
     dentry_put(d);

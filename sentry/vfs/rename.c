@@ -1,4 +1,5 @@
 /* rename(2), renameat2(2). Source: the man pages and vfs_rename, do_renameat2 in the Linux tree. */
+#include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/walk.h"
 #include <stdio.h>
@@ -63,7 +64,7 @@ static void notify(struct walk *ow, struct walk *nw, struct dentry *moved, struc
     u32 cookie = atomic_add(&next_cookie, 1);
     struct inode *odir = ow->cur.dentry->inode, *ndir = nw->cur.dentry->inode;
     bool is_dir = S_ISDIR(moved->inode->mode);
-    fsnotify_name(odir, ow->last, IN_MOVED_FROM, cookie, is_dir);
+    fsnotify_name(odir, ow->last, IN_MOVED_FROM | (odir == ndir ? FSNOTIFY_SAME_DIR : 0), cookie, is_dir);
     fsnotify_name(ndir, nw->last, IN_MOVED_TO, cookie, is_dir);
     fsnotify(moved, IN_MOVE_SELF, 0);
     if (flags & RENAME_EXCHANGE) {
@@ -72,7 +73,8 @@ static void notify(struct walk *ow, struct walk *nw, struct dentry *moved, struc
         fsnotify_name(ndir, nw->last, IN_MOVED_FROM, cookie, o_dir);
         fsnotify_name(odir, ow->last, IN_MOVED_TO, cookie, o_dir);
     } else if (replaced) {
-        fsnotify(other, replaced->nlink == 0 || S_ISDIR(replaced->mode) ? IN_DELETE_SELF : IN_ATTRIB, 0);
+        if (!S_ISDIR(replaced->mode)) fsnotify_links(replaced);
+        if (replaced->nlink == 0 || S_ISDIR(replaced->mode)) fsnotify(other, IN_DELETE_SELF, 0);
     }
 }
 

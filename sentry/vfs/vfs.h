@@ -135,6 +135,7 @@ struct inode {
     struct file_locks *flocks;     /* owned by vfs/locks.c; under its own lock */
     LIST_HEAD(, inotify_mark) marks;   /* under the inotify lock */
     s32 writers;                   /* (a) opens for write; <0: execs deny writing (ETXTBSY) */
+    s32 open_readers;              /* (a) opens for reading alone, of regular files: a write lease asks */
     void *priv;                    /* file system's */
     void *sock;                    /* bound AF_UNIX socket, pipe of a FIFO: owned by those */
 };
@@ -313,6 +314,7 @@ int vfs_removexattr(const struct path *p, const char *name);
 
 /* inotify hooks; mask IN_*. Cheap when nobody watches. */
 void fsnotify(struct dentry *d, u32 mask, u32 cookie);
+void fsnotify_links(struct inode *ino);    /* its count of links changed: IN_ATTRIB, not told to directories */
 void fsnotify_name(struct inode *dir, const char *name, u32 mask, u32 cookie, bool is_dir);
 
 #endif

@@ -7,6 +7,8 @@
 #include "sentry/base/alloc.h"
 #include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/fasync.h"
+#include <fcntl.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -16,7 +18,9 @@
 
 struct inotify_mark {
     LIST_ENTRY(inotify_mark) on_inode, on_group;
-    struct inotify *group;
+    struct inotify *group;             /* NULL: a dnotify mark, of: */
+    struct file *dn_file;              /* its last reference takes the mark away */
+    int dn_fd;
     struct inode *inode;               /* counted */
     u32 mask;
     s32 wd;
@@ -44,6 +48,8 @@ _Static_assert(sizeof(struct event_head) == 16, "inotify_event");
 
 static lock_t in_lock = LOCK_INIT(LC_PIPE);    /* guards all of the above */
 static u32 nmarks_all;                         /* (a) */
+static u32 ndnotify;                           /* (a) those of dnotify among them */
+static LIST_HEAD(, inotify_mark) dnotify_marks = LIST_HEAD_INITIALIZER(dnotify_marks);   /* in_lock */
 
 static void enqueue_locked(struct inotify *g, s32 wd, u32 mask, u32 cookie, const char *name)
 {
@@ -78,10 +84,11 @@ static struct inode *mark_remove_locked(struct inotify_mark *m, bool tell)
 {
     struct inode *ino = m->inode;
 
-    if (tell) enqueue_locked(m->group, m->wd, IN_IGNORED, 0, NULL);
+    if (tell && m->group) enqueue_locked(m->group, m->wd, IN_IGNORED, 0, NULL);
     LIST_REMOVE(m, on_inode);
     LIST_REMOVE(m, on_group);
-    m->group->nmarks--;
+    if (m->group) m->group->nmarks--;
+    else atomic_add(&ndnotify, -1);
     atomic_add(&nmarks_all, -1);
     free(m);
     return ino;
@@ -97,8 +104,12 @@ static unsigned tell_locked(struct inode *ino, u32 mask, u32 cookie, const char 
     LIST_FOREACH_SAFE(m, &ino->marks, on_inode, next)
     {
         if (name && unlinked_child && (m->mask & IN_EXCL_UNLINK)) continue;
-        bool hit = m->mask & mask & IN_ALL_EVENTS;
-        if (hit) enqueue_locked(m->group, m->wd, mask, cookie, name);
+        bool hit = m->mask & mask & (IN_ALL_EVENTS | FSNOTIFY_SAME_DIR);
+        if (!m->group) {
+            if (hit) file_send_io(m->dn_file, m->dn_fd, POLLMSG);
+        } else if (hit) {
+            enqueue_locked(m->group, m->wd, mask & ~FSNOTIFY_SAME_DIR, cookie, name);
+        }
         if (((hit && (m->mask & IN_ONESHOT)) || (mask & IN_DELETE_SELF)) && n < max) drop[n++] = mark_remove_locked(m, true);
     }
     return n;
@@ -154,6 +165,63 @@ void fsnotify_name(struct inode *dir, const char *name, u32 mask, u32 cookie, bo
 void fsnotify_inode_delete(struct inode *ino)
 {
     if (!LIST_EMPTY(&ino->marks)) tell(ino, IN_DELETE_SELF, 0, NULL, false);
+}
+
+void fsnotify_links(struct inode *ino)
+{
+    if (unlikely(__atomic_load_n(&nmarks_all, __ATOMIC_RELAXED)) && !LIST_EMPTY(&ino->marks)) tell(ino, IN_ATTRIB, 0, NULL, false);
+}
+
+/* --- dnotify: fcntl(2) F_NOTIFY --- */
+
+void dnotify_release(struct file *f)
+{
+    struct inotify_mark *m;
+
+    if (likely(!atomic_load(&ndnotify))) return;
+    lock(&in_lock);
+    LIST_FOREACH(m, &dnotify_marks, on_group)
+        if (m->dn_file == f) break;
+    struct inode *ino = m ? mark_remove_locked(m, false) : NULL;
+    unlock(&in_lock);
+    if (ino) inode_put(ino);
+}
+
+int dnotify_set(struct file *f, int fd, u32 events)
+{
+    static const struct { u32 dn, in; } map[] = {
+        { DN_ACCESS, IN_ACCESS }, { DN_MODIFY, IN_MODIFY }, { DN_CREATE, IN_CREATE | IN_MOVED_TO },
+        { DN_DELETE, IN_DELETE | IN_MOVED_FROM }, { DN_RENAME, FSNOTIFY_SAME_DIR }, { DN_ATTRIB, IN_ATTRIB },
+    };
+    struct inotify_mark *m;
+    u32 mask = 0;
+
+    if (!(events & ~(u32)DN_MULTISHOT)) {
+        dnotify_release(f);
+        return 0;
+    }
+    if (!S_ISDIR(f->inode->mode)) return -ENOTDIR;
+    for (size_t i = 0; i < ARRAY_LEN(map); i++)
+        if (events & map[i].dn) mask |= map[i].in;
+    if (!(events & DN_MULTISHOT)) mask |= IN_ONESHOT;
+    (void)file_set_owner(f, F_OWNER_PID, current->tg->tgid);
+    lock(&in_lock);
+    LIST_FOREACH(m, &dnotify_marks, on_group)
+        if (m->dn_file == f) break;
+    if (m) {
+        m->mask = (m->mask & ~(u32)IN_ONESHOT) | mask;
+    } else {
+        m = xnew(struct inotify_mark);
+        *m = (struct inotify_mark){ .dn_file = f, .inode = f->inode, .mask = mask };
+        inode_get(f->inode);
+        LIST_INSERT_HEAD(&dnotify_marks, m, on_group);
+        LIST_INSERT_HEAD(&f->inode->marks, m, on_inode);
+        atomic_add(&nmarks_all, 1);
+        atomic_add(&ndnotify, 1);
+    }
+    m->dn_fd = fd;
+    unlock(&in_lock);
+    return 0;
 }
 
 static ssize_t in_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
@@ -262,7 +330,7 @@ static void in_fdinfo(struct file *f, struct strbuf *out)
     lock(&in_lock);
     LIST_FOREACH(m, &g->marks, on_group)
         strbuf_printf(out, "inotify wd:%x ino:%llx sdev:%llx mask:%x ignored_mask:0\n", m->wd, (unsigned long long)m->inode->ino,
-                      (unsigned long long)m->inode->sb->dev, m->mask & IN_ALL_EVENTS);
+                      (unsigned long long)m->inode->sb->dev, m->mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK));
     unlock(&in_lock);
 }
 
