@@ -20,6 +20,7 @@ bool proc_next_task(struct synth_node *dir, s64 from, s64 *id, char name[32], u8
 int proc_show_maps(struct synth_node *n, struct strbuf *b);
 int proc_show_smaps(struct synth_node *n, struct strbuf *b);
 int proc_show_smaps_rollup(struct synth_node *n, struct strbuf *b);
+int proc_show_config(struct synth_node *n, struct strbuf *b);
 int proc_show_cpuinfo(struct synth_node *n, struct strbuf *b);
 /* struct mm of the node's task; counted or NULL. *t is counted too. */
 struct mm *proc_mm_get(struct synth_node *n);

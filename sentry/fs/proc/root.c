@@ -212,6 +212,7 @@ static const struct synth_entry root_dir[] = {
     SYNTH_FILE("uptime", show_uptime),
     SYNTH_FILE("loadavg", show_loadavg),
     SYNTH_FILE("version", show_version),
+    SYNTH_FILE("config.gz", proc_show_config),
     SYNTH_FILE("filesystems", show_filesystems),
     SYNTH_FILE("devices", show_devices),
     SYNTH_FILE("swaps", show_swaps),

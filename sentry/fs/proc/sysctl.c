@@ -75,6 +75,14 @@ static int show_boot_id(struct synth_node *n UNUSED, struct strbuf *b)
     unlock(&l);
     return 0;
 }
+/* What is cached here is not memory that could be given back on request: done at once, whatever is asked for. */
+static int show_dropped(struct synth_node *n UNUSED, struct strbuf *b UNUSED) { strbuf_printf(b, "0\n"); return 0; }
+static int store_drop_caches(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    long v = strtol(text, NULL, 10);
+    if (!capable(21)) return -EPERM;
+    return v < 1 || v > 4 ? -EINVAL : 0;
+}
 static int show_threads_max(struct synth_node *n UNUSED, struct strbuf *b)
 {
     u64 total, free_;
@@ -136,7 +144,8 @@ static const struct synth_entry kernel_dir[] = {
     SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), { 0 } };
 static const struct synth_entry vm_dir[] = {
     SYNTH_FILE("overcommit_memory", show_1), SYNTH_FILE("overcommit_ratio", show_50), SYNTH_FILE("max_map_count", show_max_map_count),
-    SYNTH_FILE("swappiness", show_60), SYNTH_FILE("mmap_min_addr", show_65536), SYNTH_FILE("nr_hugepages", show_0), { 0 } };
+    SYNTH_FILE("swappiness", show_60), SYNTH_FILE("mmap_min_addr", show_65536), SYNTH_FILE("nr_hugepages", show_0),
+    { .name = "drop_caches", .mode = S_IFREG | 0644, .show = show_dropped, .store = store_drop_caches }, { 0 } };
 static const struct synth_entry inotify_dir[] = {
     SYNTH_FILE("max_queued_events", show_16384), SYNTH_FILE("max_user_instances", show_128), SYNTH_FILE("max_user_watches", show_65536), { 0 } };
 static const struct synth_entry epoll_dir[] = { SYNTH_FILE("max_user_watches", show_1048576), { 0 } };
