@@ -199,7 +199,7 @@ sysret_t linux_prctl(const struct syscall_args *a)
     case PR_GET_CHILD_SUBREAPER:
         return put_int(v, t->tg->is_subreaper);
     case PR_SET_TIMERSLACK:
-        t->timer_slack_ns = (s64)v > 0 ? v : 50000;
+        t->timer_slack_ns = (s64)v > 0 ? v : t->timer_slack_default;
         return 0;
     case PR_GET_TIMERSLACK:
         return (sysret_t)MIN(t->timer_slack_ns, (u64)INT64_MAX);

@@ -73,7 +73,8 @@ static int may_set(struct task *t, int policy, int prio, int nice)
     return same_owner(t) ? 0 : -EPERM;
 }
 
-static sysret_t set_policy(s32 pid, int policy, int prio, const int *nice)
+/* reset: SCHED_RESET_ON_FORK; taking it back needs a privilege. -1: leave it. */
+static sysret_t set_policy(s32 pid, int policy, int prio, const int *nice, int reset)
 {
     struct task *t;
     int r;
@@ -83,7 +84,9 @@ static sysret_t set_policy(s32 pid, int policy, int prio, const int *nice)
     if (policy_is_rt(policy) ? prio < 1 || prio > 99 : prio != 0) return -EINVAL;
     if (!(t = pid_task_get(pid))) return -ESRCH;
     r = may_set(t, policy, prio, nice ? *nice : t->nice);
+    if (!r && !reset && t->sched_reset && !capable(CAP_SYS_NICE)) r = -EPERM;
     if (!r) {
+        if (reset >= 0) t->sched_reset = reset;
         t->sched_policy = policy;
         t->sched_prio = prio;
         if (nice && !policy_is_rt(policy)) t->nice = *nice;
@@ -98,7 +101,7 @@ sysret_t linux_sched_setscheduler(const struct syscall_args *a)
 
     if (ARG_INT(1) < 0 || ARG_INT(0) < 0 || !a->a[2]) return -EINVAL;
     if (copy_in(&prio, a->a[2], sizeof(prio))) return -EFAULT;
-    return set_policy(ARG_INT(0), ARG_INT(1) & ~RESET_ON_FORK, prio, NULL);
+    return set_policy(ARG_INT(0), ARG_INT(1) & ~RESET_ON_FORK, prio, NULL, (ARG_INT(1) & RESET_ON_FORK) != 0);
 }
 
 sysret_t linux_sched_setparam(const struct syscall_args *a)
@@ -112,7 +115,7 @@ sysret_t linux_sched_setparam(const struct syscall_args *a)
     if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
     policy = t->sched_policy;
     task_put(t);
-    return set_policy(ARG_INT(0), policy, prio, NULL);
+    return set_policy(ARG_INT(0), policy, prio, NULL, -1);
 }
 
 sysret_t linux_sched_getscheduler(const struct syscall_args *a)
@@ -122,7 +125,7 @@ sysret_t linux_sched_getscheduler(const struct syscall_args *a)
 
     if (ARG_INT(0) < 0) return -EINVAL;
     if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
-    policy = t->sched_policy;
+    policy = t->sched_policy | (t->sched_reset ? RESET_ON_FORK : 0);
     task_put(t);
     return policy;
 }
@@ -165,7 +168,7 @@ sysret_t linux_sched_setattr(const struct syscall_args *a)
     task_put(t);
     if ((s32)policy < 0) return -EINVAL;
     at.nice = clamp_nice(at.nice);
-    return set_policy(ARG_INT(0), (int)policy, (int)at.priority, &at.nice);
+    return set_policy(ARG_INT(0), (int)policy, (int)at.priority, &at.nice, (at.flags & FLAG_RESET_ON_FORK) != 0);
 too_big:
     size = sizeof(at);
     return copy_out(a->a[1], &size, sizeof(size)) ? -EFAULT : -E2BIG;
@@ -184,6 +187,7 @@ sysret_t linux_sched_getattr(const struct syscall_args *a)
         at.priority = (u32)t->sched_prio;
     else
         at.nice = t->nice;
+    if (t->sched_reset) at.flags |= FLAG_RESET_ON_FORK;
     task_put(t);
     at.size = MIN(size, (u32)sizeof(at));
     return copy_out(a->a[1], &at, at.size) ? -EFAULT : 0;
@@ -385,11 +389,14 @@ static void ioprio_best(struct task *t, void *arg)
     if (!*best || v < *best) *best = v;
 }
 
+static void ioprio_own(struct task *t, void *arg) { *(u32 *)arg = t->ioprio; }
+
 sysret_t linux_ioprio_get(const struct syscall_args *a)
 {
     u32 best = 0;
 
     if (ARG_INT(0) < 1 || ARG_INT(0) > 3) return -EINVAL;
-    if (!for_each_of(ARG_INT(0) - 1, ARG_U32(1), ioprio_best, &best)) return -ESRCH;
+    /* One process: what was set; several: the best of what is in force. */
+    if (!for_each_of(ARG_INT(0) - 1, ARG_U32(1), ARG_INT(0) == 1 ? ioprio_own : ioprio_best, &best)) return -ESRCH;
     return best;
 }

@@ -118,7 +118,7 @@ static void copy_plain(struct task *c, const struct clone_args_k *a)
     c->exit_signal = a->flags & CLONE_THREAD ? -1 : a->exit_signal;
     task_get_comm(p, c->comm);
     c->no_new_privs = p->no_new_privs;
-    c->timer_slack_ns = p->timer_slack_ns;
+    c->timer_slack_ns = c->timer_slack_default = p->timer_slack_ns;
     c->seccomp_mode = p->seccomp_mode;
     if (p->seccomp && seccomp_filter_get) {
         seccomp_filter_get(p->seccomp);
@@ -128,6 +128,10 @@ static void copy_plain(struct task *c, const struct clone_args_k *a)
     c->nice = p->nice;
     c->sched_policy = p->sched_policy;
     c->sched_prio = p->sched_prio;
+    if (p->sched_reset) {          /* sched(7), "The SCHED_RESET_ON_FORK flag" */
+        if (c->sched_policy == 1 /* SCHED_FIFO */ || c->sched_policy == 2 /* SCHED_RR */) c->sched_policy = c->sched_prio = c->nice = 0;
+        else if (c->nice < 0) c->nice = 0;
+    }
     memcpy(c->cpus_allowed, p->cpus_allowed, sizeof c->cpus_allowed);
     c->cpu_shown = p->cpu_shown;
     c->oom_score_adj = p->oom_score_adj;

@@ -65,7 +65,7 @@ struct task *task_alloc(void)
     t->altstack_flags = SS_DISABLE;
     t->syscall_nr = ~0ULL;
     t->start_time = clock_mono() - kernel.boot_mono;
-    t->timer_slack_ns = 50000;
+    t->timer_slack_ns = t->timer_slack_default = 50000;
     /* Bit n of the mask is CPU n; more than the platform has are never shown. */
     for (unsigned i = 0; i < kernel.ncpus && i < sizeof t->cpus_allowed * 8; i++) t->cpus_allowed[i / 8] |= (u8)(1u << i % 8);
     return t;

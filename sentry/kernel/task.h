@@ -98,13 +98,14 @@ struct task {
     char comm[TASK_COMM_LEN];              /* under lock */
     int pdeath_signal;                     /* (t) prctl */
     bool no_new_privs;                     /* (a) */
-    u64 timer_slack_ns;
+    u64 timer_slack_ns, timer_slack_default;
     struct seccomp_filter *seccomp;        /* counted; (t) */
     int seccomp_mode;
     struct ptrace_link *ptrace;            /* (T, a) tracer's link, NULL: not traced */
     struct ptrace_link *ptrace_mem;        /* (T) its memory, owned; kept for the next one */
     u32 personality;                       /* (t) */
     int nice, sched_policy, sched_prio;    /* (a) */
+    int sched_reset;                       /* (a) SCHED_RESET_ON_FORK */
     u8 cpus_allowed[128];                  /* (a, byte-wise) affinity mask */
     unsigned cpu_shown;                    /* (t) what getcpu says */
     int oom_score_adj;                     /* (a) */

@@ -260,6 +260,6 @@ ssize_t inet_getopt(struct socket *s, int level, int opt, void *val, size_t size
     case IPPROTO_IP: return ip_getopt(s, opt, val, size);
     case IPPROTO_IPV6: return ip6_getopt(s, opt, val, size);
     case IPPROTO_TCP: return s->type == SOCK_STREAM ? tcp_getopt(s, opt, val, size) : -EOPNOTSUPP;
-    default: return -ENOPROTOOPT;
+    default: return s->domain == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;   /* ip_getsockopt(), ipv6_getsockopt() */
     }
 }

@@ -19,7 +19,7 @@ static int loopback_create(struct socket *s)
         if (p == IPPROTO_ICMP || p == IPPROTO_ICMPV6) return -EACCES;     /* ping sockets: no group may */
         want = IPPROTO_UDP;
         break;
-    case SOCK_RAW: return p || capable(CAP_NET_RAW) ? -EPERM : -EPROTONOSUPPORT;
+    case SOCK_RAW: return p ? -EPERM : -EPROTONOSUPPORT;
     default: return -ESOCKTNOSUPPORT;
     }
     if (want == IPPROTO_UDP && p == IPPROTO_UDPLITE) want = p;    /* coverage of checksums is all the difference */

@@ -94,11 +94,11 @@ static int zero_mmap(struct file *f UNUSED, struct mm_map_req *req)
 }
 
 static const struct file_ops null_fops = {
-    .read = null_read, .write = null_write, .llseek = null_llseek, .seekable = true, .poll = always_ready };
+    .read = null_read, .write = null_write, .llseek = null_llseek, .seekable = true };
 static const struct file_ops zero_fops = {
-    .read = zero_read, .write = null_write, .llseek = null_llseek, .seekable = true, .poll = always_ready, .mmap = zero_mmap };
+    .read = zero_read, .write = null_write, .llseek = null_llseek, .seekable = true, .mmap = zero_mmap };
 static const struct file_ops full_fops = {
-    .read = zero_read, .write = full_write, .llseek = null_llseek, .seekable = true, .poll = always_ready };
+    .read = zero_read, .write = full_write, .llseek = null_llseek, .seekable = true };
 static const struct file_ops random_fops = {
     .read = random_read, .write = random_write, .llseek = null_llseek, .seekable = true, .poll = always_ready, .ioctl = random_ioctl };
 
