@@ -11,6 +11,7 @@ struct task;
 struct mm;
 struct file;
 struct exec_image;
+struct strbuf;
 
 /* What uname(2) and /proc say: the Linux whose behaviour abi/linux follows. */
 #define KERNEL_RELEASE "6.12.0-sundog"
@@ -57,6 +58,7 @@ struct abi {
     const char *(*sysname)(void);                                                 /* uname sysname */
     const char *(*errno_name)(int err);
     const char *(*signal_name)(int sig);
+    bool (*decode)(const char *decoder, u64 v, struct strbuf *out);               /* A_FLAGS decoders of its own; may be NULL */
 };
 
 extern const struct abi abi_linux;

@@ -93,4 +93,5 @@ const struct abi abi_solaris = {
     .sysname = solaris_sysname,
     .errno_name = solaris_errno_name,
     .signal_name = solaris_signal_name,
+    .decode = solaris_decode,
 };

@@ -82,6 +82,7 @@ void solaris_encode(struct guest_regs *r, sysret_t ret);
 u32 sol_errno(int host);                         /* positive host errno, or 2000 + a Solaris one */
 const char *solaris_errno_name(int host);
 const char *solaris_signal_name(int sig);
+bool solaris_decode(const char *decoder, u64 v, struct strbuf *out);   /* trace.c */
 #define SOL_NSIG 74                              /* one more than the highest */
 int sol_signo_in(int sol);                       /* kernel's number, 0: no such signal */
 int sol_signo_out(int ksig);                     /* Solaris number; SIGTERM's for what Solaris does not have */

@@ -112,7 +112,7 @@ bool decode_flags(const char *name, u64 v, struct strbuf *out)
     const struct decoder *d = NULL;
     for (size_t i = 0; name && i < ARRAY_LEN(decoders); i++)
         if (!strcmp(decoders[i].name, name)) d = &decoders[i];
-    if (!d) return false;
+    if (!d) return name && current->abi->decode && current->abi->decode(name, v, out);
     bool any = false;
     v &= d->base_mask == ~0ULL ? 0xffffffffu : ~0ULL;
     u64 base = v & d->base_mask;

@@ -66,7 +66,7 @@ static void run(void)
     EXPECT_ERR(22, 142, 9, 0);
     EXPECT_ERR(22, 142, 0, 8);
     /* groups */
-    EXPECT(me, 39, 4, 0);
+    EXPECT((s64)sys(39, 0).r1, 39, 4, 0);
     EXPECT_ERR(3, 39, 4, 30000);
     EXPECT_ERR(22, 39, 9);
     /* identity */
