@@ -73,7 +73,7 @@ static int advise_vma(struct mm *mm, struct advice *a, struct vma *v, gaddr_t st
         return r && r != -ENOMEM ? -EFAULT : r;
     }
     default:
-        return 0;        /* NORMAL RANDOM SEQUENTIAL WILLNEED MERGEABLE UNMERGEABLE */
+        return 0;        /* NORMAL RANDOM SEQUENTIAL WILLNEED */
     }
 }
 
@@ -83,7 +83,7 @@ static int advice_valid(int kind)
     case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_DONTNEED: case MADV_FREE:
     case MADV_REMOVE: case MADV_DONTFORK: case MADV_DOFORK: case MADV_WIPEONFORK: case MADV_KEEPONFORK: case MADV_COLD:
     case MADV_PAGEOUT: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_HUGEPAGE: case MADV_NOHUGEPAGE:
-    case MADV_MERGEABLE: case MADV_UNMERGEABLE: case MADV_POPULATE_READ: case MADV_POPULATE_WRITE:
+    case MADV_POPULATE_READ: case MADV_POPULATE_WRITE:
     case MADV_DONTNEED_LOCKED:
         return 0;
     case MADV_HWPOISON: case 101 /* MADV_SOFT_OFFLINE */:

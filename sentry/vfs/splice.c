@@ -173,7 +173,15 @@ ssize_t vfs_vmsplice(struct file *f, struct uio *u, u32 flags)
     if (flags & ~(u32)(SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)) return -EINVAL;
     if (!is_pipe(f)) return -EBADF;
     u32 iof = flags & SPLICE_F_NONBLOCK ? IOF_NONBLOCK : 0;
-    return f->mode & FMODE_WRITE ? vfs_write(f, u, iof) : vfs_read(f, u, iof);
+    if (!(f->mode & FMODE_WRITE)) return vfs_read(f, u, iof);
+    if (!u->resid) return 0;
+    for (;;) {
+        /* It waits for some room, never for room for all: vmsplice(2) tells how much went in. */
+        int r = wait_ready(f, POLLOUT, iof);
+        if (r) return r;
+        ssize_t n = vfs_write(f, u, IOF_NONBLOCK);
+        if (n != -EAGAIN || file_nonblock(f, iof)) return n;
+    }
 }
 
 ssize_t vfs_copy_file_range(struct file *in, u64 *in_pos, struct file *out, u64 *out_pos, size_t n, u32 flags)
