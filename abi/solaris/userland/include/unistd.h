@@ -132,7 +132,8 @@ pid_t tcgetpgrp(int);
 int tcsetpgrp(int, pid_t);
 int truncate(const char *, off_t);
 char *ttyname(int);
-int ttyname_r(int, char *, size_t);
+int __posix_ttyname_r(int, char *, size_t);
+#define ttyname_r __posix_ttyname_r
 int unlink(const char *);
 int unlinkat(int, const char *, int);
 int usleep(useconds_t);
