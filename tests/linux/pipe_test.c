@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,4 +120,17 @@ static void fifo(void)
     rmdir(dir);
 }
 
-TEST_MAIN(CASE(basics), CASE(epipe), CASE(packets), CASE(blocking_transfer), CASE(fifo))
+/* Takes what fits, as a blocking write would not. */
+static void vmsplice_partial(void)
+{
+    static char block[131072];
+    int p[2];
+    struct iovec v = { block, sizeof(block) };
+    CHECK(pipe(p) == 0);
+    CHECK(vmsplice(p[1], &v, 1, 0) == 65536);
+    CHECK_ERR(vmsplice(p[1], &v, 1, SPLICE_F_NONBLOCK), EAGAIN);
+    close(p[0]);
+    close(p[1]);
+}
+
+TEST_MAIN(CASE(vmsplice_partial), CASE(basics), CASE(epipe), CASE(packets), CASE(blocking_transfer), CASE(fifo))
