@@ -123,7 +123,7 @@ static void fifo(void)
 /* Takes what fits, as a blocking write would not. */
 static void vmsplice_partial(void)
 {
-    static char block[131072];
+    static char block[131072] __attribute__((aligned(4096)));
     int p[2];
     struct iovec v = { block, sizeof(block) };
     CHECK(pipe(p) == 0);
