@@ -6,7 +6,7 @@ KIND is rtld, libc, libm, stub (a library that only leads to libc.so.1) or crt (
 """
 import argparse, os, subprocess, sys, tempfile
 
-COMMON = ('-std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fcf-protection=none '
+COMMON = ('-std=gnu11 -O2 -mstackrealign -g -fPIC -ffreestanding -fno-builtin -fno-stack-protector -fcf-protection=none '
           '-fno-strict-aliasing -fno-sanitize=all -fno-omit-frame-pointer -nostdinc -Wall -Wextra -Wshadow '
           '-Wstrict-prototypes -Wno-unused-parameter -Werror').split()
 LINK = ('-shared -nostdlib -Wl,-z,noexecstack -Wl,--hash-style=both -Wl,-z,max-page-size=4096 -Wl,-z,nognustack '
@@ -57,8 +57,12 @@ def main():
         else:
             body = '{ global: %s; local: *; };\n' % '; '.join(names)
         open(version, 'w').write(body)
+        # musl's vsnprintf and vsscanf run its own stream functions; these names are also ours, over our streams
+        musl = os.path.join(tmp, 'musl.a')
+        run(['objcopy', '--redefine-sym', 'vfprintf=__musl_vfprintf', '--redefine-sym', 'vfscanf=__musl_vfscanf',
+             a.musl, musl])
         wanted = ['-Wl,-u,' + n for n in names]
-        tail = ['-Wl,--version-script=' + version, '-Wl,-Bsymbolic', '-Wl,--gc-sections', a.musl]
+        tail = ['-Wl,--version-script=' + version, '-Wl,-Bsymbolic', '-Wl,--gc-sections', musl]
         if a.kind == 'libm':
             tail.append(a.libc)
         libgcc = subprocess.check_output(a.cc + ['-print-libgcc-file-name'], text=True).strip()
