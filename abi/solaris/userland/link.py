@@ -59,8 +59,8 @@ def main():
         open(version, 'w').write(body)
         # musl's vsnprintf and vsscanf run its own stream functions; these names are also ours, over our streams
         musl = os.path.join(tmp, 'musl.a')
-        run(['objcopy', '--redefine-sym', 'vfprintf=__musl_vfprintf', '--redefine-sym', 'vfscanf=__musl_vfscanf',
-             a.musl, musl])
+        stdio = ['vfprintf', 'vfscanf', 'fwrite', 'fwrite_unlocked', 'fputwc', 'fwide', 'ungetc', 'getc']
+        run(['objcopy'] + ['--redefine-sym=%s=__musl_%s' % (n, n) for n in stdio] + [a.musl, musl])
         wanted = ['-Wl,-u,' + n for n in names]
         tail = ['-Wl,--version-script=' + version, '-Wl,-Bsymbolic', '-Wl,--gc-sections', musl]
         if a.kind == 'libm':
