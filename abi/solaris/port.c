@@ -420,7 +420,8 @@ static sysret_t port_getn(struct port *p, gaddr_t list, u32 max, u32 nget, gaddr
     unsigned got = get_events(p, out, max, nget, nget ? deadline : 0, &err);
     if (got && copy_out(list, out, got * sizeof(*out))) return -EFAULT;
     if (err == -ERESTARTSYS && !got) return -EINTR;
-    if (err == -ETIME && nget) return (sysret_t)((u64)62 << 32 | got);
+    /* A timeout of zero asks what is there: that is no failure (Go's netpoll relies on it). */
+    if (err == -ETIME && nget && deadline) return (sysret_t)((u64)62 << 32 | got);
     if (err == -ERESTARTSYS) return (sysret_t)((u64)4 << 32 | got);
     return got;
 }
