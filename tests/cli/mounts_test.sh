@@ -42,6 +42,9 @@ same "$before" "$(list)" 'the current directory after a run'
 expect 0 '^keep' run -- cat f
 # The host's change of a shown directory is seen.
 mkdir ../live; expect 0 '^late$' run --ro "$work/live:/live" --rw "$work/live:/w" -- sh -c 'ls /live/x 2>/dev/null; echo late >/w/x; cat /live/x'
+# Owners are the host's, also after the file was opened (the sentry's user namespace maps only one id).
+echo own >../d/own; chown 12:34 ../d/own 2>/dev/null; owner=$(stat -c %u:%g ../d/own)
+expect 0 "^$owner"$'\n'"own"$'\n'"$owner\$" run --ro "$work/d:/m" -- sh -c 'stat -c %u:%g /m/own; cat /m/own; stat -c %u:%g /m/own'
 # Set-user-ID bits and device nodes do not count.
 cp "$(command -v id)" ../d/suid; chown 1234 ../d/suid 2>/dev/null; chmod 4755 ../d/suid
 expect 0 '^77$' run --rox "$work/d:/m" --uid 77 --gid 77 -- /m/suid -u

@@ -63,7 +63,14 @@ bool gi_attrs_fresh(struct ginode *gi)
 
 int gi_refresh(struct ginode *gi)
 {
-    if (S_ISREG(gi->vfs.mode)) {
+    /*
+     * The descriptor tells all but the owner: the sentry's user namespace maps one id, and shows the host's others as the
+     * overflow id. So it serves only while the owner known from the gofer still holds.
+     */
+    lock(&gi->lock);
+    bool owner_holds = !gi->stale && (gi->fs->exclusive || gofer_gen_same(gi->fs->c, gi->gen_dir, &gi->gen, false));
+    unlock(&gi->lock);
+    if (S_ISREG(gi->vfs.mode) && owner_holds) {
         int err = -EBADF;
         gi_pin(gi);
         int fd = gi_read_fd(gi) >= 0 ? gi_read_fd(gi) : gi_write_fd(gi);
@@ -72,15 +79,12 @@ int gi_refresh(struct ginode *gi)
             struct inode *i = &gi->vfs;
             lock(&gi->lock);
             i->mode = (i->mode & S_IFMT) | (st.st_mode & 07777);
-            i->uid = st.st_uid;
-            i->gid = st.st_gid;
             i->nlink = (u32)st.st_nlink;
             i->size = (u64)st.st_size;
             i->blocks = (u64)st.st_blocks;
             i->atime = st.st_atim;
             i->mtime = st.st_mtim;
             i->ctime = st.st_ctim;
-            gi->stale = false;
             unlock(&gi->lock);
         }
         gi_unpin(gi);
