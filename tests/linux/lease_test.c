@@ -1,5 +1,4 @@
 /* fcntl(2): leases, F_NOTIFY, F_CREATED_QUERY, and the order in which F_GETLK finds locks. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

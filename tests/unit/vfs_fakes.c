@@ -1,7 +1,10 @@
 /* What the VFS calls outside of itself, for tests that run without tasks, guests or a platform. */
+#include "sentry/fs/anon/anon.h"
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/fasync.h"
+#include "sentry/vfs/lease.h"
 
 _Thread_local struct task *current;
 int fake_signals;
@@ -56,7 +59,11 @@ ssize_t uio_zero_out(struct uio *u, size_t n) { return move(u, NULL, NULL, n); }
 bool user_charge(u32 uid, enum user_count which, u64 limit) { return true; }
 void user_uncharge(u32 uid, enum user_count which) {}
 
-void file_async_release(struct file *f);
 void file_async_release(struct file *f) { (void)f; }
 
 struct kernel kernel;
+
+void file_lease_release(struct file *f) { (void)f; }
+int inode_break_lease(struct inode *i, bool write, bool nonblock) { (void)i; (void)write; (void)nonblock; return 0; }
+void dnotify_release(struct file *f) { (void)f; }
+void fsnotify_links(struct inode *ino) { (void)ino; }
