@@ -68,7 +68,7 @@ int gi_refresh(struct ginode *gi)
      * overflow id. So it serves only while the owner known from the gofer still holds.
      */
     lock(&gi->lock);
-    bool owner_holds = !gi->stale && (gi->fs->exclusive || gofer_gen_same(gi->fs->c, gi->gen_dir, &gi->gen, false));
+    bool owner_holds = gi->fs->exclusive || gofer_gen_same(gi->fs->c, gi->gen_dir, &gi->gen, false);
     unlock(&gi->lock);
     if (S_ISREG(gi->vfs.mode) && owner_holds) {
         int err = -EBADF;
@@ -85,6 +85,7 @@ int gi_refresh(struct ginode *gi)
             i->atime = st.st_atim;
             i->mtime = st.st_mtim;
             i->ctime = st.st_ctim;
+            gi->stale = false;
             unlock(&gi->lock);
         }
         gi_unpin(gi);
