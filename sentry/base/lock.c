@@ -33,7 +33,7 @@ static _Thread_local unsigned nheld;
 /* Classes of which a thread may hold two at a time; their own rule is in docs/locking.md. */
 static bool same_class_ok(enum lock_class c)
 {
-    return c == LC_INODE || c == LC_MM || c == LC_EPOLL || c == LC_PIPE || c == LC_SOCK || c == LC_FUTEX || c == LC_RENAME ||
+    return c == LC_PLATFORM || c == LC_INODE || c == LC_MM || c == LC_EPOLL || c == LC_PIPE || c == LC_SOCK || c == LC_FUTEX || c == LC_RENAME ||
            c == LC_FILE_POS || c == LC_WAITQ;
 }
 
