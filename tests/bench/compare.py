@@ -112,7 +112,7 @@ def main():
     lines = ["| operation, ns (x native) | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for op in list(med["native"]):
         lines.append(f"| {op} | {med['native'][op]:,.0f} | " + " | ".join(cell(med[n].get(op), med["native"][op]) for n in names[1:]) + " |")
-    lines.append("| resident while `sleep` runs, kB | - | " + " | ".join(f"{mem.get(n, 0):,}" for n in names[1:]) + " |")
+    lines.append("| resident while `sleep` runs, kB | - | " + " | ".join(f"{mem[n]:,}" if mem.get(n) else "-" for n in names[1:]) + " |")
     bare = bare_round_trip(a.build)
     extra = ["", f"A bare PTRACE_SYSEMU round trip with GETREGSET and SETREGSET, tracer and tracee on one CPU, same run: {bare:,.0f} ns; "
                  f"getppid on ptrace is {med['ptrace']['getppid'] / bare:.2f} of it."] if bare and "ptrace" in med else []
