@@ -115,7 +115,7 @@ CONST_FILE(show_128, "128")
 CONST_FILE(show_8192, "8192")
 CONST_FILE(show_10, "10")
 CONST_FILE(show_4096, "4096")
-CONST_FILE(show_16, "16")
+CONST_FILE(show_1024, "1024")
 CONST_FILE(show_port_range, "32768\t60999")
 CONST_FILE(show_seccomp_avail, "kill_process kill_thread trap errno log allow")
 CONST_FILE(show_shmmax, "18446744073692774399")
@@ -140,7 +140,7 @@ static const struct synth_entry kernel_dir[] = {
     SYNTH_FILE("sched_child_runs_first", show_0), SYNTH_FILE("perf_event_paranoid", show_2), SYNTH_FILE("kptr_restrict", show_1),
     SYNTH_FILE("dmesg_restrict", show_1), SYNTH_FILE("unprivileged_bpf_disabled", show_2), SYNTH_FILE("shmmax", show_shmmax),
     SYNTH_FILE("shmall", show_shmmax), SYNTH_FILE("shmmni", show_4096), SYNTH_FILE("sem", show_sem), SYNTH_FILE("msgmax", show_8192),
-    SYNTH_FILE("msgmnb", show_16384), SYNTH_FILE("msgmni", show_32000), SYNTH_FILE("ngroups_max", show_65536),
+    SYNTH_FILE("msgmnb", show_16384), SYNTH_FILE("msgmni", show_32000),
     SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), { 0 } };
 static const struct synth_entry vm_dir[] = {
     SYNTH_FILE("overcommit_memory", show_1), SYNTH_FILE("overcommit_ratio", show_50), SYNTH_FILE("max_map_count", show_max_map_count),
@@ -162,7 +162,7 @@ static const struct synth_entry core_dir[] = {
     SYNTH_FILE("wmem_default", show_212992), SYNTH_FILE("wmem_max", show_212992), { 0 } };
 static const struct synth_entry ipv4_dir[] = {
     SYNTH_FILE("ip_local_port_range", show_port_range), SYNTH_FILE("tcp_fin_timeout", show_60), SYNTH_FILE("ip_forward", show_0),
-    SYNTH_FILE("tcp_rmem", show_tcp_mem3), SYNTH_FILE("tcp_wmem", show_tcp_mem3), SYNTH_FILE("ip_unprivileged_port_start", show_16), { 0 } };
+    SYNTH_FILE("tcp_rmem", show_tcp_mem3), SYNTH_FILE("tcp_wmem", show_tcp_mem3), SYNTH_FILE("ip_unprivileged_port_start", show_1024), { 0 } };
 static const struct synth_entry unix_dir[] = { SYNTH_FILE("max_dgram_qlen", show_10), { 0 } };
 static const struct synth_entry net_dir[] = { SYNTH_DIR("core", core_dir), SYNTH_DIR("ipv4", ipv4_dir), SYNTH_DIR("unix", unix_dir), { 0 } };
 
