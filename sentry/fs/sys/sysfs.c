@@ -16,7 +16,21 @@ static int show_cpu_list(struct synth_node *n UNUSED, struct strbuf *b)
     return 0;
 }
 static int show_core_id(struct synth_node *n, struct strbuf *b) { strbuf_printf(b, "%lld\n", (long long)n->id); return 0; }
-static int show_cpu_mask(struct synth_node *n, struct strbuf *b) { strbuf_printf(b, "%llx\n", 1ULL << (n->id & 63)); return 0; }
+/* CPUs first..last as the kernel prints a mask: 32-bit groups, highest first. */
+static int cpu_mask(struct strbuf *b, unsigned first, unsigned last)
+{
+    unsigned words = (kernel.ncpus + 31) / 32;
+    for (unsigned w = words; w-- > 0;) {
+        u32 v = 0;
+        for (unsigned i = 0; i < 32; i++)
+            if (w * 32 + i >= first && w * 32 + i <= last) v |= 1u << i;
+        strbuf_printf(b, w + 1 == words ? "%x" : ",%08x", v);
+    }
+    strbuf_printf(b, "\n");
+    return 0;
+}
+static int show_cpu_mask(struct synth_node *n, struct strbuf *b) { return cpu_mask(b, (unsigned)n->id, (unsigned)n->id); }
+static int show_all_cpus_mask(struct synth_node *n UNUSED, struct strbuf *b) { return cpu_mask(b, 0, kernel.ncpus - 1); }
 CONST_FILE(show_0, "0")
 CONST_FILE(show_1, "1")
 CONST_FILE(show_empty_line, "")
@@ -26,7 +40,9 @@ CONST_FILE(show_64, "64")
 
 static const struct synth_entry topology_dir[] = {
     SYNTH_FILE("core_id", show_core_id), SYNTH_FILE("physical_package_id", show_0), SYNTH_FILE("thread_siblings", show_cpu_mask),
-    SYNTH_FILE("thread_siblings_list", show_core_id), SYNTH_FILE("core_cpus_list", show_core_id), SYNTH_FILE("core_siblings_list", show_cpu_list), { 0 } };
+    SYNTH_FILE("thread_siblings_list", show_core_id), SYNTH_FILE("core_cpus_list", show_core_id), SYNTH_FILE("core_siblings_list", show_cpu_list),
+    SYNTH_FILE("core_siblings", show_all_cpus_mask), SYNTH_FILE("core_cpus", show_cpu_mask), SYNTH_FILE("package_cpus", show_all_cpus_mask),
+    SYNTH_FILE("package_cpus_list", show_cpu_list), { 0 } };
 static const struct synth_entry cpu_n_dir[] = { SYNTH_DIR("topology", topology_dir), SYNTH_FILE("online", show_1), { 0 } };
 static const struct synth_entry cpu_n = { .name = "cpuN", .mode = S_IFDIR | 0555, .children = cpu_n_dir };
 
@@ -50,7 +66,7 @@ static bool next_cpu(struct synth_node *dir UNUSED, s64 from, s64 *id, char name
 
 static const struct synth_entry cpu_dir[] = {
     SYNTH_FILE("online", show_cpu_list), SYNTH_FILE("possible", show_cpu_list), SYNTH_FILE("present", show_cpu_list), SYNTH_FILE("offline", show_empty_line), { 0 } };
-static const struct synth_entry node0_dir[] = { SYNTH_FILE("cpulist", show_cpu_list), { 0 } };
+static const struct synth_entry node0_dir[] = { SYNTH_FILE("cpulist", show_cpu_list), SYNTH_FILE("cpumap", show_all_cpus_mask), { 0 } };
 static const struct synth_entry node_dir[] = {
     SYNTH_FILE("online", show_0), SYNTH_FILE("possible", show_0), SYNTH_FILE("has_memory", show_0), SYNTH_DIR("node0", node0_dir), { 0 } };
 static const struct synth_entry system_dir[] = {
