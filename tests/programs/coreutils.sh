@@ -15,4 +15,4 @@ ps -e >/dev/null 2>&1 || true; env -i /usr/bin/env | cmp - /dev/null; nohup true
 [ "$(realpath ../a/./k)" = "$PWD/k" ]; [ "$(basename "$PWD")" = a ]; mktemp -d -p . | grep -q '^./tmp'
 tee t1 t2 < n >/dev/null; cmp t1 t2; comm -12 <(sort t1) <(sort t2) | wc -l | grep -qx 5000; md5sum n > sums; md5sum -c --quiet sums
 od -An -tx1 <(printf 'AB') | grep -q '41 42'; base64 n | base64 -d | cmp - n; install -m 755 n inst; [ -x inst ]; sync; factor 97 | grep -qx '97: 97'
-[ "$(lscpu | awk '/^CPU\(s\):/ { print $2 }')" -ge 1 ]; for l in /sys/devices/system/cpu/online /sys/devices/system/cpu/cpu0/topology/core_siblings; do [ -s $l ]; done
+[ "$(lscpu | awk '/^CPU\(s\):/ { print $2 }')" -ge 1 ]; for l in /sys/devices/system/cpu/online /sys/devices/system/cpu/cpu0/topology/core_siblings; do [ -n "$(cat $l)" ]; done
