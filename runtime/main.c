@@ -1,14 +1,16 @@
-/* The sundog command line: one word chooses what to do. Each command lives in its own file. */
+/* The sundog command line: one word chooses what to do. Each command lives in its own file; its words are in option_table.c. */
 #include "runtime/commands.h"
 #include "runtime/options.h"
 #include "runtime/timing.h"
+#include "runtime/verbs.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static int cmd_help(int argc UNUSED, char **argv UNUSED)
+static int cmd_help(int argc, char **argv)
 {
-    options_print_help();
+    if (argc && !verb_find(argv[0])) return fail("no verb %s (`sundog help` lists all)", argv[0]);
+    verb_print_help(argc ? argv[0] : NULL);
     return 0;
 }
 
@@ -19,8 +21,8 @@ static int cmd_version(int argc UNUSED, char **argv UNUSED)
 }
 
 static const struct command { const char *name; int (*run)(int argc, char **argv); } commands[] = {
-    { "run", cmd_run }, { "syscalls", cmd_syscalls }, { "version", cmd_version }, { "help", cmd_help },
-    { "--version", cmd_version }, { "--help", cmd_help }, { "-h", cmd_help },
+    { "run", cmd_run }, { "syscalls", cmd_syscalls },
+    { "version", cmd_version }, { "help", cmd_help }, { "--version", cmd_version }, { "--help", cmd_help }, { "-h", cmd_help },
 };
 
 int main(int argc, char **argv)

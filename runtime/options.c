@@ -1,4 +1,5 @@
 #include "runtime/options.h"
+#include "runtime/verbs.h"
 #include "sentry/base/alloc.h"
 
 #include <ctype.h>
@@ -21,51 +22,6 @@ int fail(const char *fmt, ...)
     ssize_t r = write(2, buf, (size_t)n);
     (void)r;
     return EXIT_SANDBOX;
-}
-
-enum opt_id {
-    O_HELP, O_ROOTFS, O_ROOTFS_RW, O_RO, O_ROX, O_RW, O_RWX, O_ENV, O_CWD, O_HOSTNAME, O_UID, O_GID, O_PLATFORM, O_ABI,
-    O_STRACE, O_TIMING, O_BACKTRACE, O_DEBUG, O_MEMORY, O_VERSION,
-};
-enum opt_value { V_NONE, V_REQUIRED, V_OPTIONAL };
-static const struct opt { const char *name; enum opt_value value; const char *meta, *help; } opts[] = {
-    [O_ROOTFS] = { "--rootfs", V_REQUIRED, "DIR", "DIR is the root; changes go to memory and are dropped at the end" },
-    [O_ROOTFS_RW] = { "--rootfs-rw", V_REQUIRED, "DIR", "DIR is the root and may be changed" },
-    [O_RO] = { "--ro", V_REQUIRED, "PATH[:AT]", "show PATH (at AT) read-only, nothing in it can be executed" },
-    [O_ROX] = { "--rox", V_REQUIRED, "PATH[:AT]", "show PATH read-only, executables allowed" },
-    [O_RW] = { "--rw", V_REQUIRED, "PATH[:AT]", "PATH may be changed, nothing in it can be executed" },
-    [O_RWX] = { "--rwx", V_REQUIRED, "PATH[:AT]", "PATH may be changed, executables allowed" },
-    [O_ENV] = { "--env", V_REQUIRED, "K=V | K", "set an environment variable, or pass the caller's K" },
-    [O_CWD] = { "--cwd", V_REQUIRED, "PATH", "working directory inside" },
-    [O_HOSTNAME] = { "--hostname", V_REQUIRED, "NAME", "host name inside (sundog)" },
-    [O_UID] = { "--uid", V_REQUIRED, "N", "user id inside (the caller's)" },
-    [O_GID] = { "--gid", V_REQUIRED, "N", "group id inside (the caller's)" },
-    [O_PLATFORM] = { "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)" },
-    [O_ABI] = { "--abi", V_REQUIRED, "NAME", "auto, linux or solaris (auto: by the program's image)" },
-    [O_MEMORY] = { "--memory", V_REQUIRED, "SIZE", "limit of guest memory: bytes, or with suffix K M G" },
-    [O_STRACE] = { "--strace", V_OPTIONAL, "[=text|json]", "print each system call on stderr" },
-    [O_TIMING] = { "--timing", V_NONE, "", "print what start-up cost, as a tree" },
-    [O_BACKTRACE] = { "--backtrace", V_NONE, "", "print the program's stack when a signal kills it" },
-    [O_DEBUG] = { "--debug", V_NONE, "", "diagnostics of the sandbox itself" },
-    [O_HELP] = { "--help", V_NONE, "", "this text" },
-    [O_VERSION] = { "--version", V_NONE, "", "version and build" },
-};
-
-void options_print_help(void)
-{
-    printf("usage: sundog run [options] [--] COMMAND [ARG...]\n"
-           "       sundog syscalls [--abi linux|solaris] [--json]\n"
-           "       sundog version | help\n\n"
-           "Runs COMMAND in a sandbox whose own kernel answers its system calls. Without options it sees the host's\n"
-           "/usr /bin /sbin /lib* /etc /opt read-only, the current directory copy-on-write, a private /tmp, /proc, /sys\n"
-           "and /dev, and no network but loopback.\n\noptions:\n");
-    for (size_t i = 0; i < ARRAY_LEN(opts); i++) {
-        char left[64];
-        snprintf(left, sizeof(left), "%s%s%s", opts[i].name, opts[i].value == V_REQUIRED ? " " : "", opts[i].meta);
-        printf("  %-24s %s\n", left, opts[i].help);
-    }
-    printf("\nexit status: the program's; 128+n if signal n ended it; 125 the sandbox failed; 126 COMMAND is not\n"
-           "executable; 127 COMMAND was not found.\n");
 }
 
 static unsigned edit_distance(const char *a, const char *b)
@@ -96,17 +52,6 @@ const char *options_nearest(const char *word, const char *const *list)
         if (d < best_d) best = *list, best_d = d;
     }
     return best;
-}
-
-static int unknown_option(const char *word, size_t len)
-{
-    const char *names[ARRAY_LEN(opts) + 1];
-    for (size_t i = 0; i < ARRAY_LEN(opts); i++) names[i] = opts[i].name;
-    names[ARRAY_LEN(opts)] = NULL;
-    AUTO_FREE char *w = xstrndup(word, len);
-    const char *near = options_nearest(w, names);
-    if (near) return fail("unknown option %s: did you mean %s? (`sundog help` lists all)", w, near);
-    return fail("unknown option %s (`sundog help` lists all)", w);
 }
 
 /* PATH or PATH:AT. The host path must exist, since it is opened; symlinks in it are resolved now. */
@@ -194,16 +139,14 @@ static int parse_root(struct run_options *o, const char *name, const char *val, 
     return 0;
 }
 
-static int apply(struct run_options *o, enum opt_id id, const char *val)
+static int apply(struct run_options *o, enum opt_id id, const char *name, const char *val)
 {
     static const char *const platforms[] = { "auto", "kvm", "trap", "ptrace", NULL };
     static const char *const abis[] = { "auto", "linux", "solaris", NULL };
     static const char *const forms[] = { "text", "json", NULL };
-    const char *name = opts[id].name, *form = "text";
+    const char *form = "text";
     int r;
     switch (id) {
-    case O_HELP:
-    case O_VERSION: return 0; /* served by the caller */
     case O_ROOTFS: return parse_root(o, name, val, false);
     case O_ROOTFS_RW: return parse_root(o, name, val, true);
     case O_RO: return parse_mount(o, name, val, false, false);
@@ -236,6 +179,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *val)
     case O_TIMING: o->timing = true; return 0;
     case O_BACKTRACE: o->backtrace = true; return 0;
     case O_DEBUG: o->debug = true; return 0;
+    default: break; /* not an option of run: not in its table */
     }
     return 0;
 }
@@ -244,41 +188,26 @@ int options_parse_run(struct run_options *o, int argc, char **argv, bool *done)
 {
     *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog" };
     *done = false;
-    int i = 0;
-    for (; i < argc; i++) {
-        const char *w = argv[i];
-        if (!strcmp(w, "--")) {
-            i++;
-            break;
-        }
-        if (w[0] != '-' || !w[1]) break;
-        if (!strcmp(w, "-h")) w = "--help";
-        const char *eq = strchr(w, '=');
-        size_t len = eq ? (size_t)(eq - w) : strlen(w), id = 0;
-        while (id < ARRAY_LEN(opts) && (strlen(opts[id].name) != len || strncmp(opts[id].name, w, len))) id++;
-        if (id == ARRAY_LEN(opts)) return unknown_option(w, len);
-        const char *val = eq ? eq + 1 : NULL;
-        if (opts[id].value == V_NONE && val) return fail("%s takes no value (`%s` was given)", opts[id].name, w);
-        if (opts[id].value == V_REQUIRED && !val) {
-            if (++i == argc) return fail("%s needs a value: %s %s", opts[id].name, opts[id].name, opts[id].meta);
-            val = argv[i];
-        }
-        if (id == O_HELP) {
-            options_print_help();
-            *done = true;
-            return 0;
-        }
+    struct verb_words w;
+    int id;
+    verb_begin(&w, "run", argc, argv);
+    while ((id = verb_next(&w)) >= 0) {
         if (id == O_VERSION) {
             printf("sundog %s\n", SUNDOG_VERSION);
-            *done = true;
-            return 0;
+            id = VERB_HELPED;
+            break;
         }
-        int r = apply(o, (enum opt_id)id, val);
+        int r = apply(o, (enum opt_id)id, w.opt->name, w.val);
         if (r) return r;
     }
-    if (i == argc) return fail("no command given: sundog run [options] -- COMMAND [ARG...]");
-    if (!argv[i][0]) return fail("the command is an empty string");
-    o->argv = argv + i;
+    if (id == VERB_HELPED) {
+        *done = true;
+        return 0;
+    }
+    if (id == VERB_BAD) return EXIT_SANDBOX;
+    if (w.i >= argc) return fail("no command given: sundog run [options] -- COMMAND [ARG...]");
+    if (!argv[w.i][0]) return fail("the command is an empty string");
+    o->argv = argv + w.i;
     return 0;
 }
 

@@ -31,7 +31,6 @@ int options_parse_run(struct run_options *o, int argc, char **argv, bool *done);
 void options_fini(struct run_options *o);
 /* The entry of a NULL-terminated list closest to `word`, or NULL when nothing is near. */
 const char *options_nearest(const char *word, const char *const *list);
-void options_print_help(void);
 
 /* A message of the form `sundog: ...` on stderr; returns EXIT_SANDBOX so that callers can `return fail(...)`. */
 int fail(const char *fmt, ...) PRINTF(1, 2);

@@ -2,6 +2,7 @@
 #include "runtime/commands.h"
 #include "runtime/options.h"
 #include "runtime/spawn.h"
+#include "runtime/verbs.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -10,20 +11,16 @@
 
 int cmd_syscalls(int argc, char **argv)
 {
-    static const char *const known[] = { "--abi", "--json", NULL };
     const char *abi = "linux";
     bool json = false;
-    for (int i = 0; i < argc; i++) {
-        if (!strcmp(argv[i], "--json")) json = true;
-        else if (!strncmp(argv[i], "--abi=", 6)) abi = argv[i] + 6;
-        else if (!strcmp(argv[i], "--abi")) {
-            if (++i == argc) return fail("--abi needs a value: linux or solaris");
-            abi = argv[i];
-        } else {
-            const char *near = options_nearest(argv[i], known);
-            return fail("syscalls: unknown option %s%s%s%s", argv[i], near ? ": did you mean " : " (--abi linux|solaris, --json)",
-                        near ? near : "", near ? "?" : "");
-        }
+    struct verb_words w;
+    int id;
+    verb_begin(&w, "syscalls", argc, argv);
+    while ((id = verb_next(&w)) != VERB_END) {
+        if (id == O_JSON) json = true;
+        else if (id == O_ABI) abi = w.val;
+        else if (id == VERB_WORD) return fail("syscalls: %s: no arguments are wanted", w.val);
+        else return id == VERB_HELPED ? 0 : EXIT_SANDBOX;
     }
     int fd = spawn_find_program("sundog-sentry");
     if (fd < 0) return EXIT_SANDBOX;

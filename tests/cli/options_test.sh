@@ -4,6 +4,10 @@
 expect 0 usage "$SUNDOG" help
 expect 0 usage "$SUNDOG" run --help
 expect 0 usage "$SUNDOG" run -h
+expect 0 'usage: sundog syscalls' "$SUNDOG" help syscalls
+expect 0 'usage: sundog syscalls' "$SUNDOG" syscalls --help
+expect 125 'did you mean --json' "$SUNDOG" syscalls --jsn
+expect 125 'no verb' "$SUNDOG" help no-such-verb
 expect 0 sundog "$SUNDOG" version
 expect 0 sundog "$SUNDOG" run --version
 expect 125 '' "$SUNDOG"

@@ -1,0 +1,61 @@
+/* The table itself. Order is the order of help and man pages. Data only: see verbs.h. */
+#include "runtime/verbs.h"
+
+#include <string.h>
+
+#define HELP { O_HELP, "--help", V_NONE, "", "this text", NULL }
+#define JSON { O_JSON, "--json", V_NONE, "", "print one JSON document instead of text", NULL }
+
+static const struct opt_desc run_opts[] = {
+    { O_ROOTFS, "--rootfs", V_REQUIRED, "DIR", "DIR is the root; changes go to memory and are dropped at the end", "@dir" },
+    { O_ROOTFS_RW, "--rootfs-rw", V_REQUIRED, "DIR", "DIR is the root and may be changed", "@dir" },
+    { O_RO, "--ro", V_REQUIRED, "PATH[:AT]", "show PATH (at AT) read-only, nothing in it can be executed", "@file" },
+    { O_ROX, "--rox", V_REQUIRED, "PATH[:AT]", "show PATH read-only, executables allowed", "@file" },
+    { O_RW, "--rw", V_REQUIRED, "PATH[:AT]", "PATH may be changed, nothing in it can be executed", "@file" },
+    { O_RWX, "--rwx", V_REQUIRED, "PATH[:AT]", "PATH may be changed, executables allowed", "@file" },
+    { O_ENV, "--env", V_REQUIRED, "K=V | K", "set an environment variable, or pass the caller's K", NULL },
+    { O_CWD, "--cwd", V_REQUIRED, "PATH", "working directory inside", "@dir" },
+    { O_HOSTNAME, "--hostname", V_REQUIRED, "NAME", "host name inside (sundog)", NULL },
+    { O_UID, "--uid", V_REQUIRED, "N", "user id inside (the caller's)", NULL },
+    { O_GID, "--gid", V_REQUIRED, "N", "group id inside (the caller's)", NULL },
+    { O_PLATFORM, "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)", "auto kvm trap ptrace" },
+    { O_ABI, "--abi", V_REQUIRED, "NAME", "auto, linux or solaris (auto: by the program's image)", "auto linux solaris" },
+    { O_MEMORY, "--memory", V_REQUIRED, "SIZE", "limit of guest memory: bytes, or with suffix K M G", NULL },
+    { O_STRACE, "--strace", V_OPTIONAL, "[=text|json]", "print each system call on stderr", "text json" },
+    { O_TIMING, "--timing", V_NONE, "", "print what start-up cost, as a tree", NULL },
+    { O_BACKTRACE, "--backtrace", V_NONE, "", "print the program's stack when a signal kills it", NULL },
+    { O_DEBUG, "--debug", V_NONE, "", "diagnostics of the sandbox itself", NULL },
+    HELP,
+    { O_VERSION, "--version", V_NONE, "", "version and build", NULL },
+};
+
+static const struct opt_desc syscalls_opts[] = {
+    { O_ABI, "--abi", V_REQUIRED, "NAME", "linux or solaris (linux)", "linux solaris" },
+    JSON,
+    HELP,
+};
+
+static const struct opt_desc only_help[] = { HELP };
+
+#define OPTS(list) .opts = list, .nopts = ARRAY_LEN(list)
+
+const struct verb_desc verb_table[] = {
+    { .name = "run", .args = "[--] COMMAND [ARG...]", .summary = "run COMMAND in a sandbox", OPTS(run_opts), .command = true,
+      .complete = "@command",
+      .text = "Runs COMMAND in a sandbox whose own kernel answers its system calls. Without options it sees the host's\n"
+              "/usr /bin /sbin /lib* /etc /opt read-only, the current directory copy-on-write, a private /tmp, /proc, /sys\n"
+              "and /dev, and no network but loopback.\n\n"
+              "Exit status: the program's; 128+n if signal n ended it; 125 the sandbox failed; 126 COMMAND is not\n"
+              "executable; 127 COMMAND was not found." },
+    { .name = "syscalls", .args = "", .summary = "list the system calls an ABI knows, with their state", OPTS(syscalls_opts) },
+    { .name = "version", .args = "", .summary = "print version and build", OPTS(only_help) },
+    { .name = "help", .args = "[VERB]", .summary = "this text, or that of one verb", OPTS(only_help), .complete = "@verb" },
+};
+const unsigned verb_count = ARRAY_LEN(verb_table);
+
+const struct verb_desc *verb_find(const char *name)
+{
+    for (unsigned i = 0; i < verb_count; i++)
+        if (!strcmp(verb_table[i].name, name)) return &verb_table[i];
+    return NULL;
+}
