@@ -166,19 +166,21 @@ sysret_t solaris_uucopy(const struct syscall_args *a)
     return 0;
 }
 
+/* uucopystr(from, to, n): at most n bytes with the NUL; the length with it, ENAMETOOLONG if there was none. */
 sysret_t solaris_uucopystr(const struct syscall_args *a)
 {
-    u64 at = 0;
+    u64 from = a->a[0], to = a->a[1], left = MIN(a->a[2], (u64)GUEST_ADDR_MAX), at = 0;
     char buf[1024];
 
-    while (at < a->a[2]) {
-        size_t room = MIN(sizeof(buf), a->a[2] - at + 1);
-        ssize_t n = copy_in_str(buf, a->a[0] + at, room);
-        if (n >= 0) return (u64)n < a->a[2] - at ? (copy_out(a->a[1] + at, buf, (size_t)n + 1) ? -EFAULT : (sysret_t)at + n + 1) : -ENAMETOOLONG;
+    while (at < left) {
+        size_t room = (size_t)MIN((u64)sizeof(buf), left - at);
+        ssize_t n = copy_in_str(buf, from + at, room);
+
+        if (n >= 0) return copy_out(to + at, buf, (size_t)n + 1) ? -EFAULT : (sysret_t)(at + (u64)n + 1);
         if (n != -ENAMETOOLONG) return -EFAULT;
-        if (copy_in(buf, a->a[0] + at, room - 1) || copy_out(a->a[1] + at, buf, room - 1)) return -EFAULT;
-        at += room - 1;
-        if (room == 1) break;
+        if (copy_in(buf, from + at, room) || copy_out(to + at, buf, room)) return -EFAULT;
+        at += room;
+        if (signal_pending(current) && at > (64ULL << 20)) return -EINTR;
     }
     return -ENAMETOOLONG;
 }

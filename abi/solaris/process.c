@@ -133,7 +133,8 @@ sysret_t solaris_waitid(const struct syscall_args *a)
     default:
         return -EINVAL;
     }
-    req.options |= (o & SW_EXITED ? WEXITED : 0u) | (o & (SW_STOPPED | SW_TRAPPED) ? WSTOPPED : 0u) | (o & SW_CONTINUED ? WCONTINUED : 0u) |
+    /* WTRAPPED asks for children that are traced, which /proc does there; here nothing traces a Solaris process. */
+    req.options |= (o & SW_EXITED ? WEXITED : 0u) | (o & SW_STOPPED ? WSTOPPED : 0u) | (o & SW_CONTINUED ? WCONTINUED : 0u) |
                    (o & SW_NOHANG ? WNOHANG : 0u) | (o & SW_NOWAIT ? WNOWAIT : 0u);
     memset(&res, 0, sizeof(res));
     r = task_wait(&req, &res);

@@ -27,9 +27,9 @@ static int read_head(struct file *f, struct exec_image *img)
     return 0;
 }
 
-static const char *preferred_abi;   /* (c) after start-up */
+static const struct abi *preferred_abi;   /* (c) after start-up */
 
-void exec_prefer_abi(const char *name) { preferred_abi = name; }
+void exec_prefer_abi(const char *name) { preferred_abi = name ? abi_by_name(name) : NULL; }
 
 static const struct abi *choose_abi(const struct exec_image *img)
 {
@@ -39,7 +39,7 @@ static const struct abi *choose_abi(const struct exec_image *img)
     for (const struct abi *const *a = abi_all; *a; a++) {
         int score = (*a)->recognise(img->head, img->head_len);
         /* Evidence in the image is stronger than the user's wish, which only decides what says nothing. */
-        if (score && preferred_abi && !strcmp((*a)->name, preferred_abi)) score += 15;
+        if (score && *a == preferred_abi) score += 15;
         if (score > best_score) {
             best_score = score;
             best = *a;

@@ -78,6 +78,10 @@ static void run(void)
     EXPECT(4, 40, "xyz", buf, 32);
     CHECK(same(buf, "xyz", 4));
     EXPECT_ERR(78, 40, "xyz", buf, 2);
+    EXPECT_ERR(78, 40, "xyz", buf, 0);
+    EXPECT_ERR(78, 40, "xyz", buf, 3);
+    EXPECT(4, 40, "xyz", buf, -1L);                          /* lengths that wrap around */
+    EXPECT(4, 40, "xyz", buf, 0x7fffffffffffffff);
     EXPECT_ERR(14, 40, 8, buf, 32);
     EXPECT_ERR(9, 127, 99, 0x20000, buf, buf, 0);
     EXPECT_ERR(22, 127, 0, 1, buf, buf, 0);

@@ -10,7 +10,7 @@ typedef struct siginfo {
             pid_t __pid;
             union {
                 struct { uid_t __uid; int __u; union sigval __value; } __kill;
-                struct { int __u; clock_t __utime; int __status; int __s; clock_t __stime; } __cld;
+                struct { clock_t __utime; int __status; int __s; clock_t __stime; } __cld;
             } __pdata;
         } __proc;
         struct { void *__addr; int __trapno; void *__pc; } __fault;
