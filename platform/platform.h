@@ -124,6 +124,7 @@ u64 platform_xstate_features(void);
 
 extern const struct platform_ops platform_ptrace_ops;
 extern const struct platform_ops platform_trap_ops;
+extern const struct platform_ops platform_kvm_ops;
 extern const struct platform_ops platform_skeleton_ops;
 
 /*

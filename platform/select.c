@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const struct platform_ops *const platforms[] = {
+    &platform_kvm_ops,
     &platform_trap_ops,
     &platform_ptrace_ops,
 };

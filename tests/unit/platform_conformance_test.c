@@ -1109,7 +1109,7 @@ int main(void)
         cmocka_unit_test(test_no_child_signal),
         cmocka_unit_test(test_select),
     };
-    const struct platform_ops *all[] = { &platform_ptrace_ops, &platform_trap_ops };
+    const struct platform_ops *all[] = { &platform_ptrace_ops, &platform_trap_ops, &platform_kvm_ops };
     char why[256], name[64];
     int failed = 0;
 
