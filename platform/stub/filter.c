@@ -10,6 +10,7 @@
 #include "platform/platform.h"
 #include "sentry/base/alloc.h"
 
+#include <asm/prctl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -51,6 +52,10 @@ static void runner_rules(struct rule *r, const struct stub_template *t)
     ALLOW(r, futex, BELOW(1, 2), EQ(3, 0));
     ALLOW(r, sigaltstack, EQ(0, t->base + STUB_OPS + STUB_OPS_STACK), EQ(1, 0));
     ALLOW(r, seccomp, EQ(0, SECCOMP_SET_MODE_FILTER), EQ(1, 0), EQ(2, t->base + STUB_RODATA + STUB_RO_FPROG_TRAP));
+    if (!t->fsgsbase) {
+        ALLOW(r, arch_prctl, EQ(0, ARCH_SET_FS));
+        ALLOW(r, arch_prctl, EQ(0, ARCH_SET_GS));
+    }
 }
 
 static void mapper_rules(struct rule *r, const struct stub_template *t)
@@ -151,18 +156,20 @@ static int guest_filter(u64 base, struct sock_filter *out)
 
 /*
  * A runner: futex from the one place in its handlers, to sleep on or wake a word in areas of its own process, without
- * timeout (no pointer); and rt_sigprocmask from one place, to the empty set, which all runners have already when guest code
- * runs. All else traps, the 32-bit and x32 calls included. The common case is first.
+ * timeout (no pointer); rt_sigprocmask from one place, to the empty set, which all runners have already when guest code
+ * runs; and, where FSGSBASE is missing, arch_prctl from one place to set a base: of the calling thread, to a number, which
+ * is no more than what FSGSBASE lets a guest do. All else traps, the 32-bit and x32 calls included. The common case is first.
  */
 static int trap_filter(const struct stub_template *t, struct sock_filter *out)
 {
     u64 text = t->base + STUB_TRAP, futex_ip = text + (u64)(trap_text_futex_ret - trap_text_start);
     u64 mask_ip = text + (u64)(trap_text_unmask_ret - trap_text_start);
+    u64 base_ip = t->fsgsbase ? 0 : text + (u64)(trap_text_base_ret - trap_text_start); /* 0: never */
     u64 lo = t->areas_base, hi = t->areas_base + (u64)t->areas_per_proc * REQ_AREA_SIZE;
     u64 set = t->base + STUB_RODATA + STUB_RO_EMPTY_SIGSET;
-    enum { NR = offsetof(struct seccomp_data, nr), ARCH = offsetof(struct seccomp_data, arch), MASK_BLOCK = 19,
+    enum { NR = offsetof(struct seccomp_data, nr), ARCH = offsetof(struct seccomp_data, arch), MASK_BLOCK = 19, BASE_BLOCK = 36,
            IP = offsetof(struct seccomp_data, instruction_pointer), ARG = offsetof(struct seccomp_data, args),
-           PASS = 36, STOP = 37 };
+           PASS = 48, STOP = 49 };
 #define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (at))
 /* The instruction at index i: goes on if equal, else to STOP. */
 #define MUST(i, value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(value), 0, STOP - (i) - 1)
@@ -181,7 +188,7 @@ static int trap_filter(const struct stub_template *t, struct sock_filter *out)
         /* 15 */ LOAD(ARG + 24), MUST(16, 0),
         /* 17 */ LOAD(ARG + 28),
         /* 18 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, PASS - 19, STOP - 19),
-        /* 19 */ MUST(19, SYS_rt_sigprocmask),
+        /* 19 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, BASE_BLOCK - 20),
         /* 20 */ LOAD(ARCH), MUST(21, AUDIT_ARCH_X86_64),
         /* 22 */ LOAD(IP), MUST(23, mask_ip),
         /* 24 */ LOAD(IP + 4), MUST(25, mask_ip >> 32),
@@ -189,9 +196,18 @@ static int trap_filter(const struct stub_template *t, struct sock_filter *out)
         /* 28 */ LOAD(ARG + 8), MUST(29, set),
         /* 30 */ LOAD(ARG + 12), MUST(31, set >> 32),
         /* 32 */ LOAD(ARG + 16), MUST(33, 0),
-        /* 34 */ LOAD(ARG + 20), MUST(35, 0),
-        /* 36 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        /* 37 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        /* 34 */ LOAD(ARG + 20),
+        /* 35 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, PASS - 36, STOP - 36),
+        /* 36 */ MUST(36, SYS_arch_prctl),
+        /* 37 */ LOAD(ARCH), MUST(38, AUDIT_ARCH_X86_64),
+        /* 39 */ LOAD(IP), MUST(40, base_ip),
+        /* 41 */ LOAD(IP + 4), MUST(42, base_ip >> 32),
+        /* 43 */ LOAD(ARG + 4), MUST(44, 0),
+        /* 45 */ LOAD(ARG),
+        /* 46 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH_SET_FS, PASS - 47, 0),
+        /* 47 */ MUST(47, ARCH_SET_GS),
+        /* 48 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        /* 49 */ BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
     };
 #undef LOAD
 #undef MUST
@@ -201,7 +217,7 @@ static int trap_filter(const struct stub_template *t, struct sock_filter *out)
     return (int)ARRAY_LEN(f);
 }
 
-#define HAND_FILTER_MAX 48
+#define HAND_FILTER_MAX 64
 
 int stub_filters_build(u8 *rodata, const struct stub_template *t)
 {
@@ -220,5 +236,6 @@ int stub_filters_build(u8 *rodata, const struct stub_template *t)
         memcpy(rodata + slots[i], &prog, sizeof(prog));
         at += (size_t)n * sizeof(*out);
     }
+    rodata[STUB_RO_FSGSBASE] = t->fsgsbase;
     return 0;
 }

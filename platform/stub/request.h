@@ -33,6 +33,9 @@
 #define REQ_ACK 64
 #define REQ_SENTRY_SLEEPS 68
 #define REQ_SPIN 72
+#define REQ_BASES 76
+#define REQ_SET_FS 1
+#define REQ_SET_GS 2
 /* Registers, struct guest_regs. */
 #define REQ_REGS 128
 #define REQ_R15 (REQ_REGS + 0)
@@ -81,7 +84,8 @@ struct request_page {
     u32 ack;
     u32 sentry_sleeps;
     u32 spin;       /* how long to look at ack before sleeping */
-    u32 pad1[13];
+    u32 bases;      /* REQ_SET_*: have the host set these from regs; only where instructions cannot (no FSGSBASE) */
+    u32 pad1[12];
     struct guest_regs regs;
     u64 addr;
     u32 call_nr, call_arch;
@@ -93,6 +97,7 @@ REQ_IS(seq, REQ_SEQ);
 REQ_IS(restore, REQ_RESTORE);
 REQ_IS(ack, REQ_ACK);
 REQ_IS(spin, REQ_SPIN);
+REQ_IS(bases, REQ_BASES);
 REQ_IS(regs, REQ_REGS);
 REQ_IS(regs.rdi, REQ_RDI);
 REQ_IS(regs.rip, REQ_RIP);

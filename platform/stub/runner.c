@@ -141,6 +141,7 @@ int stub_runner_get(struct stub_proc *p, struct stub_runner **out)
     *out = TAILQ_FIRST(&p->parked);
     if (*out) TAILQ_REMOVE(&p->parked, *out, link);
     else rc = runner_new_locked(p, out);
+    if (!rc) (*out)->bases_known = false;
     if (!rc) ref_get(&p->refs);
     unlock(&p->lock);
     if (rc == -EFAULT) stub_proc_mark_dead(p);

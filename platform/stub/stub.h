@@ -20,7 +20,7 @@
 extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_trace_ret[],
     stub_text_pause_ret[], stub_text_exit[], stub_text_exit_ret[];
 extern const u8 trap_text_start[], trap_text_end[], trap_text_handler[], trap_text_futex_ret[],
-    trap_text_unmask_ret[], trap_text_restorer[];
+    trap_text_unmask_ret[], trap_text_base_ret[], trap_text_restorer[];
 
 struct stub_proc;
 
@@ -46,6 +46,8 @@ struct stub_runner {
     u8 *area;                 /* (c) the sentry's mapping of it */
     u64 addr;                 /* (c) the stub's */
     u32 seq;                  /* (holder) of the last event that was taken */
+    u64 fs_base, gs_base;     /* (holder) without FSGSBASE: what the host was told last */
+    bool bases_known;         /* (holder) that was by this holder, and done */
     TAILQ_ENTRY(stub_runner) all_link; /* proc->lock */
     TAILQ_ENTRY(stub_runner) link;     /* proc->lock: in proc->parked */
 };
@@ -62,6 +64,7 @@ struct stub_template {
     u8 *areas;         /* (c) trap: the sentry's mapping of it */
     u64 areas_base;    /* (c) trap: where a stub's first area lies */
     u32 areas_per_proc; /* (c) */
+    bool fsgsbase;     /* (c) trap: guest threads have the FSGSBASE instructions */
 
     lock_t lock;       /* LC_PLATFORM */
     u32 *free_areas;   /* (lock) stack of areas to use again */

@@ -17,7 +17,8 @@
 #define STUB_RO_FPROG_GUEST 32
 #define STUB_RO_EMPTY_SIGSET 48
 #define STUB_RO_FPROG_TRAP 64
-#define STUB_RO_INSNS 80
+#define STUB_RO_FSGSBASE 80 /* byte: the FSGSBASE instructions work */
+#define STUB_RO_INSNS 88
 #define STUB_RO_SIZE 0x2000
 
 /* Within STUB_SCRATCH. */

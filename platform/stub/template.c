@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -26,6 +27,10 @@
 HOSTCALL(sendmsg, "orders and descriptors to stub processes");
 HOSTCALL(recvfrom, "answers of stub processes");
 HOSTCALL(sched_setaffinity, "a stub and the thread that drives it share a CPU");
+
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE 2
+#endif
 
 /* What the child reports when it cannot become a template. */
 struct setup_error {
@@ -264,6 +269,7 @@ int stub_template_start(struct stub_template *t, int memfile_fd, bool trap, char
     TAILQ_INIT(&t->dying);
     t->memfile_fd = memfile_fd;
     t->trap = trap;
+    t->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
     t->areas_fd = -1;
     t->slot_high = 1;
     t->base = choose_base();

@@ -2,6 +2,7 @@
  * Signal handlers of guest threads on the trap platform: publish what happened on the request page (request.h), wait for
  * the sentry's answer, load the guest's registers and go back. They return by xrstor and iretq, not rt_sigreturn, so the
  * only system call a guest thread needs is futex, and that from one instruction (and once, rt_sigprocmask with one argument).
+ * Where the host does not enable the FSGSBASE instructions, arch_prctl sets the bases of fs and gs, from one instruction too.
  *
  * rbp = request page throughout, found from the handler's stack pointer. Nothing here is secret or trusted: whatever a
  * guest makes this code do by jumping into it, or by writing to the page, it could do itself.
@@ -40,13 +41,18 @@
 #define SI_ADDR 16
 #define SI_CALL 24
 
-#define SIGSYS 31
+#define ARCH_SET_GS 0x1001
+#define ARCH_SET_FS 0x1002
+#define SIGSEGV 11
 #define USER_CS 0x33
 #define USER_SS 0x2b
 
     .section stub_text, "a", @progbits
     .globl trap_text_start, trap_text_end, trap_text_handler, trap_text_unmask_ret, trap_text_futex_ret, trap_text_restorer
+    .globl trap_text_base_ret
 
+/* ZF set: the FSGSBASE instructions cannot be used. */
+#define TEST_FSGSBASE testb $1, trap_text_start - STUB_TRAP + STUB_RODATA + STUB_RO_FSGSBASE(%rip)
 #define SAVE(reg) mov UC_##reg(%rdx), %rax; mov %rax, REQ_##reg(%rbp)
 
     .balign 64
@@ -99,11 +105,13 @@ from_guest:
     SAVE(RSP)
     movzwl  UC_CS(%rdx), %eax
     mov     %rax, REQ_CS(%rbp)
+    TEST_FSGSBASE
+    jz      1f                            /* then the sentry knows them: only it can set them */
     rdfsbase %rax
     mov     %rax, REQ_FS_BASE(%rbp)
     rdgsbase %rax
     mov     %rax, REQ_GS_BASE(%rbp)
-    mov     UC_FPSTATE(%rdx), %rax
+1:  mov     UC_FPSTATE(%rdx), %rax
     mov     %rax, REQ_XSTATE(%rbp)
     mov     %rsp, REQ_FRAME(%rbp)
     xor     %eax, %eax
@@ -167,6 +175,9 @@ trap_text_futex_ret:
 awake:
     movl    $0, REQ_SLEEPS(%rbp)
 resume:
+    mov     REQ_BASES(%rbp), %r14d
+    test    %r14d, %r14d
+    jnz     set_bases
 /*
  * From here to the end of iretq a kick, or a fault, leads to a new event with the registers of the page, which are not
  * touched: as if the guest had been interrupted before its first instruction.
@@ -179,11 +190,13 @@ restore_start:
     mov     $-1, %eax
     mov     $-1, %edx
     xrstor64 (%rdi)
+    TEST_FSGSBASE
+    jz      1f
     mov     REQ_FS_BASE(%rbp), %rax
     wrfsbase %rax
     mov     REQ_GS_BASE(%rbp), %rax
     wrgsbase %rax
-    pushq   $USER_SS
+1:  pushq   $USER_SS
     pushq   REQ_RSP(%rbp)
     pushq   REQ_EFLAGS(%rbp)
     pushq   $USER_CS
@@ -205,6 +218,33 @@ restore_start:
     mov     REQ_RBP(%rbp), %rbp
     iretq
 restore_end:
+
+/* By the host: r14 = which. It takes no address outside of user space. */
+set_bases:
+    movl    $0, REQ_BASES(%rbp)
+    test    $REQ_SET_FS, %r14d
+    jz      set_gs
+    mov     $ARCH_SET_FS, %edi
+    mov     REQ_FS_BASE(%rbp), %rsi
+    lea     set_gs(%rip), %r13
+    jmp     set_base
+set_gs:
+    test    $REQ_SET_GS, %r14d
+    jz      restore_start
+    mov     $ARCH_SET_GS, %edi
+    mov     REQ_GS_BASE(%rbp), %rsi
+    lea     restore_start(%rip), %r13
+set_base:
+    mov     $__NR_arch_prctl, %eax
+    syscall
+trap_text_base_ret:
+    test    %rax, %rax
+    jnz     base_refused
+    jmp     *%r13
+base_refused:
+    movl    $SIGSEGV, REQ_SIGNO(%rbp)
+    movl    $1, REQ_RESTORE(%rbp)
+    jmp     publish
 
 kicked_before:
     movl    $0, REQ_KICKED(%rbp)

@@ -169,7 +169,30 @@ static bool take_event(struct platform_ctx *ctx, struct guest_regs *regs, struct
     r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
     memcpy(&ev, req, sizeof(ev));
     __asm__ volatile("" ::: "memory"); /* no second look at the page */
-    return decode(&ev, regs, exit);
+    if (!decode(&ev, regs, exit)) return false;
+    if (!r->proc->tmpl->fsgsbase) {
+        regs->fs_base = r->fs_base;
+        regs->gs_base = r->gs_base;
+        if (ev.restore) r->bases_known = false; /* perhaps refused */
+    }
+    return true;
+}
+
+/*
+ * Without FSGSBASE only the host can set a base, on our order, so what we ordered is what it is. (A guest that loads a
+ * selector into fs or gs changes its base without our knowing, as it would natively; the next order repairs it.)
+ */
+static void order_bases(struct stub_runner *r, const struct guest_regs *regs)
+{
+    u32 set = 0;
+
+    if (!r->bases_known || r->fs_base != regs->fs_base) set |= REQ_SET_FS;
+    if (!r->bases_known || r->gs_base != regs->gs_base) set |= REQ_SET_GS;
+    if (likely(!set)) return;
+    r->fs_base = regs->fs_base;
+    r->gs_base = regs->gs_base;
+    r->bases_known = true;
+    trap_request(r)->bases |= set; /* an order may be left from a run that was kicked before it began */
 }
 
 void trap_runner_drop(struct platform_ctx *ctx)
@@ -214,6 +237,7 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
 
     req->regs = *regs;
     req->regs.eflags = (regs->eflags & USER_EFLAGS) | 0x202;
+    if (!r->proc->tmpl->fsgsbase) order_bases(r, regs);
     if (unlikely(ctx->xstate_pending)) trap_xstate_push(ctx);
     if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW)) trap_spin_look(ctx);
     place_enter(&ctx->p->place, &ctx->place, r->tid);

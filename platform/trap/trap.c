@@ -14,13 +14,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE 2
-#endif
 
 static int start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len)
 {
@@ -159,10 +154,6 @@ static int check_cpu(char *why, size_t why_len)
 {
     u32 a, b, c = 0, d;
 
-    if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE)) {
-        snprintf(why, why_len, "the host kernel does not enable the FSGSBASE instructions (Linux 5.9 or newer does)");
-        return -ENOSYS;
-    }
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) {
         snprintf(why, why_len, "the processor has no XSAVE");
         return -ENOSYS;

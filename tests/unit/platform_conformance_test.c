@@ -7,6 +7,7 @@
 #include "platform/stub/stub_layout.h"
 #include "platform/xstate.h"
 
+#include <asm/prctl.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -153,6 +155,7 @@ static void test_syscall(void **state UNUSED)
     as = ready();
     for (size_t i = 0; i < sizeof(r) / 8; i++) ((u64 *)&r)[i] = 0x1111000000000000ULL + i * 0x0101010101ULL;
     r.rip = CODE;
+    r.rsp = 0x123400005678; /* mapped nowhere, but canonical: some hypervisors refuse `syscall` with any other, natively too */
     r.rax = 123456;
     r.fs_base = 0x12345000;
     r.gs_base = 0x54321000;
@@ -943,6 +946,7 @@ static void test_attack_sleep(void **state UNUSED)
     as = ready();
     gaddr_t region = stub_region(w.c, as), site = region + STUB_TRAP + (gaddr_t)(trap_text_futex_ret - trap_text_start) - 2;
     gaddr_t mask = region + STUB_TRAP + (gaddr_t)(trap_text_unmask_ret - trap_text_start) - 2;
+    gaddr_t base = region + STUB_TRAP + (gaddr_t)(trap_text_base_ret - trap_text_start) - 2;
     /* rdi: a word that stays zero; the area beyond what is used of it */
     struct guest_regs r = { .rip = site, .rax = SYS_futex, .rdi = region + STUB_AREAS + 2048, .rsp = DATA };
     pthread_create(&w.t, NULL, watchdog_main, &w);
@@ -965,6 +969,11 @@ static void test_attack_sleep(void **state UNUSED)
         { .rip = mask, .rax = SYS_rt_sigprocmask, .rdi = SIG_SETMASK, .rsi = region + STUB_RODATA + STUB_RO_EMPTY_SIGSET,
           .rdx = DATA },
         { .rip = mask, .rax = SYS_futex, .rdi = region + STUB_AREAS },
+        { .rip = base, .rax = SYS_futex, .rdi = region + STUB_AREAS },
+        { .rip = base, .rax = SYS_arch_prctl, .rdi = ARCH_GET_FS, .rsi = DATA },
+        { .rip = base, .rax = SYS_arch_prctl, .rdi = 0x1012 /* ARCH_SET_CPUID */ },
+        { .rip = base, .rax = SYS_arch_prctl, .rdi = ARCH_SET_FS | 1ULL << 32, .rsi = DATA },
+        { .rip = site, .rax = SYS_arch_prctl, .rdi = ARCH_SET_FS, .rsi = DATA },
     };
     ops->as_free(as);
     as = ready();
@@ -973,6 +982,25 @@ static void test_attack_sleep(void **state UNUSED)
         e = run(w.c, as, &r);
         assert_int_equal(e.event, PLATFORM_SYSCALL);
         assert_int_equal(r.orig_rax, bad[i].rax);
+    }
+    /* Where the third one is open, it sets the base of the thread itself: to what the guest likes, and back by the next order. */
+    if (!(getauxval(AT_HWCAP2) & 2 /* HWCAP2_FSGSBASE */)) {
+        memcpy(cfg.memfile_base + 12288, blob_fsgs, (size_t)(blob_fsgs_end - blob_fsgs));
+        assert_int_equal(map(as, CODE + 4096, 4096, 12288, R | X), 0);
+        u64 *d = (u64 *)(void *)(cfg.memfile_base + 4096);
+        d[32] = 0xaf5;
+        d[64] = 0xbf5;
+        r = (struct guest_regs){ .rip = base, .rax = SYS_arch_prctl, .rdi = ARCH_SET_FS, .rsi = DATA + 256, .r13 = CODE + 4096,
+                                 .fs_base = DATA + 512, .gs_base = DATA };
+        assert_int_equal(run(w.c, as, &r).event, PLATFORM_SYSCALL);
+        assert_int_equal(r.orig_rax, 0xaf5);
+        r.rip = CODE + 4096;
+        r.fs_base = DATA;
+        assert_int_equal(run(w.c, as, &r).event, PLATFORM_SYSCALL);
+        r.rip = CODE + 4096;
+        r.fs_base = DATA + 512;
+        assert_int_equal(run(w.c, as, &r).event, PLATFORM_SYSCALL);
+        assert_int_equal(r.orig_rax, 0xbf5);
     }
     __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
     pthread_join(w.t, NULL);
