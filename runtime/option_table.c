@@ -20,6 +20,7 @@ static const struct opt_desc run_opts[] = {
     { O_GID, "--gid", V_REQUIRED, "N", "group id inside (the caller's)", NULL },
     { O_PLATFORM, "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)", "auto kvm trap ptrace" },
     { O_ABI, "--abi", V_REQUIRED, "NAME", "auto, linux or solaris (auto: by the program's image)", "auto linux solaris" },
+    { O_NET, "--net", V_REQUIRED, "KIND", "none, loopback (inside the sandbox only) or host (loopback)", "none loopback host" },
     { O_MEMORY, "--memory", V_REQUIRED, "SIZE", "limit of guest memory: bytes, or with suffix K M G", NULL },
     { O_STRACE, "--strace", V_OPTIONAL, "[=text|json]", "print each system call on stderr", "text json" },
     { O_TIMING, "--timing", V_NONE, "", "print what start-up cost, as a tree", NULL },

@@ -143,6 +143,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
 {
     static const char *const platforms[] = { "auto", "kvm", "trap", "ptrace", NULL };
     static const char *const abis[] = { "auto", "linux", "solaris", NULL };
+    static const char *const nets[] = { "none", "loopback", "host", NULL };
     static const char *const forms[] = { "text", "json", NULL };
     const char *form = "text";
     int r;
@@ -170,6 +171,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
     case O_GID: o->has_gid = true; return parse_id(name, val, &o->gid);
     case O_PLATFORM: return parse_choice(name, val, platforms, &o->platform);
     case O_ABI: return parse_choice(name, val, abis, &o->abi);
+    case O_NET: return parse_choice(name, val, nets, &o->net);
     case O_MEMORY: return parse_size(name, val, &o->memory);
     case O_STRACE:
         if (val && (r = parse_choice(name, val, forms, &form))) return r;
@@ -186,7 +188,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
 
 int options_parse_run(struct run_options *o, int argc, char **argv, bool *done)
 {
-    *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog" };
+    *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog", .net = "loopback" };
     *done = false;
     struct verb_words w;
     int id;

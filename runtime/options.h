@@ -20,7 +20,7 @@ struct run_options {
     bool rootfs_writable;
     struct user_mount mounts[MAX_USER_MOUNTS]; unsigned nmounts;
     const char **env; unsigned nenv;   /* "K=V", or "K" to pass the caller's through */
-    const char *cwd, *hostname, *platform, *abi;
+    const char *cwd, *hostname, *platform, *abi, *net;
     bool has_uid, has_gid; u32 uid, gid;
     u64 memory;
     bool strace, strace_json, timing, backtrace, debug;

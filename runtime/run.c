@@ -132,12 +132,13 @@ static void reap(struct run *r)
     pid_t pid;
     if (!r->done && reap_crashed_gofer(r)) return;
     while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
-        if (pid == r->box.gofer && WIFEXITED(ws) && !WEXITSTATUS(ws)) {
-            /* The gofer ends by itself only when the sentry's sockets close: the sentry's end is the one to report. */
+        if ((pid == r->box.gofer || pid == r->box.broker) && WIFEXITED(ws) && !WEXITSTATUS(ws)) {
+            /* Both end by themselves only when the sentry's sockets close: the sentry's end is the one to report. */
             for (int i = 0; i < 200 && r->box.sentry > 0; i++) {
                 int sentry_ws;
                 if (waitpid(r->box.sentry, &sentry_ws, WNOHANG) == r->box.sentry) {
-                    r->box.gofer = 0;
+                    if (pid == r->box.gofer) r->box.gofer = 0;
+                    else r->box.broker = 0;
                     pid = r->box.sentry;
                     ws = sentry_ws;
                     break;
@@ -145,10 +146,11 @@ static void reap(struct run *r)
                 poll(NULL, 0, 10);
             }
         }
-        const char *who = pid == r->box.sentry ? "sentry" : pid == r->box.gofer ? "gofer" : NULL;
+        const char *who = pid == r->box.sentry ? "sentry" : pid == r->box.gofer ? "gofer" : pid == r->box.broker ? "network broker" : NULL;
         if (!who) continue;
         if (pid == r->box.sentry) r->box.sentry = 0;
-        else r->box.gofer = 0;
+        else if (pid == r->box.gofer) r->box.gofer = 0;
+        else r->box.broker = 0;
         /* Its last words may still lie in the socket. */
         while (!r->done && r->box.control >= 0) {
             struct pollfd pfd = { .fd = r->box.control, .events = POLLIN };

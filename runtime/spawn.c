@@ -60,7 +60,7 @@ struct child {
     int bin, null;
     char **argv;
     const int *keep; unsigned nkeep;
-    int extra[4 + GOFER_CHANNELS]; unsigned nextra;
+    int extra[4 + GOFER_CHANNELS + BROKER_CHANNELS]; unsigned nextra;
     const char *uid_map, *gid_map;   /* written by the child itself; NULL: by the parent, who then closes go */
     int go;                          /* read end; -1: nothing to wait for */
     int go_write;
@@ -212,6 +212,31 @@ static pid_t start_sentry(struct child *c, const struct spawn_plan *p)
     return spawn_child(c, 0);
 }
 
+/*
+ * The broker's network is sundog's own, so it gets no network namespace. A privileged caller's stays in its user
+ * namespace, since the right to ports below 1024 counts only there; it keeps that one capability. Another's goes into a
+ * user namespace without rights over the network.
+ */
+static pid_t start_broker(struct child *c, const struct spawn_plan *p)
+{
+    char uid_map[64], gid_map[64];
+    const unsigned long ns = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+    pid_t pid;
+    if (geteuid() == 0) {
+        pid = spawn_child(c, ns);
+    } else {
+        snprintf(uid_map, sizeof(uid_map), "0 %u 1", geteuid());
+        snprintf(gid_map, sizeof(gid_map), "0 %u 1", getegid());
+        c->uid_map = uid_map;
+        c->gid_map = gid_map;
+        pid = spawn_child(c, ns | CLONE_NEWUSER);
+        c->uid_map = c->gid_map = NULL;
+    }
+    if (pid >= 0) return pid;
+    if (p->debug) fail("debug: no namespaces for the network broker: %s", strerror((int)-pid));
+    return spawn_child(c, 0);
+}
+
 static int plan_fd(struct plan_writer *w, const char *name)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
@@ -228,20 +253,27 @@ static int plan_fd(struct plan_writer *w, const char *name)
 int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
 {
     *s = (struct sandbox){ .control = -1 };
-    int control[2], chan[GOFER_CHANNELS][2];
-    struct child se = { .name = "the sentry", .go = -1 }, go = { .name = "the gofer", .go = -1 };
+    int control[2], chan[GOFER_CHANNELS][2], nchan[BROKER_CHANNELS][2];
+    struct child se = { .name = "the sentry", .go = -1 }, go = { .name = "the gofer", .go = -1 }, br = { .name = "the network broker", .bin = -1, .go = -1 };
     if ((se.bin = spawn_find_program("sundog-sentry")) < 0 || (go.bin = spawn_find_program("sundog-gofer")) < 0) return EXIT_SANDBOX;
-    se.null = go.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (p->net_host && (br.bin = spawn_find_program("sundog-netbroker")) < 0) return EXIT_SANDBOX;
+    se.null = go.null = br.null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (se.null < 0) return fail("opening /dev/null: %s", strerror(errno));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control)) return fail("making the control socket: %s", strerror(errno));
     for (unsigned i = 0; i < GOFER_CHANNELS; i++)
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, chan[i])) return fail("making a gofer channel: %s", strerror(errno));
+    for (unsigned i = 0; i < BROKER_CHANNELS; i++) {
+        nchan[i][0] = nchan[i][1] = -1;
+        if (p->net_host && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, nchan[i])) return fail("making a broker channel: %s", strerror(errno));
+    }
+    int bplan = p->net_host ? plan_fd(&p->broker, "broker-plan") : -1;
+    if (p->net_host && bplan < 0) return fail("writing the plan to memory: %s", strerror(-bplan));
     int splan = plan_fd(&p->sentry, "sentry-plan"), gplan = plan_fd(&p->gofer, "gofer-plan");
     if (splan < 0 || gplan < 0) return fail("writing the plan to memory: %s", strerror(-MIN(splan, gplan)));
 
-    char num[4 + 2 * GOFER_CHANNELS][12];
-    char *sargv[8 + 2 * GOFER_CHANNELS], *gargv[8 + 2 * GOFER_CHANNELS];
-    unsigned sn = 0, gn = 0, nn = 0;
+    char num[5 + 2 * GOFER_CHANNELS + 2 * BROKER_CHANNELS][12];
+    char *sargv[8 + 2 * GOFER_CHANNELS + 2 * BROKER_CHANNELS], *gargv[8 + 2 * GOFER_CHANNELS], *bargv[8 + 2 * BROKER_CHANNELS];
+    unsigned sn = 0, gn = 0, bn = 0, nn = 0;
 #define PUT_FD(argv, n, c, opt, fd) do { \
         snprintf(num[nn], sizeof(num[nn]), "%d", fd); \
         (argv)[(n)++] = (char *)(opt), (argv)[(n)++] = num[nn++], (c).extra[(c).nextra++] = (fd); } while (0)
@@ -254,26 +286,39 @@ int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
         PUT_FD(sargv, sn, se, "--gofer-fd", chan[i][0]);
         PUT_FD(gargv, gn, go, "--sock-fd", chan[i][1]);
     }
-    if (p->debug) gargv[gn++] = (char *)"--debug";
-    sargv[sn] = gargv[gn] = NULL;
-    se.argv = sargv, go.argv = gargv;
+    bargv[bn++] = (char *)"sundog-netbroker";
+    if (p->net_host) PUT_FD(bargv, bn, br, "--plan-fd", bplan);
+    for (unsigned i = 0; i < BROKER_CHANNELS && p->net_host; i++) {
+        PUT_FD(sargv, sn, se, "--netbroker-fd", nchan[i][0]);
+        PUT_FD(bargv, bn, br, "--sock-fd", nchan[i][1]);
+    }
+    if (p->debug) gargv[gn++] = bargv[bn++] = (char *)"--debug";
+    sargv[sn] = gargv[gn] = bargv[bn] = NULL;
+    se.argv = sargv, go.argv = gargv, br.argv = bargv;
     se.keep = p->sentry_fds, se.nkeep = p->n_sentry_fds;
     go.keep = p->gofer_fds, go.nkeep = p->n_gofer_fds;
 
     /* The sentry first: its start takes longest. */
     s->sentry = start_sentry(&se, p);
     s->gofer = s->sentry > 0 ? start_gofer(&go, p) : 0;
+    s->broker = s->gofer > 0 && p->net_host ? start_broker(&br, p) : 0;
     int r = 0;
-    if (s->sentry < 0 || s->gofer < 0) {
-        pid_t bad = MIN(s->sentry, s->gofer);
-        r = fail("cannot make a process for %s: %s", s->sentry < 0 ? "the sentry" : "the gofer", strerror((int)-bad));
+    if (s->sentry < 0 || s->gofer < 0 || s->broker < 0) {
+        pid_t bad = s->sentry < 0 ? s->sentry : s->gofer < 0 ? s->gofer : s->broker;
+        r = fail("cannot make a process for %s: %s", s->sentry < 0 ? "the sentry" : s->gofer < 0 ? "the gofer" : "the network broker",
+                 strerror((int)-bad));
     }
     s->sentry = MAX(s->sentry, 0);
     s->gofer = MAX(s->gofer, 0);
+    s->broker = MAX(s->broker, 0);
     s->control = control[0];
     int mine[] = { control[1], splan, gplan, se.null, se.bin, go.bin };
     for (size_t i = 0; i < ARRAY_LEN(mine); i++) close(mine[i]);
     for (unsigned i = 0; i < GOFER_CHANNELS; i++) close(chan[i][0]), close(chan[i][1]);
+    if (p->net_host) {
+        close(bplan), close(br.bin);
+        for (unsigned i = 0; i < BROKER_CHANNELS; i++) close(nchan[i][0]), close(nchan[i][1]);
+    }
     if (r) spawn_kill(s);
     return r;
 }
@@ -283,7 +328,9 @@ void spawn_kill(struct sandbox *s)
     /* The sentry is pid 1 of its namespace: the kernel takes all its stubs along. */
     if (s->sentry > 0) kill(s->sentry, SIGKILL);
     if (s->gofer > 0) kill(s->gofer, SIGKILL);
+    if (s->broker > 0) kill(s->broker, SIGKILL);
     while (s->sentry > 0 && waitpid(s->sentry, NULL, 0) < 0 && errno == EINTR) ;
     while (s->gofer > 0 && waitpid(s->gofer, NULL, 0) < 0 && errno == EINTR) ;
-    s->sentry = s->gofer = 0;
+    while (s->broker > 0 && waitpid(s->broker, NULL, 0) < 0 && errno == EINTR) ;
+    s->sentry = s->gofer = s->broker = 0;
 }

@@ -1,8 +1,8 @@
 /*
- * Starting the sentry and the gofer: descriptors, namespaces, identity maps, and who dies with whom.
+ * Starting the sentry, the gofer and, for the host's network, the broker: descriptors, namespaces, identity maps, and who dies with whom.
  *
- * sundog --control socket-- sentry --channels-- gofer. Each of the three notices the end of another by its socket's
- * hang-up; PDEATHSIG makes the end of sundog the end of both even if they hang.
+ * sundog --control socket-- sentry --channels-- gofer (and network broker). Each of them notices the end of another by its socket's
+ * hang-up; PDEATHSIG makes the end of sundog the end of the others even if they hang.
  */
 #ifndef SUNDOG_RUNTIME_SPAWN_H
 #define SUNDOG_RUNTIME_SPAWN_H
@@ -10,20 +10,22 @@
 #include "sentry/base/plan.h"
 
 #define GOFER_CHANNELS 3           /* requests served at the same time */
+#define BROKER_CHANNELS 1          /* in one order: a port is free again when the next request is served */
 
 struct spawn_plan {
-    struct plan_writer sentry, gofer;
+    struct plan_writer sentry, gofer, broker;
     int *sentry_fds; unsigned n_sentry_fds;      /* stay open in the sentry: PLAN_FD, PLAN_CONSOLE; borrowed */
     int *gofer_fds; unsigned n_gofer_fds;        /* PLAN_ROOT */
+    bool net_host;                               /* a network broker is needed; `broker` is its plan */
     bool debug;
 };
 
 struct sandbox {
-    pid_t sentry, gofer;                         /* 0 once reaped */
+    pid_t sentry, gofer, broker;                 /* 0 once reaped, or never started */
     int control;                                 /* SOCK_SEQPACKET, nonblocking */
 };
 
-/* Starts both at once; consumes the two plans. 0, or an exit status after a message. */
+/* Starts all at once; consumes the plans. 0, or an exit status after a message. */
 int spawn_sandbox(struct sandbox *s, struct spawn_plan *p);
 /* Kills what still runs and reaps it. */
 void spawn_kill(struct sandbox *s);

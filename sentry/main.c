@@ -5,6 +5,7 @@
  */
 #include "abi/abi.h"
 #include "sentry/base/alloc.h"
+#include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
 #include "sentry/base/plan.h"
 #include "sentry/control/control.h"
@@ -13,6 +14,7 @@
 #include "sentry/kernel/init.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/memfile.h"
+#include "sentry/net/host.h"
 #include "sentry/trace/event.h"
 #include "sentry/vfs/file.h"
 
@@ -26,7 +28,7 @@
 #define SANDBOX_FAILED 125
 #define MAX_CHANNELS 8
 
-struct args { int plan_fd, control_fd, gofer_fd[MAX_CHANNELS]; unsigned ngofer; bool print_syscalls, json; const char *abi; };
+struct args { int plan_fd, control_fd, gofer_fd[MAX_CHANNELS], broker_fd[MAX_CHANNELS]; unsigned ngofer, nbroker; bool print_syscalls, json; const char *abi; };
 
 static bool parse_args(struct args *a, int argc, char **argv)
 {
@@ -40,6 +42,7 @@ static bool parse_args(struct args *a, int argc, char **argv)
         else if (!strcmp(w, "--plan-fd")) a->plan_fd = atoi(v), i++;
         else if (!strcmp(w, "--control-fd")) a->control_fd = atoi(v), i++;
         else if (!strcmp(w, "--gofer-fd") && a->ngofer < MAX_CHANNELS) a->gofer_fd[a->ngofer++] = atoi(v), i++;
+        else if (!strcmp(w, "--netbroker-fd") && a->nbroker < MAX_CHANNELS) a->broker_fd[a->nbroker++] = atoi(v), i++;
         else return false;
     }
     return a->print_syscalls || (a->plan_fd >= 0 && a->control_fd >= 0 && a->ngofer);
@@ -100,7 +103,7 @@ static NORETURN void fail(const char *what, int err, const char *todo)
     _exit(SANDBOX_FAILED);
 }
 
-struct settings { struct plan_options opt; const char *platform; };
+struct settings { struct plan_options opt; const char *platform; struct net_rules net; };
 
 static int read_settings(const u8 *plan, size_t len, struct settings *s)
 {
@@ -108,11 +111,14 @@ static int read_settings(const u8 *plan, size_t len, struct settings *s)
     struct plan_record rec;
     const u8 *data;
     int k;
-    *s = (struct settings){ .opt = { .trace_fd = -1, .ncpus = 1 }, .platform = "auto" };
+    *s = (struct settings){ .opt = { .trace_fd = -1, .ncpus = 1 }, .platform = "auto", .net.head.mode = PLAN_NET_LOOPBACK };
     while ((k = plan_next(&r, &rec, &data)) == 1) {
         if (rec.kind == PLAN_OPTION) {
             if (rec.len < sizeof(s->opt)) return -EINVAL;
             memcpy(&s->opt, data, sizeof(s->opt));
+        } else if (rec.kind == PLAN_NET) {
+            net_rules_fini(&s->net);
+            if (net_rules_parse(&s->net, data, rec.len)) return -EINVAL;
         } else if (rec.kind == PLAN_PLATFORM && !(s->platform = plan_string(data, rec.len, 0, 0))) return -EINVAL;
     }
     return k;
@@ -188,7 +194,8 @@ int main(int argc, char **argv)
     memfile_set_limit(s.opt.mem_limit);
 
     hostjail_crash_note = crash_note;
-    struct hostjail_opts jail = { .name = "sundog-sentry", .empty_root = true, .trap = s.opt.flags & PLAN_OPT_DEBUG,
+    struct hostjail_opts jail = { .name = "sundog-sentry", .empty_root = true, .groups = s.net.head.mode == PLAN_NET_HOST ? 1u << HOSTCALL_GROUP_NET : 0,
+        .trap = s.opt.flags & PLAN_OPT_DEBUG,
         /* the ptrace platform traces children that share our dumpable flag */
         .dumpable = !strcmp(ops->name, "ptrace") };
     r = hostjail_enter(&jail);
@@ -203,6 +210,8 @@ int main(int argc, char **argv)
     for (unsigned i = 1; i < a.ngofer; i++)
         if ((r = gofer_client_add_channel(gofer, a.gofer_fd[i]))) fail("adding a gofer channel", r, "");
     control_timing_mark("gofer connected");
+    r = net_host_init(a.broker_fd, a.nbroker, &s.net);
+    if (r) fail("talking to the network broker", r, "it may have failed to start: see its message");
     struct task *init = init_prepare(plan, len, gofer);
     if (!init) _exit(SANDBOX_FAILED);
     free(plan);

@@ -96,6 +96,10 @@ u32 linux_addr_encode(const struct net_addr *a, u8 raw[LINUX_SOCKADDR_MAX])
     case AF_INET6: {
         struct linux_sockaddr_in6 i = { .family = AF_INET6, .port = { (u8)(a->in.port >> 8), (u8)a->in.port } };
         memcpy(i.addr, a->in.ip, 16);
+        memcpy(i.flowinfo, &a->in.flow, 4);
+        /* Only such addresses have a scope: link-local ones and groups of that reach. */
+        bool scoped = (i.addr[0] == 0xfe && (i.addr[1] & 0xc0) == 0x80) || (i.addr[0] == 0xff && (i.addr[1] & 0xf) <= 2);
+        if (scoped) i.scope_id = a->in.scope;
         memcpy(raw, &i, sizeof i);
         return sizeof i;
     }

@@ -41,7 +41,7 @@ static int cred_in(struct net_msg *m, const u8 *data, u64 n)
     return 0;
 }
 
-static int inet_in(struct net_msg *m, const struct linux_cmsghdr *h, const u8 *data, u64 n)
+static int inet_in(struct net_msg *m, const struct socket *s, const struct linux_cmsghdr *h, const u8 *data, u64 n)
 {
     s32 v = 0;
 
@@ -51,9 +51,10 @@ static int inet_in(struct net_msg *m, const struct linux_cmsghdr *h, const u8 *d
         struct linux_in_pktinfo p;
         if (n != sizeof p) return -EINVAL;
         memcpy(&p, data, sizeof p);
-        if (p.ifindex && p.ifindex != 1) return -ENODEV;
+        if (p.ifindex && p.ifindex != 1 && !s->host) return -ENODEV;
         memcpy(m->src_ip, v4_prefix, 12);
         memcpy(m->src_ip + 12, p.spec_dst, 4);
+        m->src_ifindex = p.ifindex > 0 ? (u32)p.ifindex : 0;
         m->has_src = p.spec_dst[0] != 0;
         return 0;
     }
@@ -61,8 +62,9 @@ static int inet_in(struct net_msg *m, const struct linux_cmsghdr *h, const u8 *d
         struct linux_in6_pktinfo p;
         if (n < sizeof p) return -EINVAL;
         memcpy(&p, data, sizeof p);
-        if (p.ifindex && p.ifindex != 1) return -ENODEV;
+        if (p.ifindex && p.ifindex != 1 && !s->host) return -ENODEV;
         memcpy(m->src_ip, p.addr, 16);
+        m->src_ifindex = (u32)p.ifindex;
         m->has_src = true;
         return 0;
     }
@@ -100,7 +102,7 @@ int linux_cmsg_in(struct net_msg *m, struct socket *s, gaddr_t control, u64 len)
             else if (h.type == SCM_CREDENTIALS) r = cred_in(m, data, n);
             else r = -EINVAL;
         } else if (!local && s->type == SOCK_DGRAM && (h.level == IPPROTO_IP || h.level == IPPROTO_IPV6)) {
-            r = inet_in(m, &h, data, n);
+            r = inet_in(m, s, &h, data, n);
         }
     }
     return r;
@@ -169,8 +171,8 @@ static void put_inet(struct sink *k, const struct net_msg *m, struct socket *s)
     s32 ttl = m->got_ttl, tos = m->got_tos;
 
     if (v4 && (m->got & WANT_PKTINFO)) {
-        struct linux_in_pktinfo p = { .ifindex = 1 };
-        memcpy(p.spec_dst, m->to_ip + 12, 4);
+        struct linux_in_pktinfo p = { .ifindex = s->host ? (s32)m->ifindex : 1 };
+        memcpy(p.spec_dst, s->host ? m->spec_dst : m->to_ip + 12, 4);
         memcpy(p.addr, m->to_ip + 12, 4);
         put(k, IPPROTO_IP, IP_PKTINFO, &p, sizeof p);
     }
@@ -183,7 +185,7 @@ static void put_inet(struct sink *k, const struct net_msg *m, struct socket *s)
     }
     if (s->domain != AF_INET6) return;
     if (m->got & WANT_PKTINFO6) {
-        struct linux_in6_pktinfo p = { .ifindex = 1 };
+        struct linux_in6_pktinfo p = { .ifindex = s->host ? m->ifindex : 1 };
         memcpy(p.addr, m->to_ip, 16);
         put(k, IPPROTO_IPV6, IPV6_PKTINFO, &p, sizeof p);
     }

@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-HOSTCALL(sendmsg, "orders and descriptors to stub processes");
+HOSTCALL_SENDMSG("orders and descriptors to stub processes");
 HOSTCALL(recvfrom, "answers of stub processes");
 HOSTCALL(sched_setaffinity, "a stub and the thread that drives it share a CPU");
 
@@ -59,7 +59,7 @@ int stub_send(int sock, const int *fds, unsigned nfds)
         c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
     }
-    do n = sendmsg(sock, &m, MSG_NOSIGNAL);
+    do n = sendmsg(sock, &m, MSG_NOSIGNAL | HOSTCALL_MSG_PROBE);
     while (n < 0 && errno == EINTR);
     if (n >= 0) return 0;
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return -EFAULT;

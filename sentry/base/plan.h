@@ -30,6 +30,8 @@ enum plan_kind {
     PLAN_ABI,                /* string: auto linux solaris */
     PLAN_DOMAINNAME,
     PLAN_SOLARIS_PIECES,     /* u32: gofer root with our dynamic linker and libraries for Solaris programs */
+    PLAN_NET,                /* struct plan_net, struct plan_net_rule[nrules], then the sources' names, each with its NUL. Absent: loopback.
+                                The broker's plan holds the same record. */
     /* gofer */
     PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order */
 };
@@ -48,9 +50,29 @@ struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: gue
 #define PLAN_OPT_BACKTRACE 4u
 #define PLAN_OPT_TIMING 8u
 #define PLAN_OPT_DEBUG 16u
-#define PLAN_OPT_NET_NONE 32u
-#define PLAN_OPT_NET_HOST 64u
 struct plan_options { u32 flags; s32 trace_fd; /* where strace and events go; -1 stderr */ u64 mem_limit; u32 ncpus; u32 pad; };
+
+/*
+ * The network. Rules are for mode host: the first that matches decides, else the direction's default. Sentry and broker
+ * both ask them (sentry/base/netrules.h).
+ */
+enum plan_net_mode { PLAN_NET_NONE, PLAN_NET_LOOPBACK, PLAN_NET_HOST };
+#define PLAN_NET_OUT 1u    /* connect, or send to: address and port are the peer's */
+#define PLAN_NET_BIND 2u   /* bind, listen: address and port are the socket's own; port 0 asks for any */
+#define PLAN_NET_IN 4u     /* an accepted connection: the peer's address, our port; joining a multicast group: its address, our port */
+struct plan_net { u32 mode; u32 nrules; u32 allow; /* PLAN_NET_*: directions in which what no rule matches is allowed */ u32 pad; };
+struct plan_net_rule {
+    u8 allow;              /* else deny */
+    u8 dirs;               /* PLAN_NET_* */
+    u8 family;             /* 0: both, 4, 6 */
+    u8 proto;              /* 0: all; IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP (both ICMPs) */
+    u8 addr[16];           /* IPv4 as ::ffff:a.b.c.d */
+    u8 prefix;             /* bits of addr that count, of 128 (an IPv4 /8: 104); 0: any address */
+    u8 pad[3];
+    u16 port_lo, port_hi;  /* inclusive; 0 and 65535: all */
+    u32 line, source;      /* where it was written: line of the source-th name */
+};
+
 struct plan_root { s32 fd; u32 flags; };
 #define PLAN_ROOT_RO 1u
 #define PLAN_ROOT_NOEXEC 2u

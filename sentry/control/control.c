@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 HOSTCALL(recvfrom, "requests on the control socket; input from host sockets given at start");
-HOSTCALL(sendto, "answers on the control socket; output to host sockets given at start");
+HOSTCALL_SENDTO("answers on the control socket; output to host sockets given at start");
 HOSTCALL(exit_group, "end of the sandbox");
 
 #define MAX_TIMING 24

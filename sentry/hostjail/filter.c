@@ -55,17 +55,20 @@ HOSTCALL(prctl, "sanitizer");
 HOSTCALL(sched_getaffinity, "sanitizer");
 #endif
 
-static bool declared_whole(int nr)
+static bool in_groups(const struct hostcall *h, u32 groups) { return h->group == HOSTCALL_GROUP_ALWAYS || (groups >> h->group & 1); }
+
+static bool declared_whole(int nr, u32 groups)
 {
     for (const struct hostcall *h = __start_hostcalls; h < __stop_hostcalls; h++)
-        if (h->nr == nr && h->arg < 0) return true;
+        if (h->nr == nr && h->arg < 0 && in_groups(h, groups)) return true;
     return false;
 }
 
-static bool seen_before(const struct hostcall *x)
+static bool seen_before(const struct hostcall *x, u32 groups)
 {
     for (const struct hostcall *h = __start_hostcalls; h < x; h++)
-        if (h->nr == x->nr && h->arg == x->arg && h->value == x->value && h->mask == x->mask) return true;
+        if (h->nr == x->nr && h->arg == x->arg && h->value == x->value && h->mask == x->mask && h->arg2 == x->arg2 &&
+            h->value2 == x->value2 && in_groups(h, groups)) return true;
     return false;
 }
 
@@ -79,12 +82,15 @@ int hostjail_load_filter(const struct hostjail_opts *o)
     if (!err) err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (!err) err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     for (const struct hostcall *h = __start_hostcalls; h < __stop_hostcalls && !err; h++) {
-        if (seen_before(h) || (h->arg >= 0 && declared_whole(h->nr))) continue;
+        if (!in_groups(h, o->groups) || seen_before(h, o->groups) || (h->arg >= 0 && declared_whole(h->nr, o->groups))) continue;
         if (h->arg < 0) {
             err = seccomp_rule_add_exact(ctx, SCMP_ACT_ALLOW, h->nr, 0);
         } else {
-            struct scmp_arg_cmp cmp = { .arg = (unsigned)h->arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = h->mask, .datum_b = h->value & h->mask };
-            err = seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, h->nr, 1, &cmp);
+            struct scmp_arg_cmp cmp[2] = {
+                { .arg = (unsigned)h->arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = h->mask, .datum_b = h->value & h->mask },
+                { .arg = (unsigned)h->arg2, .op = SCMP_CMP_MASKED_EQ, .datum_a = 0xffffffffu, .datum_b = h->value2 & 0xffffffffu },
+            };
+            err = seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, h->nr, h->arg2 ? 2 : 1, cmp);
         }
         if (err) log_error("filter: system call %d (%s): %s", h->nr, h->why, strerror(-err));
         n++;
@@ -93,7 +99,7 @@ int hostjail_load_filter(const struct hostjail_opts *o)
      * clone3 hides its flags behind a pointer, out of the filter's sight: libc is told that it does not exist and uses
      * clone. A platform that declares clone3 has weighed that itself.
      */
-    if (!err && !declared_whole(SYS_clone3)) err = seccomp_rule_add_exact(ctx, SCMP_ACT_ERRNO(ENOSYS), SYS_clone3, 0);
+    if (!err && !declared_whole(SYS_clone3, o->groups)) err = seccomp_rule_add_exact(ctx, SCMP_ACT_ERRNO(ENOSYS), SYS_clone3, 0);
     if (!err) err = seccomp_load(ctx);
     seccomp_release(ctx);
     if (err) log_error("%s: system-call filter: %s", o->name, strerror(-err));

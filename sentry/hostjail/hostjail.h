@@ -20,6 +20,7 @@ struct hostjail_opts {
     bool empty_root;       /* lose the file-system view (mount namespace, else chroot) */
     const struct hostjail_tree *trees; unsigned ntrees;   /* what may still be opened by path where only Landlock is left */
     bool dumpable;         /* leave PR_SET_DUMPABLE alone (debuggers may attach) */
+    u32 groups;            /* bit n: declared calls of group n are open too (HOSTCALL_GROUP_*); group 0 always */
     bool trap;             /* debugging: an undeclared call is reported by the crash handler before the end */
 };
 

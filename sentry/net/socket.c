@@ -3,6 +3,8 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/host.h"
+#include "sentry/net/inet.h"
 #include "sentry/policy/policy.h"
 #include "sentry/vfs/fasync.h"
 #include <arpa/inet.h>
@@ -209,7 +211,7 @@ int net_socket(int domain, int type, int protocol, struct socket **out)
     if (kind > SOCK_PACKET) return -EINVAL;
     if (domain == AF_PACKET) return capable(13 /* CAP_NET_RAW */) ? -EAFNOSUPPORT : -EPERM;
     if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6 && domain != AF_NETLINK) return -EAFNOSUPPORT;
-    if (!net_policy_ok(POLICY_NET_SOCKET, &family)) return -EACCES;
+    if (!net_policy_ok(POLICY_NET_SOCKET, NULL, &family)) return -EACCES;
     struct socket *s = socket_alloc(domain, kind, protocol);
     if (domain == AF_UNIX) r = unix_create(s);
     else if (domain == AF_NETLINK) r = netlink_create(s);
@@ -244,9 +246,22 @@ void net_addr_text(const struct net_addr *a, char *buf, size_t size)
     }
 }
 
-bool net_policy_ok(int op, const struct net_addr *a)
+/* The host's network is decided by the plan's rules; the broker asks them again. */
+static bool host_rules_allow(int op, const struct socket *s, const struct net_addr *a)
+{
+    u32 dir = op == POLICY_NET_BIND ? PLAN_NET_BIND : PLAN_NET_OUT;
+    struct net_addr to = *a;
+
+    if (a->truncated || (a->family != AF_INET && a->family != AF_INET6)) return true;    /* refused for what it is, or by nobody */
+    if (dir == PLAN_NET_OUT && ip_is_any(to.in.ip)) inet_source_for(a, to.in.ip);
+    return net_rules_allow(&net_plan, dir, s->protocol, to.in.ip, a->in.port, NULL);
+}
+
+bool net_policy_ok(int op, const struct socket *s, const struct net_addr *a)
 {
     char text[160];
+
+    if (s && s->host && !host_rules_allow(op, s, a)) return false;
     if (op == POLICY_NET_SOCKET) snprintf(text, sizeof text, "family %u", a->family);
     else net_addr_text(a, text, sizeof text);
     return policy_check((enum policy_op)op, text, NULL) == POLICY_ALLOW;
@@ -255,13 +270,13 @@ bool net_policy_ok(int op, const struct net_addr *a)
 int net_bind(struct socket *s, const struct net_addr *a)
 {
     if (!s->ops->bind) return -EOPNOTSUPP;
-    return net_policy_ok(POLICY_NET_BIND, a) ? s->ops->bind(s, a) : -EACCES;
+    return net_policy_ok(POLICY_NET_BIND, s, a) ? s->ops->bind(s, a) : -EACCES;
 }
 
 int net_connect(struct socket *s, const struct net_addr *a, bool nonblock)
 {
     if (!s->ops->connect) return -EOPNOTSUPP;
-    return net_policy_ok(POLICY_NET_CONNECT, a) ? s->ops->connect(s, a, nonblock) : -EACCES;
+    return net_policy_ok(POLICY_NET_CONNECT, s, a) ? s->ops->connect(s, a, nonblock) : -EACCES;
 }
 
 ssize_t net_sendmsg(struct socket *s, struct net_msg *m)

@@ -142,6 +142,7 @@ struct socket {
     ktime_t rcvtimeo, sndtimeo;    /* KTIME_NEVER: none */
     char bound_dev[16];
 
+    struct host_sock *host;        /* (c) owned by the host stack; NULL: a socket of the sandbox's own */
     union { struct inet_sock in; struct unix_sock un; void *priv; };
 };
 
@@ -153,13 +154,14 @@ struct net_msg {
     /* ancillary, send: */
     struct scm_files *files;       /* owned by the caller; taken over (set to NULL) once queued. recv: given to the caller */
     bool has_cred; struct net_cred cred;
-    bool has_src; u8 src_ip[16];   /* IP_PKTINFO */
+    bool has_src; u8 src_ip[16]; u32 src_ifindex;   /* IP_PKTINFO */
     int tos, ttl;                  /* -1: the socket's */
     /* recv: */
     u32 out_flags;                 /* MSG_TRUNC, MSG_CTRUNC, MSG_EOR, MSG_OOB, MSG_ERRQUEUE */
     u32 got;                       /* WANT_* that hold */
     struct timespec stamp;
     u8 to_ip[16]; u16 to_port; u8 got_tos, got_ttl;
+    u32 ifindex; u8 spec_dst[4];   /* with a host socket: by which interface it came, our own IPv4 address there */
     struct net_err error; bool has_error;
     u32 nl_group; bool has_nl_group;
 };
@@ -176,14 +178,15 @@ struct sock_ops {
     u32 (*poll)(struct socket *s);                                            /* s->lock held */
     int (*setopt)(struct socket *s, int level, int opt, const void *val, size_t len);   /* levels but SOL_SOCKET */
     ssize_t (*getopt)(struct socket *s, int level, int opt, void *val, size_t size);    /* length */
+    bool all_options;                                                         /* setopt and getopt are asked about SOL_SOCKET too */
     sysret_t (*ioctl)(struct socket *s, u32 cmd, gaddr_t arg);                /* -ENOTTY: not mine */
     void (*release)(struct socket *s);                                        /* the file went */
     void (*free)(struct socket *s);                                           /* last reference */
 };
 
 /*
- * A network stack makes the sockets of AF_INET and AF_INET6: it checks type and protocol and sets s->ops. The one of this
- * build is the loopback inside the sentry; another could forward to host sockets.
+ * A network stack makes the sockets of AF_INET and AF_INET6: it checks type and protocol and sets s->ops. There are the
+ * loopback inside the sentry, host sockets (host.h), and none.
  */
 struct net_stack_ops {
     const char *name;
@@ -212,10 +215,14 @@ int net_connect(struct socket *s, const struct net_addr *a, bool nonblock);
 /* A counted copy of all live sockets of a domain, for /proc; free() after putting each. */
 struct socket **net_snapshot(int domain, size_t *n);
 void net_addr_text(const struct net_addr *a, char *buf, size_t size);
-bool net_policy_ok(int op, const struct net_addr *a);
+/* s: NULL when there is none yet */
+bool net_policy_ok(int op, const struct socket *s, const struct net_addr *a);
 
 /* --- sockopt.c --- */
 int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t len);
+/* The part that no stack has a say in: -ENOPROTOOPT for the others. s->lock not held. */
+int sockopt_set_own(struct socket *s, int opt, const void *val, size_t len);
+ssize_t sockopt_get_own(struct socket *s, int opt, void *val, size_t size);
 /* Length of the value, never more than size; *val is zeroed before. */
 ssize_t net_getsockopt(struct socket *s, int level, int opt, void *val, size_t size);
 #define NET_OPT_MAX 4096u

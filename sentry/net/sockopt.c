@@ -117,7 +117,7 @@ int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t
 {
     int v = 0, r;
 
-    if (level != SOL_SOCKET) return s->ops->setopt ? s->ops->setopt(s, level, opt, val, len) : -EOPNOTSUPP;
+    if (level != SOL_SOCKET || s->ops->all_options) return s->ops->setopt ? s->ops->setopt(s, level, opt, val, len) : -EOPNOTSUPP;
     if (opt != SO_BINDTODEVICE) {
         if (len < sizeof v) return -EINVAL;
         memcpy(&v, val, sizeof v);
@@ -210,9 +210,36 @@ static ssize_t getopt_locked(struct socket *s, int opt, void *val, size_t size)
 ssize_t net_getsockopt(struct socket *s, int level, int opt, void *val, size_t size)
 {
     memset(val, 0, size);
-    if (level != SOL_SOCKET) return s->ops->getopt ? s->ops->getopt(s, level, opt, val, size) : -EOPNOTSUPP;
+    if (level != SOL_SOCKET || s->ops->all_options) return s->ops->getopt ? s->ops->getopt(s, level, opt, val, size) : -EOPNOTSUPP;
     lock(&s->lock);
     ssize_t r = getopt_locked(s, opt, val, size);
+    unlock(&s->lock);
+    return r;
+}
+
+int sockopt_set_own(struct socket *s, int opt, const void *val, size_t len)
+{
+    static const int own[] = { SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, SO_PASSSEC, SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_DETACH_FILTER };
+    int v, r = -ENOPROTOOPT;
+
+    if (len < sizeof v) return -EINVAL;
+    memcpy(&v, val, sizeof v);
+    lock(&s->lock);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (own[i] == opt) r = setopt_locked(s, opt, v, val, len);
+    unlock(&s->lock);
+    return r;
+}
+
+ssize_t sockopt_get_own(struct socket *s, int opt, void *val, size_t size)
+{
+    static const int own[] = { SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, SO_PASSSEC, SO_PEERCRED, SO_PEERGROUPS, SO_PEERNAME, SO_PEERSEC,
+                               SO_COOKIE, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_MARK, SO_BINDTODEVICE };
+    ssize_t r = -ENOPROTOOPT;
+
+    lock(&s->lock);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (own[i] == opt) r = getopt_locked(s, opt, val, size);
     unlock(&s->lock);
     return r;
 }

@@ -28,7 +28,7 @@ HOSTCALL(write, "inherited host descriptors");
 HOSTCALL(pread64, "inherited host files");
 HOSTCALL(pwrite64, "inherited host files");
 HOSTCALL(recvfrom, "inherited host sockets");
-HOSTCALL(sendto, "inherited host sockets");
+HOSTCALL_SENDTO("inherited host sockets");
 HOSTCALL(lseek, "the position of an inherited host file is shared with the caller");
 HOSTCALL(fstat, "attributes of inherited host descriptors");
 HOSTCALL(ftruncate, "inherited host files");

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-HOSTCALL(sendmsg, "requests to the gofer");
+HOSTCALL_SENDMSG("requests to the gofer");
 HOSTCALL(recvmsg, "replies of the gofer, with donated descriptors");
 HOSTCALL(close, "donated descriptors");
 
@@ -42,7 +42,7 @@ static void give_channel(struct gofer_client *c, int s)
 static int send_all(int s, struct msghdr *m)
 {
     for (;;) {
-        if (sendmsg(s, m, MSG_NOSIGNAL) >= 0) return 0;
+        if (sendmsg(s, m, MSG_NOSIGNAL | HOSTCALL_MSG_PROBE) >= 0) return 0;
         if (errno != EINTR) return -errno;
     }
 }

@@ -1,0 +1,73 @@
+/* sundog-netbroker --plan-fd N --sock-fd M [--sock-fd ...] [--debug]: makes host sockets by the plan's rules until the sentry is gone. */
+#include "netbroker/broker.h"
+#include "sentry/base/log.h"
+#include "sentry/base/plan.h"
+#include "sentry/hostjail/hostjail.h"
+#include <getopt.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int read_plan(int fd)
+{
+    u8 *buf;
+    size_t len;
+    int err = plan_read_fd(fd, &buf, &len);
+    if (err) return err;
+    struct plan_reader rd = { .buf = buf, .len = len };
+    struct plan_record rec;
+    const u8 *data;
+    bool seen = false;
+    while ((err = plan_next(&rd, &rec, &data)) == 1) {
+        if (rec.kind != PLAN_NET) continue;
+        if (seen || (err = net_rules_parse(&netb_rules, data, rec.len))) {
+            err = -EINVAL;
+            break;
+        }
+        seen = true;
+    }
+    free(buf);
+    return err ? err : seen && netb_rules.head.mode == PLAN_NET_HOST ? 0 : -EINVAL;
+}
+
+static void NORETURN fail(const char *what, int err)
+{
+    log_error("%s: %s", what, strerror(-err));
+    exit(1);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option opts[] = { { "plan-fd", 1, 0, 'p' }, { "sock-fd", 1, 0, 's' }, { "debug", 0, 0, 'd' }, { 0, 0, 0, 0 } };
+    int plan_fd = -1, socks[16], c;
+    unsigned nsocks = 0;
+    bool debug = false;
+    log_init("sundog-netbroker", 2, LOG_WARN);
+    while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+        if (c == 'p') plan_fd = atoi(optarg);
+        else if (c == 's' && nsocks < ARRAY_LEN(socks)) socks[nsocks++] = atoi(optarg);
+        else if (c == 'd') debug = true;
+        else {
+            log_error("usage: sundog-netbroker --plan-fd N --sock-fd M [--sock-fd ...] [--debug]; started by sundog");
+            return 2;
+        }
+    }
+    if (plan_fd < 0 || !nsocks) {
+        log_error("--plan-fd and --sock-fd are needed; sundog starts this program");
+        return 2;
+    }
+    if (debug) log_init("sundog-netbroker", 2, LOG_DEBUG);
+    signal(SIGPIPE, SIG_IGN);
+    int err = read_plan(plan_fd);
+    if (err) fail("plan", err);
+    close(plan_fd);
+    if ((err = netb_info_init())) fail("looking at the network", err);
+    /* Ports below 1024, if the caller could have them and the rules let them. */
+    struct hostjail_opts jail = { .name = "sundog-netbroker", .keep_caps = 1ULL << CAP_NET_BIND_SERVICE, .empty_root = true, .trap = debug };
+    if ((err = hostjail_enter(&jail))) fail("cannot isolate itself", err);
+    if ((err = hostjail_load_filter(&jail))) fail("seccomp filter", err);
+    if ((err = netb_serve(socks, nsocks))) fail("serve", err);
+    return 0;
+}
