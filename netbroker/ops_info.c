@@ -40,7 +40,7 @@ IFREQ_CALL(SIOCGIFCONF);
 static const char *const proc_names[NETB_PROC_END] = {
     [NETB_PROC_DEV] = "dev", [NETB_PROC_ROUTE] = "route", [NETB_PROC_IF_INET6] = "if_inet6", [NETB_PROC_IPV6_ROUTE] = "ipv6_route",
     [NETB_PROC_ARP] = "arp", [NETB_PROC_SNMP] = "snmp", [NETB_PROC_SNMP6] = "snmp6", [NETB_PROC_NETSTAT] = "netstat",
-    [NETB_PROC_DEV_MCAST] = "dev_mcast", [NETB_PROC_IGMP] = "igmp", [NETB_PROC_FIB_TRIE] = "fib_trie", [NETB_PROC_WIRELESS] = "wireless",
+    [NETB_PROC_DEV_MCAST] = "dev_mcast", [NETB_PROC_IGMP] = "igmp",
 };
 static int proc_fds[NETB_PROC_END];
 static int if_sock = -1;           /* (c) for interface requests */

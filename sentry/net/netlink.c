@@ -1,8 +1,9 @@
-/* AF_NETLINK: dumps of the one interface for NETLINK_ROUTE; a silent NETLINK_KOBJECT_UEVENT. netlink(7), rtnetlink(7) */
+/* AF_NETLINK: dumps for NETLINK_ROUTE, of the one interface or of the host's; a silent NETLINK_KOBJECT_UEVENT. netlink(7), rtnetlink(7) */
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/socket.h"
+#include "sentry/net/host.h"
+#include "sentry/net/netlink.h"
 #include <linux/capability.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 
 /* priv holds the port id and what else is ours */
-struct nl { u32 portid, groups, dest; };
+struct nl { u32 portid, groups, dest; bool strict; };
 static lock_t port_lock = LOCK_INIT(LC_LEAF);      /* guards: */
 static u32 *ports; static size_t nports;
 #define NL_SEND_MAX 65536u
@@ -123,15 +124,19 @@ static void attr_u32(struct reply *r, u16 type, u32 v) { attr(r, type, &v, sizeo
 static void attr_u8(struct reply *r, u16 type, u8 v) { attr(r, type, &v, sizeof v); }
 static void end(struct reply *r, struct nlmsghdr *h) { if (h) h->nlmsg_len = (u32)((u8 *)r->b->data + r->b->len - (u8 *)h); }
 
-static void send_reply(struct reply *r)
+void netlink_queue(struct socket *s, struct sockbuf *b)
 {
-    struct socket *s = r->s;
-    r->b->from = (struct net_addr){ .family = AF_NETLINK };
-    r->b->charge = sockbuf_truesize(r->b->len);
+    b->from = (struct net_addr){ .family = AF_NETLINK };
+    b->charge = sockbuf_truesize(b->len);
     lock(&s->lock);
-    sockbuf_append_locked(s, r->b);
+    sockbuf_append_locked(s, b);
     unlock(&s->lock);
     waitq_wake(&s->wq, POLLIN | POLLRDNORM);
+}
+
+static void send_reply(struct reply *r)
+{
+    netlink_queue(r->s, r->b);
     r->b = NULL;
 }
 
@@ -204,13 +209,13 @@ static int answer_error(struct socket *s, const struct nlmsghdr *q, int err)
 static int dump(struct socket *s, const struct nlmsghdr *q, u8 family)
 {
     struct reply r = { .s = s, .b = sockbuf_new(NL_REPLY_MAX), .seq = q->nlmsg_seq };
-    bool four = family != AF_INET6, six = family != AF_INET;
+    bool none = net_plan.head.mode == PLAN_NET_NONE, four = family != AF_INET6 && !none, six = family != AF_INET && !none;
     const u16 f = NLM_F_MULTI;
     int done = 0;
 
     if (!r.b) return -ENOBUFS;
     switch (q->nlmsg_type) {
-    case RTM_GETLINK: put_link(&r, f); break;
+    case RTM_GETLINK: if (!none) put_link(&r, f); break;
     case RTM_GETADDR:
         if (four) put_addr(&r, true, f);
         if (six) put_addr(&r, false, f);
@@ -237,7 +242,7 @@ static int dump(struct socket *s, const struct nlmsghdr *q, u8 family)
 static bool is_lo(const struct nlmsghdr *q, const u8 *body, size_t n)
 {
     struct ifinfomsg i;
-    if (n < sizeof i) return false;
+    if (n < sizeof i || net_plan.head.mode == PLAN_NET_NONE) return false;
     memcpy(&i, body, sizeof i);
     if (i.ifi_index) return i.ifi_index == 1;
     for (size_t off = NLMSG_ALIGN(sizeof i); off + sizeof(struct rtattr) <= n;) {
@@ -256,7 +261,7 @@ static int route_to(struct socket *s, const struct nlmsghdr *q, const u8 *body, 
     struct rtmsg m;
     if (n < sizeof m) return -EINVAL;
     memcpy(&m, body, sizeof m);
-    for (size_t off = NLMSG_ALIGN(sizeof m); off + sizeof(struct rtattr) <= n;) {
+    for (size_t off = NLMSG_ALIGN(sizeof m); off + sizeof(struct rtattr) <= n && net_plan.head.mode != PLAN_NET_NONE;) {
         struct rtattr a;
         memcpy(&a, body + off, sizeof a);
         if (a.rta_len < sizeof a || a.rta_len > n - off) break;
@@ -281,6 +286,7 @@ static int rtnetlink(struct socket *s, const struct nlmsghdr *q, const u8 *body,
     if (q->nlmsg_type > RTM_MAX) return -EOPNOTSUPP;
     /* GET is the third of each group of four */
     if ((q->nlmsg_type & 3) != 2) return capable(CAP_NET_ADMIN) ? -EOPNOTSUPP : -EPERM;
+    if (net_plan.head.mode == PLAN_NET_HOST) return n ? host_route(s, q, body, n, nl_of(s)->portid, nl_of(s)->strict) : -EINVAL;
     if ((q->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP || (q->nlmsg_flags & NLM_F_ROOT)) {
         if (n < 1) return -EINVAL;
         int r = dump(s, q, family);
@@ -347,8 +353,8 @@ static int nl_setopt(struct socket *s, int level, int opt, const void *val, size
     case NETLINK_BROADCAST_ERROR:
     case NETLINK_NO_ENOBUFS:
     case NETLINK_EXT_ACK:
-    case NETLINK_CAP_ACK:
-    case NETLINK_GET_STRICT_CHK: return 0;
+    case NETLINK_CAP_ACK: return 0;
+    case NETLINK_GET_STRICT_CHK: nl_of(s)->strict = v; return 0;
     default: return -ENOPROTOOPT;
     }
 }

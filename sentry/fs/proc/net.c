@@ -1,36 +1,68 @@
 /* /proc/net, from the sockets that live now. proc_pid_net(5) */
 #include "sentry/fs/proc/proc.h"
+#include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/unix.h"
 
+#include <dirent.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static int take_text(void *b, const u8 *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) strbuf_printf(b, "%c", p[i]);
+    return 0;
+}
+/* With the host's network: the text of the host's file. False: this sandbox has a network of its own. */
+static bool host_text(enum netb_proc which, struct strbuf *b, int *r)
+{
+    u32 w = which;
+    if (net_plan.head.mode != PLAN_NET_HOST) return false;
+    *r = netb_call_pieces(NETB_PROC, &w, sizeof w, NULL, 0, take_text, b);
+    return true;
+}
+
 static int show_dev(struct synth_node *n UNUSED, struct strbuf *b)
 {
+    int r;
+    if (host_text(NETB_PROC_DEV, b, &r)) return r;
     strbuf_printf(b, "Inter-|   Receive                                                |  Transmit\n"
-                     " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
-                     "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
+                     " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n");
+    if (net_plan.head.mode == PLAN_NET_NONE) return 0;
+    strbuf_printf(b, "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
     return 0;
 }
 static int show_route(struct synth_node *n UNUSED, struct strbuf *b)
 {
+    int r;
+    if (host_text(NETB_PROC_ROUTE, b, &r)) return r;
     strbuf_printf(b, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
     return 0;
 }
 static int show_if_inet6(struct synth_node *n UNUSED, struct strbuf *b)
 {
+    int r;
+    if (host_text(NETB_PROC_IF_INET6, b, &r)) return r;
+    if (net_plan.head.mode == PLAN_NET_NONE) return 0;
     strbuf_printf(b, "00000000000000000000000000000001 01 80 10 80       lo\n");
     return 0;
 }
 static int show_ipv6_route(struct synth_node *n UNUSED, struct strbuf *b)
 {
+    int r;
+    if (host_text(NETB_PROC_IPV6_ROUTE, b, &r)) return r;
+    if (net_plan.head.mode == PLAN_NET_NONE) return 0;
     strbuf_printf(b, "00000000000000000000000000000001 80 00000000000000000000000000000000 00 00000000000000000000000000000000 "
                      "00000100 00000001 00000000 00000001       lo\n");
     return 0;
 }
 static int show_arp(struct synth_node *n UNUSED, struct strbuf *b)
 {
+    int r;
+    if (host_text(NETB_PROC_ARP, b, &r)) return r;
     strbuf_printf(b, "IP address       HW type     Flags       HW address            Mask     Device\n");
     return 0;
 }
@@ -45,11 +77,69 @@ static int show_raw(struct synth_node *n UNUSED, struct strbuf *b)
     return 0;
 }
 
+static int host_only(enum netb_proc which, struct strbuf *b)
+{
+    int r;
+    return host_text(which, b, &r) ? r : -ENOENT;
+}
+static int show_snmp(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_SNMP, b); }
+static int show_snmp6(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_SNMP6, b); }
+static int show_netstat(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_NETSTAT, b); }
+static int show_dev_mcast(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_DEV_MCAST, b); }
+static int show_igmp(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_IGMP, b); }
+
+/* Files that only the host's network has. */
+static const struct synth_entry host_files[] = {
+    SYNTH_FILE("dev_mcast", show_dev_mcast), SYNTH_FILE("igmp", show_igmp), SYNTH_FILE("netstat", show_netstat),
+    SYNTH_FILE("snmp", show_snmp), SYNTH_FILE("snmp6", show_snmp6),
+};
+
+int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child)
+{
+    for (size_t i = 0; i < ARRAY_LEN(host_files) && net_plan.head.mode == PLAN_NET_HOST; i++)
+        if (!strcmp(name, host_files[i].name)) {
+            *child = (struct synth_node){ .e = &host_files[i], .pid = dir->pid, .tid = dir->tid };
+            return 0;
+        }
+    return -ENOENT;
+}
+
+bool proc_net_next(struct synth_node *dir UNUSED, s64 from, s64 *id, char name[32], u8 *dtype)
+{
+    if (net_plan.head.mode != PLAN_NET_HOST || from >= (s64)ARRAY_LEN(host_files)) return false;
+    *id = from;
+    snprintf(name, 32, "%s", host_files[from].name);
+    *dtype = DT_REG;
+    return true;
+}
+
 /* The address as Linux prints it: words of the network's order read as the machine's. */
 static void put_addr(struct strbuf *b, const struct net_addr *a, bool six)
 {
     for (int i = six ? 0 : 12; i < 16; i += 4) strbuf_printf(b, "%02X%02X%02X%02X", a->in.ip[i + 3], a->in.ip[i + 2], a->in.ip[i + 1], a->in.ip[i]);
     strbuf_printf(b, ":%04X", a->in.port);
+}
+
+/* A socket of the host's that is this sandbox's own. True: it has a line. */
+static bool show_host(struct strbuf *b, size_t line, struct socket *s, bool six, bool tcp)
+{
+    struct net_addr local, remote = { 0 };
+    struct tcp_info ti = { 0 };
+    u32 mem[9] = { 0 };
+    if (s->ops->getname(s, &local, false) || (!tcp && s->protocol != IPPROTO_UDP)) return false;
+    bool connected = !s->ops->getname(s, &remote, true);
+    if (tcp) (void)s->ops->getopt(s, IPPROTO_TCP, TCP_INFO, &ti, sizeof ti);
+    (void)s->ops->getopt(s, SOL_SOCKET, SO_MEMINFO, mem, sizeof mem);
+    if (tcp ? ti.tcpi_state == TCP_CLOSE : !local.in.port) return false;
+    if (!connected && !six) ip_set_v4(remote.in.ip, 0);
+    strbuf_printf(b, "%4zu: ", line);
+    put_addr(b, &local, six);
+    strbuf_printf(b, " ");
+    put_addr(b, &remote, six);
+    strbuf_printf(b, " %02X %08X:%08X 00:00000000 00000000 %5u %8d %llu %u %016llx", tcp ? ti.tcpi_state : connected ? 1 : 7, mem[2], mem[0],
+                  s->uid, 0, (unsigned long long)s->ino, ref_read(&s->refs), 0ULL);
+    strbuf_printf(b, tcp ? " 100 0 0 10 0\n" : " 0\n");
+    return true;
 }
 
 static int show_inet(struct strbuf *b, int domain, int type)
@@ -64,6 +154,11 @@ static int show_inet(struct strbuf *b, int domain, int type)
     else strbuf_printf(b, "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n");
     for (size_t i = 0; i < n; i++) {
         struct socket *s = v[i];
+        if (s->host) {
+            line += s->type == type && !s->dead && show_host(b, line, s, six, tcp);
+            socket_put(s);
+            continue;
+        }
         lock(&s->lock);
         bool shown = s->type == type && s->protocol != 136 /* UDP-Lite */ && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
         if (shown) {

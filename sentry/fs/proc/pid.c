@@ -512,7 +512,7 @@ const struct synth_entry proc_task_dir[] = {
     { .name = "task", .mode = S_IFDIR | 0555, .lookup = proc_lookup_task, .next = proc_next_task, .exists = is_process },
     { .name = "children", .mode = S_IFREG | 0444, .show = show_children },
     { .name = "ns", .mode = S_IFDIR | 0511, .children = proc_ns_dir },
-    { .name = "net", .mode = S_IFDIR | 0555, .children = proc_net_dir },
+    { .name = "net", .mode = S_IFDIR | 0555, .children = proc_net_dir, .lookup = proc_net_lookup, .next = proc_net_next },
     SYNTH_FILE("mountinfo", show_mountinfo),
     SYNTH_FILE("mounts", show_mounts),
     SYNTH_FILE("limits", show_limits),

@@ -1,5 +1,6 @@
 /* /sys: what programs probe at start: CPUs, memory policy, loopback. Documentation/ABI/ */
 #include "sentry/fs/proc/synth.h"
+#include "sentry/fs/sys/sysfs.h"
 
 #include <dirent.h>
 #include <linux/magic.h>
@@ -72,18 +73,11 @@ static const struct synth_entry node_dir[] = {
 static const struct synth_entry system_dir[] = {
     { .name = "cpu", .mode = S_IFDIR | 0555, .children = cpu_dir, .lookup = lookup_cpu, .next = next_cpu }, SYNTH_DIR("node", node_dir), { 0 } };
 static const struct synth_entry none_dir[] = { { 0 } };
-CONST_FILE(show_lo_addr, "00:00:00:00:00:00")
-CONST_FILE(show_lo_mtu, "65536")
-CONST_FILE(show_lo_flags, "0x9")
-CONST_FILE(show_lo_type, "772")
-CONST_FILE(show_unknown, "unknown")
-static const struct synth_entry lo_dir[] = {
-    SYNTH_FILE("address", show_lo_addr), SYNTH_FILE("mtu", show_lo_mtu), SYNTH_FILE("flags", show_lo_flags), SYNTH_FILE("type", show_lo_type),
-    SYNTH_FILE("ifindex", show_1), SYNTH_FILE("iflink", show_1), SYNTH_FILE("operstate", show_unknown), { 0 } };
-static const struct synth_entry net_dir[] = { SYNTH_DIR("lo", lo_dir), { 0 } };
-static const struct synth_entry virtual_dir[] = { SYNTH_DIR("net", net_dir), { 0 } };
+/* /sys/class/net, in net.c */
+#define SYS_NET_DIR { .name = "net", .mode = S_IFDIR | 0555, .children = none_dir, .lookup = sys_net_lookup, .next = sys_net_next }
+static const struct synth_entry virtual_dir[] = { SYS_NET_DIR, { 0 } };
 static const struct synth_entry devices_dir[] = { SYNTH_DIR("system", system_dir), SYNTH_DIR("virtual", virtual_dir), { 0 } };
-static const struct synth_entry class_dir[] = { SYNTH_DIR("net", net_dir), SYNTH_DIR("block", none_dir), SYNTH_DIR("tty", none_dir), { 0 } };
+static const struct synth_entry class_dir[] = { SYS_NET_DIR, SYNTH_DIR("block", none_dir), SYNTH_DIR("tty", none_dir), { 0 } };
 static const struct synth_entry thp_dir[] = { SYNTH_FILE("enabled", show_never), SYNTH_FILE("defrag", show_never), SYNTH_FILE("hpage_pmd_size", show_pmd_size), { 0 } };
 static const struct synth_entry mm_dir[] = { SYNTH_DIR("transparent_hugepage", thp_dir), SYNTH_DIR("hugepages", none_dir), { 0 } };
 static const struct synth_entry kernel_dir[] = { SYNTH_DIR("mm", mm_dir), SYNTH_DIR("debug", none_dir), SYNTH_FILE("address_bits", show_64), { 0 } };
