@@ -8,13 +8,14 @@
 #define SUNDOG_GOFER_H
 
 #include "gofer/protocol.h"
+#include "sentry/base/pathrules.h"
 #include "sentry/base/lock.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define GOFER_ROOTS_MAX 256u
+#define GOFER_ROOTS_MAX 512u
 
-struct gofer_root { int fd; u32 flags; /* PLAN_ROOT_* */ };
+struct gofer_root { int fd; u32 flags; /* PLAN_ROOT_* */ u32 state; /* of the path rules at its top, 0: none */ };
 
 struct gofer_node_entry {
     gofer_handle h;        /* (c) */
@@ -24,6 +25,7 @@ struct gofer_node_entry {
     u64 dev, ino;          /* (c) */
     bool exclusive;        /* (c) root attached as such: never watched */
     bool sealed;           /* (c) of a kernel file system (proc, sysfs): the object shows, empty and unchangeable */
+    u32 state;             /* (c) of the path rules where it was found */
     u32 users;             /* under table lock: 1 for the table, 1 for each request that uses it */
     int wd;                /* under the watch lock; -1: not watched */
 };
@@ -40,7 +42,7 @@ struct fd_name { char s[12]; };
 struct fd_name gofer_fd_name(int fd);
 
 /* Takes the descriptor (closes it on failure). dir: where it was found, NULL for a root. 0 and a new handle, or -ENFILE. */
-int node_new(int fd, u32 root, bool exclusive, const struct gofer_node_entry *dir, struct gofer_node_entry **out);
+int node_new(int fd, u32 root, u32 state, bool exclusive, const struct gofer_node_entry *dir, struct gofer_node_entry **out);
 /* In-use reference, or NULL (bad or stale handle). */
 struct gofer_node_entry *node_get(gofer_handle h);
 void node_put(struct gofer_node_entry *n);
@@ -48,6 +50,17 @@ void node_release(gofer_handle h);        /* the sentry is done with it; bad han
 u32 node_count(void);
 static inline void cleanup_node(struct gofer_node_entry **n) { if (*n) node_put(*n); }
 #define AUTO_NODE __attribute__((cleanup(cleanup_node)))
+
+/*
+ * The profile's path rules, the same ones that the sentry has: it is held to them here. A node has the state of the name
+ * it was found by; where an object gets another name (rename, link) its rights may not change by it.
+ */
+extern struct pathrules *gofer_rules;     /* (c) NULL: none */
+/* 0, or -EROFS (readable, not writable) or -EACCES; want: PR_* */
+int node_may(const struct gofer_node_entry *n, u32 want);
+u32 node_child_state(const struct gofer_node_entry *dir, const char *name);
+int node_may_name(const struct gofer_node_entry *dir, const char *name);   /* create or remove it; with node_is_ro */
+int state_move(u32 from, u32 to, bool is_dir);                              /* 0 or -EXDEV */
 
 /* Child by a checked name, as a new node (users counted for the caller too). */
 int node_walk(struct gofer_node_entry *dir, const char *name, struct gofer_node_entry **out);

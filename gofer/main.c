@@ -21,7 +21,16 @@ static int read_plan(int fd, struct gofer_root *roots, u32 *n)
     struct plan_record rec;
     const u8 *data;
     *n = 0;
+    struct plan_path_rule pr;
+    const char *text;
     while ((err = plan_next(&rd, &rec, &data)) == 1) {
+        if (rec.kind == PLAN_PATH_RULE) {
+            if (!gofer_rules) gofer_rules = pathrules_new();
+            text = rec.len >= sizeof pr ? plan_string(data, rec.len, sizeof pr, 0) : NULL;
+            if (text) memcpy(&pr, data, sizeof pr);
+            err = text ? pathrules_add(gofer_rules, text, pr.perms, pr.id) : -EINVAL;
+            if (err) break;
+        }
         if (rec.kind != PLAN_ROOT) continue;
         struct plan_root r;
         if (rec.len < sizeof r || *n == GOFER_ROOTS_MAX) {
@@ -29,7 +38,10 @@ static int read_plan(int fd, struct gofer_root *roots, u32 *n)
             break;
         }
         memcpy(&r, data, sizeof r);
-        roots[(*n)++] = (struct gofer_root){ r.fd, r.flags };
+        /* the rules come before the roots */
+        text = gofer_rules ? plan_string(data, rec.len, sizeof r, 0) : NULL;
+        u32 state = text ? pathrules_walk(gofer_rules, pathrules_start(gofer_rules), text) : 0;
+        roots[(*n)++] = (struct gofer_root){ r.fd, r.flags, state };
     }
     free(buf);
     return err;

@@ -111,7 +111,7 @@ static bool is_kernel_fs(int fd)
     return false;
 }
 
-int node_new(int fd, u32 root, bool exclusive, const struct gofer_node_entry *dir, struct gofer_node_entry **out)
+int node_new(int fd, u32 root, u32 state, bool exclusive, const struct gofer_node_entry *dir, struct gofer_node_entry **out)
 {
     struct gofer_attr a;
     int err = node_attr(fd, &a);
@@ -120,7 +120,7 @@ int node_new(int fd, u32 root, bool exclusive, const struct gofer_node_entry *di
         return err;
     }
     struct gofer_node_entry *n = xnew(struct gofer_node_entry);
-    *n = (struct gofer_node_entry){ .fd = fd, .root = root, .mode = a.mode & S_IFMT, .dev = a.dev, .ino = a.ino,
+    *n = (struct gofer_node_entry){ .fd = fd, .root = root, .state = state, .mode = a.mode & S_IFMT, .dev = a.dev, .ino = a.ino,
                                     .exclusive = exclusive, .users = 2, .wd = -1,
                                     /* before the handle is in the table, where a guess could find it */
                                     .sealed = dir && (dir->sealed || (a.dev != dir->dev && is_kernel_fs(fd))) };
@@ -194,6 +194,33 @@ u32 node_count(void)
     return n;
 }
 
+struct pathrules *gofer_rules;
+
+static int state_may(u32 state, u32 want)
+{
+    if (!state) return 0;
+    u32 have = pathrules_perms(gofer_rules, state);
+    if ((have & want) == want) return 0;
+    return (want & ~have) == PR_WRITE && (have & PR_READ) ? -EROFS : -EACCES;
+}
+
+int node_may(const struct gofer_node_entry *n, u32 want) { return state_may(n->state, want); }
+
+u32 node_child_state(const struct gofer_node_entry *dir, const char *name)
+{
+    return dir->state ? pathrules_step(gofer_rules, dir->state, name, strlen(name)) : 0;
+}
+
+int node_may_name(const struct gofer_node_entry *dir, const char *name)
+{
+    return node_is_ro(dir) ? -EROFS : state_may(node_child_state(dir, name), PR_WRITE);
+}
+
+int state_move(u32 from, u32 to, bool is_dir)
+{
+    return from == to || (from && to && pathrules_same(gofer_rules, from, to, is_dir)) ? 0 : -EXDEV;
+}
+
 int name_check(const char *name)
 {
     size_t len = strlen(name);
@@ -205,6 +232,8 @@ int node_walk(struct gofer_node_entry *dir, const char *name, struct gofer_node_
 {
     if (dir->mode != S_IFDIR) return -ENOTDIR;
     if (dir->sealed) return -ENOENT;
+    u32 state = node_child_state(dir, name);
+    if (state && !pathrules_passable(gofer_rules, state)) return -EACCES;
     struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
                             .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS };
     long fd;
@@ -212,7 +241,7 @@ int node_walk(struct gofer_node_entry *dir, const char *name, struct gofer_node_
     for (int tries = 0; (fd = syscall(SYS_openat2, dir->fd, name, &how, sizeof how)) < 0 && errno == EAGAIN && tries < 16;)
         tries++;
     if (fd < 0) return errno == EMFILE ? -ENFILE : -errno;
-    return node_new((int)fd, dir->root, dir->exclusive, dir, out);
+    return node_new((int)fd, dir->root, state, dir->exclusive, dir, out);
 }
 
 int node_reopen(struct gofer_node_entry *n, int flags)
@@ -229,7 +258,10 @@ int node_reopen(struct gofer_node_entry *n, int flags)
     case S_IFIFO: case S_IFSOCK: return -ENXIO;
     default: return -EACCES;
     }
-    if (((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)) && node_is_ro(n)) return -EROFS;
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+    if (writes && node_is_ro(n)) return -EROFS;
+    int err = node_may(n, (writes ? PR_WRITE : 0) | ((flags & O_ACCMODE) != O_WRONLY ? PR_READ : 0));
+    if (err) return err;
     int fd = openat(g.proc_fd, gofer_fd_name(n->fd).s, (flags & (O_ACCMODE | O_TRUNC)) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) return errno == EMFILE ? -ENFILE : -errno;
     return fd;

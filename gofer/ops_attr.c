@@ -26,6 +26,8 @@ int op_setattr(struct gofer_req *r)
     AUTO_NODE struct gofer_node_entry *n = node_get(q.h);
     if (!n) return -EBADF;
     if (node_is_ro(n)) return -EROFS;
+    int may = node_may(n, PR_WRITE);
+    if (may) return may;
     struct fd_name name = gofer_fd_name(n->fd);
 
     if (q.valid & GOFER_SET_MODE && q.mode & (S_ISUID | S_ISGID) && !(gofer_root_get(n->root)->flags & PLAN_ROOT_ALLOW_SUID)) {
@@ -92,6 +94,8 @@ static int xattr_begin(struct gofer_req *r, struct cursor *c, struct gofer_xattr
     *n = node_get(q->h);
     if (!*n) return -EBADF;
     if (write && node_is_ro(*n)) return -EROFS;
+    int may = node_may(*n, write ? PR_WRITE : PR_READ);
+    if (may) return may;
     if (name && strncmp(*name, "user.", 5)) return -EOPNOTSUPP;
     if (name && (*n)->mode != S_IFREG && (*n)->mode != S_IFDIR) return write ? -EPERM : -ENODATA;
     return 0;

@@ -24,8 +24,10 @@ int op_link(struct gofer_req *r)
     if (!dir || !n) return -EBADF;
     if (dir->mode != S_IFDIR) return -ENOTDIR;
     if (dir->root != n->root) return -EXDEV;
-    if (node_is_ro(dir)) return -EROFS;
+    int err = node_may_name(dir, name);
+    if (err) return err;
     if (n->mode == S_IFDIR) return -EPERM;
+    if ((err = state_move(n->state, node_child_state(dir, name), false))) return err;
     /* a second name for a device or for what another root forbids gains nothing: nodes are judged by their own mode */
     if (linkat(gofer_proc_fd(), gofer_fd_name(n->fd).s, dir->fd, name, AT_SYMLINK_FOLLOW)) return -errno;
     struct gofer_gen gen;
@@ -43,7 +45,8 @@ int op_unlink(struct gofer_req *r)
     AUTO_NODE struct gofer_node_entry *dir = node_get(q.dir);
     if (!dir) return -EBADF;
     if (dir->mode != S_IFDIR) return -ENOTDIR;
-    if (node_is_ro(dir)) return -EROFS;
+    int err = node_may_name(dir, name);
+    if (err) return err;
     return unlinkat(dir->fd, name, (int)q.flags) ? -errno : 0;
 }
 
@@ -62,7 +65,11 @@ int op_rename(struct gofer_req *r)
     if (!odir || !ndir) return -EBADF;
     if (odir->mode != S_IFDIR || ndir->mode != S_IFDIR) return -ENOTDIR;
     if (odir->root != ndir->root) return -EXDEV;
-    if (node_is_ro(odir)) return -EROFS;
+    int err = node_may_name(odir, oname);
+    if (!err) err = node_may_name(ndir, nname);
+    /* Whether it is a directory is not asked: it could be another object by the time of the rename. */
+    if (!err) err = state_move(node_child_state(odir, oname), node_child_state(ndir, nname), true);
+    if (err) return err;
     /* not libc's: without flags that one makes another call */
     return syscall(SYS_renameat2, odir->fd, oname, ndir->fd, nname, q.flags) ? -errno : 0;
 }

@@ -86,8 +86,8 @@ int op_create(struct gofer_req *r)
     AUTO_NODE struct gofer_node_entry *dir = node_get(q.dir);
     if (!dir) return -EBADF;
     if (dir->mode != S_IFDIR) return -ENOTDIR;
-    if (node_is_ro(dir)) return -EROFS;
-    int err = mode_check(dir, q.mode, false);
+    int err = node_may_name(dir, name);
+    if (!err) err = mode_check(dir, q.mode, false);
     if (err) return err;
     int fd = openat(dir->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, q.mode);
     if (fd < 0) return host_err();
@@ -122,14 +122,15 @@ int op_tmpfile(struct gofer_req *r)
     if (!dir) return -EBADF;
     if (dir->mode != S_IFDIR) return -ENOTDIR;
     if (node_is_ro(dir)) return -EROFS;
-    int err = mode_check(dir, q.mode, false);
+    int err = node_may(dir, PR_WRITE);
+    if (!err) err = mode_check(dir, q.mode, false);
     if (err) return err;
     int fd = openat(gofer_proc_fd(), gofer_fd_name(dir->fd).s, O_TMPFILE | O_RDWR | O_CLOEXEC, q.mode);
     if (fd < 0) return host_err();
     int pfd = openat(gofer_proc_fd(), gofer_fd_name(fd).s, O_PATH | O_CLOEXEC);
     if (pfd < 0) err = host_err();
     struct gofer_node_entry *n;
-    if (!err) err = node_new(pfd, dir->root, dir->exclusive, dir, &n);
+    if (!err) err = node_new(pfd, dir->root, dir->state, dir->exclusive, dir, &n);
     if (!err && (err = set_owner(n, q.uid, q.gid))) {
         node_release(n->h);
         node_put(n);
@@ -167,7 +168,7 @@ static int new_object_begin(struct gofer_req *r, struct cursor *c, struct gofer_
     *dir = node_get(q->dir);
     if (!*dir) return -EBADF;
     if ((*dir)->mode != S_IFDIR) return -ENOTDIR;
-    return node_is_ro(*dir) ? -EROFS : 0;
+    return node_may_name(*dir, *name);
 }
 
 static int new_object_end(struct gofer_req *r, struct gofer_node_entry *dir, const char *name,

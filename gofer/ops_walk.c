@@ -70,7 +70,7 @@ int op_attach(struct gofer_req *r)
     int fd = fcntl(root->fd, F_DUPFD_CLOEXEC, 3);
     if (fd < 0) return errno == EMFILE ? -ENFILE : -errno;
     struct gofer_node_entry *n;
-    int err = node_new(fd, q.root, q.flags & GOFER_ATTACH_EXCLUSIVE, NULL, &n);
+    int err = node_new(fd, q.root, root->state, q.flags & GOFER_ATTACH_EXCLUSIVE, NULL, &n);
     if (err) return err;
     struct gofer_gen gen;
     gofer_handle gen_dir = watch_dir(n, &gen);

@@ -4,5 +4,9 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_syscalls(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_why(int argc, char **argv);
 
 #endif

@@ -6,7 +6,14 @@
 #define HELP { O_HELP, "--help", V_NONE, "", "this text", NULL }
 #define JSON { O_JSON, "--json", V_NONE, "", "print one JSON document instead of text", NULL }
 
+#define PARAM { O_PARAM, "--param", V_REQUIRED, "NAME=VALUE", "set a parameter of the profile", NULL }
+#define RULE { O_RULE, "--rule", V_REQUIRED, "LINE", "a line more for the profile, such as '[files] ro /srv'", NULL }
+
 static const struct opt_desc run_opts[] = {
+    { O_PROFILE, "--profile", V_REQUIRED, "NAME|FILE", "what is shown and allowed: sundog-profile(5)", "@profile" },
+    PARAM,
+    RULE,
+    { O_MODE, "--mode", V_REQUIRED, "MODE", "enforce the profile, or warn: let pass and record (enforce)", "enforce warn" },
     { O_ROOTFS, "--rootfs", V_REQUIRED, "DIR", "DIR is the root; changes go to memory and are dropped at the end", "@dir" },
     { O_ROOTFS_RW, "--rootfs-rw", V_REQUIRED, "DIR", "DIR is the root and may be changed", "@dir" },
     { O_RO, "--ro", V_REQUIRED, "PATH[:AT]", "show PATH (at AT) read-only, nothing in it can be executed", "@file" },
@@ -36,6 +43,26 @@ static const struct opt_desc syscalls_opts[] = {
     HELP,
 };
 
+static const struct opt_desc check_opts[] = { PARAM, JSON, HELP };
+static const struct opt_desc show_opts[] = {
+    { O_EFFECTIVE, "--effective", V_NONE, "", "after layers, parents and fragments: each rule with its origin", NULL },
+    PARAM,
+    RULE,
+    JSON,
+    HELP,
+};
+static const struct opt_desc explain_opts[] = {
+    { O_PROFILE, "--profile", V_REQUIRED, "NAME|FILE", "the profile that is asked (default)", "@profile" },
+    PARAM,
+    RULE,
+    JSON,
+    HELP,
+};
+static const struct opt_desc why_opts[] = {
+    { O_LAST, "--last", V_NONE, "", "the latest run (as without an argument)", NULL },
+    JSON,
+    HELP,
+};
 static const struct opt_desc only_help[] = { HELP };
 
 #define OPTS(list) .opts = list, .nopts = ARRAY_LEN(list)
@@ -48,6 +75,20 @@ const struct verb_desc verb_table[] = {
               "and /dev, and no network but loopback.\n\n"
               "Exit status: the program's; 128+n if signal n ended it; 125 the sandbox failed; 126 COMMAND is not\n"
               "executable; 127 COMMAND was not found." },
+    { .name = "check", .args = "PROFILE...", .summary = "look for mistakes in profiles, and for what they expose", OPTS(check_opts),
+      .complete = "@profile",
+      .text = "Errors, with file and line, and then warnings: rules that name nothing that exists, grants of a whole home or root,\n"
+              "secrets within reach, writable places from which programs can be executed. The score counts what is exposed: 0 is\n"
+              "nothing, 100 everything. Exit status 0, or 1 when there is an error." },
+    { .name = "show", .args = "[PROFILE]", .summary = "print a profile, or list those installed", OPTS(show_opts), .complete = "@profile" },
+    { .name = "explain", .args = "QUESTION...", .summary = "ask what a profile would decide, without a run", OPTS(explain_opts),
+      .complete = "open:r: open:rw: open:w: exec: connect: listen: call: resolve:",
+      .text = "QUESTION is open:r:/path, open:rw:/path, exec:/path, connect:host:443 (or connect:host:53/udp), listen:address:port,\n"
+              "resolve:host, or call:name of a system call. The answer names the rule that decides, with its file and line. Exit\n"
+              "status 0 when all are allowed, 1 when one is denied." },
+    { .name = "why", .args = "[ID]", .summary = "what was denied in a run, by which rule, and what would allow it", OPTS(why_opts), .complete = "@run",
+      .text = "Runs with a profile are recorded in ~/.local/state/sundog/runs, the last 50 of them. Without ID the latest is meant.\n"
+              "Exit status 0 when nothing was denied, 1 otherwise." },
     { .name = "syscalls", .args = "", .summary = "list the system calls an ABI knows, with their state", OPTS(syscalls_opts) },
     { .name = "version", .args = "", .summary = "print version and build", OPTS(only_help) },
     { .name = "help", .args = "[VERB]", .summary = "this text, or that of one verb", OPTS(only_help), .complete = "@verb" },

@@ -1,4 +1,5 @@
 #include "runtime/options.h"
+#include "runtime/profile/profile.h"
 #include "runtime/verbs.h"
 #include "sentry/base/alloc.h"
 
@@ -139,12 +140,20 @@ static int parse_root(struct run_options *o, const char *name, const char *val, 
     return 0;
 }
 
+static int append(const char ***list, unsigned *n, const char *val)
+{
+    *list = xrealloc(*list, (*n + 1) * sizeof(**list));
+    (*list)[(*n)++] = val;
+    return 0;
+}
+
 static int apply(struct run_options *o, enum opt_id id, const char *name, const char *val)
 {
     static const char *const platforms[] = { "auto", "kvm", "trap", "ptrace", NULL };
     static const char *const abis[] = { "auto", "linux", "solaris", NULL };
     static const char *const nets[] = { "none", "loopback", "host", NULL };
     static const char *const forms[] = { "text", "json", NULL };
+    static const char *const modes[] = { "enforce", "warn", NULL };
     const char *form = "text";
     int r;
     switch (id) {
@@ -156,9 +165,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
     case O_RWX: return parse_mount(o, name, val, true, true);
     case O_ENV:
         if (!*val || *val == '=') return fail("--env %s: K=V or K is wanted", val);
-        o->env = xrealloc(o->env, (o->nenv + 1) * sizeof(*o->env));
-        o->env[o->nenv++] = val;
-        return 0;
+        return append(&o->env, &o->nenv, val);
     case O_CWD:
         if (*val != '/') return fail("--cwd %s: an absolute path inside the sandbox is wanted", val);
         o->cwd = val;
@@ -178,6 +185,13 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
         o->strace = true;
         o->strace_json = !strcmp(form, "json");
         return 0;
+    case O_PROFILE: o->profile_name = val; return 0;
+    case O_PARAM: return append(&o->params, &o->nparams, val);
+    case O_RULE: return append(&o->rules, &o->nrules, val);
+    case O_MODE:
+        if ((r = parse_choice(name, val, modes, &form))) return r;
+        o->warn = !strcmp(form, "warn");
+        return 0;
     case O_TIMING: o->timing = true; return 0;
     case O_BACKTRACE: o->backtrace = true; return 0;
     case O_DEBUG: o->debug = true; return 0;
@@ -188,7 +202,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
 
 int options_parse_run(struct run_options *o, int argc, char **argv, bool *done)
 {
-    *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog", .net = "loopback" };
+    *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog", .net = "loopback", .event_fd = -1 };
     *done = false;
     struct verb_words w;
     int id;
@@ -210,6 +224,8 @@ int options_parse_run(struct run_options *o, int argc, char **argv, bool *done)
     if (w.i >= argc) return fail("no command given: sundog run [options] -- COMMAND [ARG...]");
     if (!argv[w.i][0]) return fail("the command is an empty string");
     o->argv = argv + w.i;
+    if (!o->profile_name && (o->nparams || o->nrules || o->warn)) return fail("--param, --rule and --mode need a --profile");
+    if (o->profile_name && o->rootfs) return fail("--profile and --rootfs exclude each other: a profile decides what is shown");
     return 0;
 }
 
@@ -220,5 +236,8 @@ void options_fini(struct run_options *o)
         free(o->mounts[i].at);
     }
     free(o->rootfs);
+    free(o->params);
+    free(o->rules);
+    profile_free(o->profile);
     free(o->env);
 }

@@ -23,6 +23,11 @@ struct run_options {
     const char *cwd, *hostname, *platform, *abi, *net;
     bool has_uid, has_gid; u32 uid, gid;
     u64 memory;
+    const char *profile_name, **params; unsigned nparams;   /* --profile, --param */
+    const char **rules; unsigned nrules;                    /* --rule: lines of the command line's layer */
+    struct profile *profile;             /* owned; loaded and flattened, NULL: none */
+    bool warn;                           /* what the profile denies is let through and recorded */
+    int event_fd;                        /* memory file of the record, -1: none; borrowed */
     bool strace, strace_json, timing, backtrace, debug;
 };
 

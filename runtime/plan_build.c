@@ -1,7 +1,7 @@
-#include "runtime/plan_build.h"
+#include "runtime/plan_build_int.h"
+#include "runtime/profile/apply.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
-#include "sentry/vfs/mount_flags.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -13,17 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_MOUNTS (MAX_USER_MOUNTS + 32)
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-struct mount_entry { struct plan_mount m; char *at, *source; unsigned depth; };
-
-struct builder {
-    struct spawn_plan *p;
-    const struct run_options *o;
-    struct mount_entry mounts[MAX_MOUNTS]; unsigned nmounts;
-    unsigned nroots;
-};
 
 static void keep_fd(int **list, unsigned *n, int fd)
 {
@@ -39,7 +29,7 @@ static unsigned path_depth(const char *s)
     return n;
 }
 
-static struct mount_entry *add_mount(struct builder *b, enum plan_mount_type type, const char *at, const char *source, u32 flags)
+struct mount_entry *builder_mount(struct builder *b, enum plan_mount_type type, const char *at, const char *source, u32 flags)
 {
     ASSERT(b->nmounts < MAX_MOUNTS);
     struct mount_entry *e = &b->mounts[b->nmounts++];
@@ -47,8 +37,8 @@ static struct mount_entry *add_mount(struct builder *b, enum plan_mount_type typ
     return e;
 }
 
-/* A host path handed to the gofer as a root. Opened here, so that the name is resolved with the caller's rights. */
-static int add_host(struct builder *b, const char *host, const char *at, bool overlay, u32 flags)
+/* Opened here, so that the name is resolved with the caller's rights. */
+int builder_host(struct builder *b, const char *host, const char *at, bool overlay, u32 flags)
 {
     int fd = open(host, O_PATH | O_CLOEXEC);
     struct stat st;
@@ -64,9 +54,9 @@ static int add_host(struct builder *b, const char *host, const char *at, bool ov
     if (flags & MNT_NOEXEC) r.flags |= PLAN_ROOT_NOEXEC;
     if (!S_ISDIR(st.st_mode)) r.flags |= PLAN_ROOT_FILE;
     if (overlay && !S_ISDIR(st.st_mode)) return fail("showing %s: a directory is wanted here", host);
-    plan_add(&b->p->gofer, PLAN_ROOT, &r, sizeof(r));
+    plan_add2(&b->p->gofer, PLAN_ROOT, &r, sizeof(r), &at, 1);
     keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
-    struct mount_entry *e = add_mount(b, overlay ? PM_OVERLAY : PM_GOFER, at, overlay ? "overlay" : host, flags);
+    struct mount_entry *e = builder_mount(b, overlay ? PM_OVERLAY : PM_GOFER, at, overlay ? "overlay" : host, flags);
     e->m.gofer_root = b->nroots++;
     e->m.mode = S_ISDIR(st.st_mode) ? 0755 : 0; /* 0: the mount point is a file */
     return 0;
@@ -102,9 +92,36 @@ static void add_solaris_pieces(struct builder *b)
     }
 }
 
-static void add_dir(struct builder *b, const char *path, u32 mode)
+void builder_sentry_fd(struct builder *b, int fd) { keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, fd); }
+
+void builder_dir(struct builder *b, const char *path, u32 mode)
 {
     plan_add2(&b->p->sentry, PLAN_DIR, &mode, sizeof(mode), &path, 1);
+}
+
+void builder_symlink(struct builder *b, const char *target, const char *path)
+{
+    const char *both[] = { target, path };
+    plan_add2(&b->p->sentry, PLAN_SYMLINK, NULL, 0, both, 2);
+}
+
+void builder_kernel_mounts(struct builder *b)
+{
+    builder_mount(b, PM_PROC, "/proc", "proc", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC);
+    builder_mount(b, PM_SYS, "/sys", "sysfs", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC | MNT_RDONLY);
+    builder_mount(b, PM_DEV, "/dev", "dev", MNT_NOSUID);
+    builder_mount(b, PM_DEVPTS, "/dev/pts", "devpts", MNT_NOSUID | MNT_NOEXEC);
+    builder_mount(b, PM_TMPFS, "/dev/shm", "shm", MNT_NOSUID | MNT_NODEV)->m.mode = 01777;
+    builder_mount(b, PM_MQUEUE, "/dev/mqueue", "mqueue", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC)->m.mode = 01777;
+}
+
+void builder_empty_places(struct builder *b, const char *home)
+{
+    static const char *const empty[] = { "/home", "/mnt", "/root", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/log" };
+    for (size_t i = 0; i < ARRAY_LEN(empty); i++) builder_dir(b, empty[i], !strcmp(empty[i], "/root") ? 0700 : 0755);
+    builder_dir(b, "/var/tmp", 01777);
+    if (home && home[0] == '/' && home[1]) builder_dir(b, home, 0700 | PLAN_DIR_OWNED);
+    builder_mount(b, PM_TMPFS, "/tmp", "tmpfs", MNT_NOSUID | MNT_NODEV)->m.mode = 01777;
 }
 
 /* Host directories that programs need, read-only; what is a symlink on the host (/bin -> usr/bin) stays one. */
@@ -119,10 +136,9 @@ static int add_system_dirs(struct builder *b)
             ssize_t n = readlink(dirs[i], target, sizeof(target) - 1);
             if (n <= 0) continue;
             target[n] = 0;
-            const char *both[] = { target, dirs[i] };
-            plan_add2(&b->p->sentry, PLAN_SYMLINK, NULL, 0, both, 2);
+            builder_symlink(b, target, dirs[i]);
         } else if (S_ISDIR(st.st_mode)) {
-            int r = add_host(b, dirs[i], dirs[i], false, MNT_RDONLY | MNT_NODEV | MNT_NOSUID);
+            int r = builder_host(b, dirs[i], dirs[i], false, MNT_RDONLY | MNT_NODEV | MNT_NOSUID);
             if (r) return r;
         }
     }
@@ -140,42 +156,31 @@ static int add_views(struct builder *b, char *cwd, const char *home)
 {
     const struct run_options *o = b->o;
     int r;
-    struct mount_entry *e;
     bool root_given = false;
     for (unsigned i = 0; i < o->nmounts; i++) root_given |= !path_depth(o->mounts[i].at);
     snprintf(cwd, PATH_MAX, "/");
     if (o->rootfs) {
         if (root_given) return fail("a mount at / and --rootfs exclude each other");
-        r = add_host(b, o->rootfs, "/", !o->rootfs_writable, 0);
+        r = builder_host(b, o->rootfs, "/", !o->rootfs_writable, 0);
         if (r) return r;
     } else if (!root_given) {
-        add_mount(b, PM_TMPFS, "/", "root", MNT_NOSUID | MNT_NODEV);
+        builder_mount(b, PM_TMPFS, "/", "root", MNT_NOSUID | MNT_NODEV);
         if ((r = add_system_dirs(b))) return r;
-        static const char *const empty[] = { "/home", "/mnt", "/root", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/log" };
-        for (size_t i = 0; i < ARRAY_LEN(empty); i++) add_dir(b, empty[i], !strcmp(empty[i], "/root") ? 0700 : 0755);
-        add_dir(b, "/var/tmp", 01777);
-        if (home && home[0] == '/' && home[1]) add_dir(b, home, 0700 | PLAN_DIR_OWNED);
-        e = add_mount(b, PM_TMPFS, "/tmp", "tmpfs", MNT_NOSUID | MNT_NODEV);
-        e->m.mode = 01777;
+        builder_empty_places(b, home);
         if (!getcwd(cwd, PATH_MAX)) return fail("the current directory is gone (%s): change to one that exists", strerror(errno));
         if (under(cwd, "/proc") || under(cwd, "/sys") || under(cwd, "/dev")) {
             /* The sandbox has its own; the host's stay outside. */
             fail("warning: the current directory %s is not shown; the program starts in /", cwd);
             snprintf(cwd, PATH_MAX, "/");
         } else if (strcmp(cwd, "/")) {
-            if ((r = add_host(b, cwd, cwd, true, MNT_NODEV | MNT_NOSUID))) return r;
+            if ((r = builder_host(b, cwd, cwd, true, MNT_NODEV | MNT_NOSUID))) return r;
         }
     }
-    add_mount(b, PM_PROC, "/proc", "proc", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC);
-    add_mount(b, PM_SYS, "/sys", "sysfs", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC | MNT_RDONLY);
-    add_mount(b, PM_DEV, "/dev", "dev", MNT_NOSUID);
-    add_mount(b, PM_DEVPTS, "/dev/pts", "devpts", MNT_NOSUID | MNT_NOEXEC);
-    add_mount(b, PM_TMPFS, "/dev/shm", "shm", MNT_NOSUID | MNT_NODEV)->m.mode = 01777;
-    add_mount(b, PM_MQUEUE, "/dev/mqueue", "mqueue", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC)->m.mode = 01777;
+    builder_kernel_mounts(b);
     for (unsigned i = 0; i < o->nmounts; i++) {
         const struct user_mount *m = &o->mounts[i];
         u32 flags = MNT_NODEV | MNT_NOSUID | (m->writable ? 0 : MNT_RDONLY) | (m->exec ? 0 : MNT_NOEXEC);
-        if ((r = add_host(b, m->host, m->at, false, flags))) return r;
+        if ((r = builder_host(b, m->host, m->at, false, flags))) return r;
     }
     if (o->cwd) snprintf(cwd, PATH_MAX, "%s", o->cwd);
     return 0;
@@ -334,7 +339,7 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     bool same_user = uid == geteuid() && gid == getegid();
     const char *home = uid == 0 ? "/root" : same_user && getenv("HOME") ? getenv("HOME") : "/";
 
-    struct plan_options po = { .trace_fd = -1, .mem_limit = o->memory, .ncpus = cpu_count() };
+    struct plan_options po = { .trace_fd = -1, .mem_limit = o->memory ? o->memory : profile_memory(o->profile), .ncpus = cpu_count() };
     po.flags = (o->strace ? PLAN_OPT_STRACE : 0) | (o->strace_json ? PLAN_OPT_STRACE_JSON : 0) | (o->backtrace ? PLAN_OPT_BACKTRACE : 0) |
                (o->timing ? PLAN_OPT_TIMING : 0) | (o->debug ? PLAN_OPT_DEBUG : 0);
     plan_add(&p->sentry, PLAN_OPTION, &po, sizeof(po));
@@ -342,13 +347,14 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     plan_add_str(&p->sentry, PLAN_ABI, o->abi);
     plan_add_str(&p->sentry, PLAN_HOSTNAME, o->hostname);
     char cwd[PATH_MAX];
-    int r = add_views(&b, cwd, home);
+    int r = o->profile ? profile_apply(&b, cwd, home) : add_views(&b, cwd, home);
     if (r) return r;
     if (strcmp(o->abi, "linux")) add_solaris_pieces(&b);
     emit_mounts(&b);
     plan_add_str(&p->sentry, PLAN_CWD, cwd);
     add_cred(&b, uid, gid, same_user);
     add_limits(&p->sentry);
+    if (o->profile) profile_apply_limits(&b);
     add_fds(&b, c, open_mask);
     for (char **a = o->argv; *a; a++) plan_add_str(&p->sentry, PLAN_ARG, *a);
     add_env(&b, same_user, uid, home);

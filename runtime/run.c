@@ -1,6 +1,8 @@
 /* `sundog run`: build the plan, start the two, relay signals and window sizes, translate the end into an exit status. */
 #include "runtime/commands.h"
 #include "runtime/plan_build.h"
+#include "runtime/profile/apply.h"
+#include "runtime/profile/runlog.h"
 #include "runtime/timing.h"
 #include "sentry/control/control.h"
 
@@ -20,6 +22,7 @@ struct run {
     struct run_options opt;
     struct console console;
     struct sandbox box;
+    struct runlog log;
     int sigfd;
     u32 seq;
     bool done;          /* the program's end, or its failure to start, was reported */
@@ -247,12 +250,44 @@ static int start(struct run *r)
     return status;
 }
 
+/* The profile with the command line's mounts and rules on top, and the record of what it decides. */
+static int prepare_profile(struct run *r)
+{
+    struct run_options *o = &r->opt;
+    r->log.fd = -1;
+    if (!o->profile_name) return 0;
+    struct profile *p = o->profile = profile_load(o->profile_name, o->params, o->nparams, o->rules, o->nrules);
+    if (!p) return EXIT_SANDBOX;
+    for (unsigned i = 0; i < o->nmounts; i++) {
+        const struct user_mount *m = &o->mounts[i];
+        enum pkey k = m->writable ? (m->exec ? PK_RWX : PK_RW) : m->exec ? PK_ROX : PK_RO;
+        profile_add(p, PS_FILES, k, m->at, strcmp(m->at, m->host) ? m->host : NULL, "command line", 0, PL_COMMAND_LINE * 1000);
+    }
+    if (profile_flatten(p)) return EXIT_SANDBOX;
+    profile_apply_env(p, o);
+    int e = runlog_begin(&r->log, o);
+    if (e) return fail("making the record of the run: %s", strerror(-e));
+    o->event_fd = r->log.fd;
+    return 0;
+}
+
+static void finish_record(struct run *r)
+{
+    unsigned denied, warned;
+    if (r->log.fd < 0) return;
+    runlog_end(&r->log, r->status, &denied, &warned);
+    if (denied + warned && (isatty(2) || r->opt.debug))
+        fail("%u kind%s of access %s; `sundog why` tells more", denied + warned, denied + warned == 1 ? "" : "s",
+             denied ? "denied" : "let pass that the profile denies");
+}
+
 int cmd_run(int argc, char **argv)
 {
     static struct run r;
     bool helped;
     r.status = options_parse_run(&r.opt, argc, argv, &helped);
     if (r.status || helped) return r.status;
+    if ((r.status = prepare_profile(&r))) return r.status;
     timing_mark("options");
     r.status = start(&r);
     if (!r.status) {
@@ -262,6 +297,7 @@ int cmd_run(int argc, char **argv)
     }
     spawn_kill(&r.box);
     console_restore();
+    finish_record(&r);
     if (r.opt.timing) {
         timing_mark("clean-up");
         timing_print();

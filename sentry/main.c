@@ -15,6 +15,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/net/host.h"
+#include "sentry/policy/policy.h"
 #include "sentry/trace/event.h"
 #include "sentry/vfs/file.h"
 
@@ -183,6 +184,7 @@ int main(int argc, char **argv)
     struct settings s;
     int r = plan_read_fd(a.plan_fd, &plan, &len);
     if (!r) r = read_settings(plan, len, &s);
+    if (!r) r = policy_init(plan, len);
     if (r) fail("reading its plan", r, "sundog and sundog-sentry must be of one build");
     close(a.plan_fd);
     apply_settings(&s);

@@ -1,6 +1,7 @@
 /* struct abi abi_linux and the dispatch of system calls. This path is what every call pays: keep it lean. */
 #include "abi/linux/linux.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/policy/policy.h"
 #include "sentry/trace/event.h"
 
 static sysret_t linux_unsupported(struct task *t, u64 nr, const struct syscall_desc *d)
@@ -33,7 +34,9 @@ static void linux_syscall(struct task *t)
     if (likely(nr < LINUX_NR_TABLE && linux_syscall_table[nr].name)) d = &linux_syscall_table[nr];
     t->syscall_nr = nr;
     if (unlikely(trace_syscalls)) trace_syscall_enter(t, nr, d, &a);
-    if (unlikely(t->seccomp_mode) && !linux_seccomp_check(t, nr, &a, &ret))
+    if (unlikely(policy_syscalls) && (ret = policy_syscall(0, nr, d ? d->name : NULL)) != 0)
+        ;
+    else if (unlikely(t->seccomp_mode) && !linux_seccomp_check(t, nr, &a, &ret))
         ;
     else if (likely(d && d->fn))
         ret = d->fn(&a);

@@ -1,5 +1,6 @@
 /* struct abi abi_solaris and the dispatch of system calls. */
 #include "abi/solaris/solaris.h"
+#include "sentry/policy/policy.h"
 #include "sentry/trace/event.h"
 
 #define CARRY 1ULL
@@ -43,6 +44,8 @@ void solaris_dispatch(struct task *t, u32 nr)
     if (unlikely(lw->restart_block)) {
         lw->restart_block = false;
         ret = t->restart_fn ? t->restart_fn(t) : -EINTR;
+    } else if (unlikely(policy_syscalls) && (ret = policy_syscall(1, nr, d ? d->name : NULL)) != 0) {
+        ;
     } else if (likely(d && d->fn)) {
         ret = d->fn(&a);
     } else if (d) {

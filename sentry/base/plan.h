@@ -32,8 +32,14 @@ enum plan_kind {
     PLAN_SOLARIS_PIECES,     /* u32: gofer root with our dynamic linker and libraries for Solaris programs */
     PLAN_NET,                /* struct plan_net, struct plan_net_rule[nrules], then the sources' names, each with its NUL. Absent: loopback.
                                 The broker's plan holds the same record. */
+    /* policy: sentry and gofer both */
+    PLAN_POLICY = 48,        /* struct plan_policy */
+    PLAN_PATH_RULE,          /* struct plan_path_rule, pattern\0 */
+    PLAN_CONN_RULE,          /* struct plan_net_rule, host name\0 (empty: by address) */
+    PLAN_SYS_RULE,           /* u32 rule id, name\0: a system call that is refused with EPERM */
     /* gofer */
-    PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order */
+    PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order; then where it is
+                                shown\0, from which the path rules count (absent: no rules) */
 };
 
 struct plan_record { u16 kind, flags; u32 len; };
@@ -74,6 +80,12 @@ struct plan_net_rule {
 };
 
 struct plan_root { s32 fd; u32 flags; };
+#define PLAN_POLICY_WARN 1u        /* what a rule denies is let through and recorded */
+#define PLAN_POLICY_ROOT 2u        /* names that are absent in the root file system are recorded */
+#define PLAN_POLICY_NET_DENY 4u    /* connections that no rule names are refused, except inside the sandbox */
+struct plan_policy { u32 flags; s32 event_fd; /* sealed memory file of the record (evlog.h); -1 none */ u32 max_tasks; /* 0: no limit */ u32 pad; };
+struct plan_path_rule { u32 id, perms; /* PR_* of pathrules.h */ };
+struct plan_conn_rule { u32 id; u8 op, allow, protos, prefix; u16 lo, hi; u8 ip[16]; u32 pad; };
 #define PLAN_ROOT_RO 1u
 #define PLAN_ROOT_NOEXEC 2u
 #define PLAN_ROOT_NODEV_CREATE 4u   /* always set in practice: refuse device nodes */

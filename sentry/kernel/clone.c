@@ -16,6 +16,8 @@
 #define NAMESPACE_FLAGS (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 void seccomp_filter_get(struct seccomp_filter *f) __attribute__((weak));
+void policy_limit_hit(const char *what) __attribute__((weak));
+void policy_count_tasks(unsigned now) __attribute__((weak));
 void sem_undo_clone(struct task *child, bool share) __attribute__((weak));
 
 /* Namespaces of the guest's own: none can be made yet. The one place that says so. */
@@ -179,7 +181,10 @@ static int link_child(struct task *c, const struct clone_args_k *a)
     if (atomic_load(&p->work) & (TW_KILL | TW_EXIT_TASK)) r = -EINTR;
     else if (signal_pending(p)) r = -ERESTARTNOINTR;
     else if (init && (init->group_exit || init->zombie)) r = -ENOMEM;
-    else if (a->set_tid_n) r = pid_in_use_locked(a->set_tid[0]) ? -EEXIST : a->set_tid[0];
+    else if (kernel.max_tasks && kernel.nr_tasks >= kernel.max_tasks) {
+        r = -EAGAIN;
+        if (policy_limit_hit) policy_limit_hit("processes");
+    } else if (a->set_tid_n) r = pid_in_use_locked(a->set_tid[0]) ? -EEXIST : a->set_tid[0];
     else r = pid_alloc_locked();
     if (r < 0) goto out;
     c->tid = r;
@@ -196,6 +201,7 @@ static int link_child(struct task *c, const struct clone_args_k *a)
         task_link_locked(c);
     }
     kernel.forks++;
+    if (policy_count_tasks) policy_count_tasks(kernel.nr_tasks);
 out:
     unlock(&s->lock);
     unlock(&kernel.tasklist);

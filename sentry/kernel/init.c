@@ -10,6 +10,7 @@
 #include "sentry/control/control.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 
 #include <asm/ioctls.h>
@@ -92,6 +93,7 @@ static int take_mount(struct init *in, const u8 *data, u32 len, bool root)
         control_report_failed(SANDBOX_FAILED, "mounting %s at %s: %s", source, at, err_text(r));
         return r;
     }
+    if (m.type == PM_TMPFS || m.type == PM_GOFER || m.type == PM_OVERLAY) policy_attach(sb, at, m.type != PM_TMPFS);
     if (root) {
         struct mnt_ns *ns = mnt_ns_new(sb, m.flags, source);
         super_put(sb);
@@ -437,6 +439,7 @@ struct task *init_prepare(const u8 *plan, size_t len, struct gofer_client *gofer
         return NULL;
     }
     if (!in.envp) in.envp = no_env;
+    policy_start();
     if (load_program(&in)) return NULL;
     struct task *t = current;
     /* The user's command happens to be pid 1, it is no init: Ctrl-C, SIGPIPE and its own kill(2) end it as outside. */

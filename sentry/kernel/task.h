@@ -201,6 +201,7 @@ struct kernel {
     char nodename[65], domainname[65];     /* under uts_lock */
     lock_t uts_lock;
     u64 mem_limit;                         /* bytes shown in meminfo */
+    u32 max_tasks;                         /* of the whole sandbox; 0: no limit */
     bool kill_on_init_exit;
     struct task *zapper;                   /* (T) last thread of init, waiting for all others to go; borrowed */
 };

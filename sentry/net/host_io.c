@@ -297,7 +297,8 @@ ssize_t host_dgram_send(struct socket *s, struct net_msg *m)
         if (m->name) {
             if (!to.in.port && (s->protocol == IPPROTO_UDP || s->protocol == IPPROTO_UDPLITE)) return -EINVAL;
             m->name = &to;
-            if (!net_policy_ok(POLICY_NET_CONNECT, s, &to)) return -EACCES;
+            int refused = net_policy(s, CR_CONNECT, &to);
+            if (refused) return refused;
         }
     }
     AUTO_FREE u8 *buf = try_zalloc(1, n + 1);

@@ -203,7 +203,6 @@ struct socket *net_file_socket(struct file *f) { return f->ops == &socket_fops ?
 
 int net_socket(int domain, int type, int protocol, struct socket **out)
 {
-    const struct net_addr family = { .family = (u16)domain };
     int kind = type & 0xf, r;
 
     if (type & ~(0xf | SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL;
@@ -211,7 +210,6 @@ int net_socket(int domain, int type, int protocol, struct socket **out)
     if (kind > SOCK_PACKET) return -EINVAL;
     if (domain == AF_PACKET) return capable(13 /* CAP_NET_RAW */) ? -EAFNOSUPPORT : -EPERM;
     if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6 && domain != AF_NETLINK) return -EAFNOSUPPORT;
-    if (!net_policy_ok(POLICY_NET_SOCKET, NULL, &family)) return -EACCES;
     struct socket *s = socket_alloc(domain, kind, protocol);
     if (domain == AF_UNIX) r = unix_create(s);
     else if (domain == AF_NETLINK) r = netlink_create(s);
@@ -247,9 +245,9 @@ void net_addr_text(const struct net_addr *a, char *buf, size_t size)
 }
 
 /* The host's network is decided by the plan's rules; the broker asks them again. */
-static bool host_rules_allow(int op, const struct socket *s, const struct net_addr *a)
+static bool host_rules_allow(enum connrule_op op, const struct socket *s, const struct net_addr *a)
 {
-    u32 dir = op == POLICY_NET_BIND ? PLAN_NET_BIND : PLAN_NET_OUT;
+    u32 dir = op == CR_LISTEN ? PLAN_NET_BIND : PLAN_NET_OUT;
     struct net_addr to = *a;
 
     if (a->truncated || (a->family != AF_INET && a->family != AF_INET6)) return true;    /* refused for what it is, or by nobody */
@@ -257,26 +255,25 @@ static bool host_rules_allow(int op, const struct socket *s, const struct net_ad
     return net_rules_allow(&net_plan, dir, s->protocol, to.in.ip, a->in.port, NULL);
 }
 
-bool net_policy_ok(int op, const struct socket *s, const struct net_addr *a)
+int net_policy(const struct socket *s, enum connrule_op op, const struct net_addr *a)
 {
-    char text[160];
-
-    if (s && s->host && !host_rules_allow(op, s, a)) return false;
-    if (op == POLICY_NET_SOCKET) snprintf(text, sizeof text, "family %u", a->family);
-    else net_addr_text(a, text, sizeof text);
-    return policy_check((enum policy_op)op, text, NULL) == POLICY_ALLOW;
+    if (a->family != AF_INET && a->family != AF_INET6) return 0; /* local ones are the sandbox's own */
+    if (s->host && !host_rules_allow(op, s, a)) return -EACCES;
+    return policy_net(op, s->type == SOCK_STREAM ? CR_TCP : CR_UDP, a->in.ip, a->in.port);
 }
 
 int net_bind(struct socket *s, const struct net_addr *a)
 {
     if (!s->ops->bind) return -EOPNOTSUPP;
-    return net_policy_ok(POLICY_NET_BIND, s, a) ? s->ops->bind(s, a) : -EACCES;
+    int r = net_policy(s, CR_LISTEN, a);
+    return r ? r : s->ops->bind(s, a);
 }
 
 int net_connect(struct socket *s, const struct net_addr *a, bool nonblock)
 {
     if (!s->ops->connect) return -EOPNOTSUPP;
-    return net_policy_ok(POLICY_NET_CONNECT, s, a) ? s->ops->connect(s, a, nonblock) : -EACCES;
+    int r = net_policy(s, CR_CONNECT, a);
+    return r ? r : s->ops->connect(s, a, nonblock);
 }
 
 ssize_t net_sendmsg(struct socket *s, struct net_msg *m)

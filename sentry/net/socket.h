@@ -9,6 +9,7 @@
 #ifndef SUNDOG_NET_SOCKET_H
 #define SUNDOG_NET_SOCKET_H
 
+#include "sentry/base/connrules.h"
 #include "sentry/vfs/file.h"
 #include <sys/socket.h>
 
@@ -215,8 +216,8 @@ int net_connect(struct socket *s, const struct net_addr *a, bool nonblock);
 /* A counted copy of all live sockets of a domain, for /proc; free() after putting each. */
 struct socket **net_snapshot(int domain, size_t *n);
 void net_addr_text(const struct net_addr *a, char *buf, size_t size);
-/* s: NULL when there is none yet */
-bool net_policy_ok(int op, const struct socket *s, const struct net_addr *a);
+/* What the profile says of s and the address: 0 or -EACCES; for destinations that come with a message. */
+int net_policy(const struct socket *s, enum connrule_op op, const struct net_addr *a);
 
 /* --- sockopt.c --- */
 int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t len);

@@ -363,7 +363,7 @@ static ssize_t tcp_sendmsg(struct socket *s, struct net_msg *m)
     ssize_t r = 0;
 
     if ((m->flags & MSG_FASTOPEN) && m->name) {
-        r = tcp_connect(s, m->name, nonblock);
+        r = net_connect(s, m->name, nonblock); /* with its checks */
         if (r) return r;
     }
     sock_wait_init(&sw, POLLOUT, nonblock, s->sndtimeo);

@@ -132,6 +132,7 @@ static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
     unlock(&s->lock);
     if (!r && m->name && !to.truncated && !to.in.port && to.family != AF_UNSPEC) r = -EINVAL;
     if (!r) r = inet_check_dest(s, &to);
+    if (!r && m->name) r = net_policy(s, CR_CONNECT, &to);
     if (r) return r;
     bool v4 = ip_is_v4(to.in.ip);
     if (n > (v4 ? UDP4_MAX : UDP6_MAX)) return -EMSGSIZE;

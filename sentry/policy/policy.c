@@ -1,30 +1,271 @@
 #include "sentry/policy/policy.h"
+#include "abi/abi.h"
+#include "sentry/base/alloc.h"
+#include "sentry/base/log.h"
+#include "sentry/base/plan.h"
+#include "sentry/kernel/task.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
-/*
- * v1: the rules that follow from how the sandbox is built. Files are decided by what is mounted and how, so that a
- * request that reaches this function concerns an object that was shown; host networking does not exist.
- */
-static const struct policy_rule rules[] = {
-    { "built in", 0, POLICY_NET_SOCKET, POLICY_ALLOW, "sockets of the sandbox's own network" },
-    { "built in", 0, POLICY_NET_CONNECT, POLICY_ALLOW, "loopback and local sockets inside the sandbox" },
-    { "built in", 0, POLICY_NET_BIND, POLICY_ALLOW, "loopback and local sockets inside the sandbox" },
-    { "command line", 0, POLICY_FILE_READ, POLICY_ALLOW, "what --ro --rox --rw --rwx --rootfs and the default view show" },
-    { "command line", 0, POLICY_FILE_WRITE, POLICY_ALLOW, "what --rw --rwx --rootfs-rw show; copies elsewhere" },
-    { "command line", 0, POLICY_FILE_EXEC, POLICY_ALLOW, "what --rox --rwx --rootfs and the default view show" },
-    { "built in", 0, POLICY_SYSCALL, POLICY_ALLOW, "the system-call table of the ABI" },
-};
-static const struct policy_rule otherwise = { "built in", 0, POLICY_SYSCALL, POLICY_DENY, "nothing allows it" };
+bool policy_records_absent, policy_syscalls;
 
-enum policy_verdict policy_check(enum policy_op op, const char *object UNUSED, const struct policy_rule **rule)
+/* All (c) after policy_init. */
+static struct pathrules *paths;
+static struct connrules *nets;
+static bool warn_only, net_deny, wants_absent;
+static u32 *sys_rule[2];                 /* by number: rule id, 0: allowed */
+static unsigned sys_len[2];
+
+static const struct abi *abi_of(unsigned i) { return i ? &abi_solaris : &abi_linux; }
+
+static void add_sys_rule(u32 id, const char *name)
 {
-    const struct policy_rule *r = &otherwise;
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-        if (rules[i].op == op) {
-            r = &rules[i];
+    for (unsigned a = 0; a < 2; a++) {
+        const struct abi *abi = abi_of(a);
+        for (unsigned nr = 0; nr < abi->table_len; nr++) {
+            if (!abi->table[nr].name || strcmp(abi->table[nr].name, name)) continue;
+            if (!sys_rule[a]) sys_rule[a] = xzalloc(abi->table_len * sizeof(u32)), sys_len[a] = abi->table_len;
+            sys_rule[a][nr] = id;
+        }
+    }
+}
+
+static int take_policy(const u8 *data, u32 len)
+{
+    struct plan_policy p;
+    if (len < sizeof(p)) return -EINVAL;
+    memcpy(&p, data, sizeof(p));
+    warn_only = p.flags & PLAN_POLICY_WARN;
+    net_deny = p.flags & PLAN_POLICY_NET_DENY;
+    wants_absent = p.flags & PLAN_POLICY_ROOT;
+    kernel.max_tasks = p.max_tasks;
+    paths = pathrules_new();
+    nets = connrules_new();
+    return p.event_fd >= 0 ? evlog_open(p.event_fd) : 0;
+}
+
+static int take_record(const struct plan_record *rec, const u8 *data)
+{
+    struct plan_path_rule pr;
+    struct plan_conn_rule nr;
+    const char *s;
+    u32 id;
+    switch (rec->kind) {
+    case PLAN_POLICY: return paths ? -EINVAL : take_policy(data, rec->len);
+    case PLAN_PATH_RULE:
+        if (!paths || rec->len < sizeof(pr) || !(s = plan_string(data, rec->len, sizeof(pr), 0))) return -EINVAL;
+        memcpy(&pr, data, sizeof(pr));
+        return pathrules_add(paths, s, pr.perms, pr.id);
+    case PLAN_CONN_RULE:
+        if (!nets || rec->len < sizeof(nr) || !(s = plan_string(data, rec->len, sizeof(nr), 0))) return -EINVAL;
+        memcpy(&nr, data, sizeof(nr));
+        struct connrule r = { .id = nr.id, .op = nr.op, .allow = nr.allow, .protos = nr.protos, .prefix = nr.prefix, .lo = nr.lo, .hi = nr.hi,
+                             .name = *s ? (char *)(uintptr_t)s : NULL };
+        memcpy(r.ip, nr.ip, 16);
+        if (r.prefix > 128) return -EINVAL;
+        connrules_add(nets, &r);
+        return 0;
+    case PLAN_SYS_RULE:
+        if (rec->len < sizeof(id) || !(s = plan_string(data, rec->len, sizeof(id), 0))) return -EINVAL;
+        memcpy(&id, data, sizeof(id));
+        add_sys_rule(id, s);
+        return 0;
+    }
+    return 0;
+}
+
+int policy_init(const u8 *plan, size_t len)
+{
+    struct plan_reader r = { .buf = plan, .len = len };
+    struct plan_record rec;
+    const u8 *data;
+    int k, err = 0;
+    while (!err && (k = plan_next(&r, &rec, &data)) == 1) err = take_record(&rec, data);
+    policy_syscalls = evlog_on() || sys_rule[0] || sys_rule[1];
+    return err ? err : k;
+}
+
+void policy_start(void) { policy_records_absent = wants_absent; }
+
+static u32 effective(u32 perms) { return perms & PR_OVERLAY ? perms | PR_WRITE : perms; }
+
+enum policy_verdict policy_check(enum policy_op op, const struct policy_object *o, u32 *rule)
+{
+    const struct connrule *n;
+    u32 id = 0, want = 0, state;
+    enum policy_verdict v = POLICY_ALLOW;
+    switch (op) {
+    case POLICY_NET_SOCKET: break;
+    case POLICY_NET_CONNECT:
+    case POLICY_NET_BIND:
+        if (!nets) break;
+        n = connrules_decide(nets, op == POLICY_NET_BIND ? CR_LISTEN : CR_CONNECT, o->proto, o->ip, o->port);
+        if (n) id = n->id;
+        /* Nobody's rule: the sandbox's own loopback is its own affair, what is beyond is denied. */
+        if (n ? !n->allow : net_deny && !connrule_ip_is_loopback(o->ip)) v = POLICY_DENY;
+        break;
+    case POLICY_FILE_READ: want = PR_READ; goto file;
+    case POLICY_FILE_WRITE: want = PR_WRITE; goto file;
+    case POLICY_FILE_EXEC: want = PR_EXEC;
+file:
+        if (!paths) break;
+        state = pathrules_walk(paths, pathrules_start(paths), o->path);
+        id = pathrules_rule(paths, state);
+        if (!(effective(pathrules_perms(paths, state)) & want)) v = POLICY_DENY;
+        break;
+    case POLICY_SYSCALL:
+        if (o->nr < sys_len[o->abi & 1]) id = sys_rule[o->abi & 1][o->nr];
+        if (id) v = POLICY_DENY;
+        break;
+    }
+    if (rule) *rule = id;
+    return v;
+}
+
+/* --- files --- */
+
+void policy_attach(struct super *sb, const char *at, bool host)
+{
+    if (!paths) return;
+    sb->policy_at = xstrdup(strcmp(at, "/") ? at : "");
+    if (host) sb->root->policy = pathrules_walk(paths, pathrules_start(paths), at);
+}
+
+u32 policy_step(u32 state, const char *name, size_t len) { return pathrules_step(paths, state, name, len); }
+
+/* Where d is, from its super's place: malloc'ed. The tree may change meanwhile; then the text is that of either moment. */
+static char *text_of(struct dentry *d, const char *name, const char *rest)
+{
+    char *s = name ? rest && *rest ? xasprintf("/%s/%s", name, rest) : xasprintf("/%s", name) : xstrdup("");
+    const char *at = d->sb->policy_at ? d->sb->policy_at : "";
+    dentry_get(d);
+    for (unsigned depth = 0; depth < 256; depth++) {
+        struct dentry *up = dentry_parent_get(d);
+        if (up == d) {
+            dentry_put(up);
             break;
         }
-    if (rule) *rule = r;
-    return r->verdict;
+        AUTO_FREE char *n = dentry_name_dup(d);
+        char *longer = xasprintf("/%s%s", n, s);
+        free(s);
+        s = longer;
+        dentry_put(d);
+        d = up;
+    }
+    dentry_put(d);
+    char *all = xasprintf("%s%s", at, s);
+    free(s);
+    if (!*all) {
+        free(all);
+        all = xstrdup("/");
+    }
+    return all;
 }
+
+static enum evlog_op op_of(u32 want) { return want & PR_WRITE ? EV_WRITE : want & PR_EXEC ? EV_EXEC : EV_READ; }
+
+int policy_dentry_slow(struct dentry *d, u32 want)
+{
+    u32 perms = pathrules_perms(paths, d->policy), have = effective(perms);
+    bool denied = (have & want) != want;
+    if (evlog_on()) {
+        AUTO_FREE char *text = text_of(d, NULL, NULL);
+        for (u32 bit = PR_READ; bit <= PR_EXEC; bit <<= 1) {
+            if (!(want & bit) || (denied && (have & bit))) continue;
+            evlog_add(op_of(bit), !denied ? EV_ALLOWED : warn_only ? EV_WARNED : EV_DENIED, pathrules_rule(paths, d->policy), bit, text);
+        }
+    }
+    if (denied && !warn_only) return (want & PR_WRITE) && !(have & PR_WRITE) && (have & PR_READ) ? -EROFS : -EACCES;
+    __atomic_fetch_or(&d->policy_seen, (u8)want, __ATOMIC_RELAXED);
+    return 0;
+}
+
+int policy_would(struct dentry *d, u32 want)
+{
+    if (!d->policy || warn_only) return 0;
+    u32 have = effective(pathrules_perms(paths, d->policy));
+    if ((have & want) == want) return 0;
+    return (want & PR_WRITE) && !(have & PR_WRITE) && (have & PR_READ) ? -EROFS : -EACCES;
+}
+
+int policy_enter(struct dentry *dir, const char *name, const char *rest)
+{
+    u32 s = pathrules_step(paths, dir->policy, name, strlen(name));
+    if (likely(pathrules_passable(paths, s))) return 0;
+    if (evlog_on()) {
+        AUTO_FREE char *text = text_of(dir, name, rest);
+        evlog_add(EV_READ, warn_only ? EV_WARNED : EV_DENIED, pathrules_rule(paths, s), PR_READ, text);
+    }
+    return warn_only ? 0 : -EACCES;
+}
+
+void policy_absent(struct dentry *dir, const char *name, const char *rest)
+{
+    if (!dir->sb->policy_at || dir->sb->root->policy || !evlog_on()) return;
+    AUTO_FREE char *text = text_of(dir, name, rest);
+    evlog_add(EV_ABSENT, EV_DENIED, 0, 0, text);
+}
+
+int policy_move(struct dentry *from, struct dentry *to, bool is_dir)
+{
+    if (likely(from->policy == to->policy)) return 0;
+    if (!from->policy || !to->policy) return 0; /* not both under rules: then not in one file system either */
+    if (pathrules_same(paths, from->policy, to->policy, is_dir)) return 0;
+    if (evlog_on()) {
+        AUTO_FREE char *a = text_of(from, NULL, NULL), *b = text_of(to, NULL, NULL), *both = xasprintf("%s -> %s", a, b);
+        evlog_add(EV_WRITE, warn_only ? EV_WARNED : EV_DENIED, pathrules_rule(paths, to->policy), PR_WRITE, both);
+    }
+    return warn_only ? 0 : -EXDEV;
+}
+
+/* --- sockets --- */
+
+int policy_net(enum connrule_op op, unsigned proto, const u8 ip[16], u16 port)
+{
+    static const u8 any6[16], any4[16] = { [10] = 0xff, 0xff }, loop6[16] = { [15] = 1 }, loop4[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
+    if (likely(!nets)) return 0;
+    struct policy_object o = { .port = port, .proto = proto };
+    u32 rule;
+    /* A connection to "any" goes to the loopback. */
+    if (op == CR_CONNECT) ip = !memcmp(ip, any6, 16) ? loop6 : !memcmp(ip, any4, 16) ? loop4 : ip;
+    memcpy(o.ip, ip, 16);
+    bool denied = policy_check(op == CR_LISTEN ? POLICY_NET_BIND : POLICY_NET_CONNECT, &o, &rule) == POLICY_DENY;
+    if (evlog_on()) {
+        char text[96], addr[64];
+        static const u8 v4[12] = { [10] = 0xff, 0xff };
+        if (!memcmp(ip, v4, 12)) snprintf(addr, sizeof(addr), "%u.%u.%u.%u", ip[12], ip[13], ip[14], ip[15]);
+        else inet_ntop(AF_INET6, ip, addr, sizeof(addr));
+        snprintf(text, sizeof(text), strchr(addr, ':') ? "[%s]:%u/%s" : "%s:%u/%s", addr, port, proto == CR_UDP ? "udp" : "tcp");
+        evlog_add(op == CR_LISTEN ? EV_LISTEN : EV_CONNECT, !denied ? EV_ALLOWED : warn_only ? EV_WARNED : EV_DENIED, rule, proto, text);
+    }
+    return denied && !warn_only ? -EACCES : 0;
+}
+
+int policy_resolve(const char *name)
+{
+    const struct connrule *r = nets ? connrules_decide_name(nets, name) : NULL;
+    bool ok = !nets || !net_deny || (r && r->allow);
+    evlog_add(EV_RESOLVE, ok ? EV_ALLOWED : warn_only ? EV_WARNED : EV_DENIED, r ? r->id : 0, 0, name);
+    return ok || warn_only ? 0 : -EACCES;
+}
+
+void policy_pin(const char *name, const u8 ip[16])
+{
+    if (nets && !connrules_pin(nets, name, ip)) log_warn("policy: too many addresses of names; %s is not remembered", name);
+}
+
+/* --- system calls, limits --- */
+
+int policy_syscall(unsigned abi, u32 nr, const char *name)
+{
+    evlog_count_call(abi, nr);
+    u32 id = nr < sys_len[abi & 1] ? sys_rule[abi & 1][nr] : 0;
+    if (likely(!id)) return 0;
+    evlog_add(EV_SYSCALL, warn_only ? EV_WARNED : EV_DENIED, id, 0, name ? name : "?");
+    return warn_only ? 0 : -EPERM;
+}
+
+void policy_limit_hit(const char *what) { evlog_add(EV_LIMIT, EV_DENIED, 0, 0, what); }
+void policy_count_tasks(unsigned now) { evlog_count_tasks(now); }

@@ -1,14 +1,73 @@
 /*
- * Every allow or deny is made by one function; every verdict can be explained. v1 holds the rules that follow from the
- * command line (mounts, network); profiles add theirs with file and line.
+ * Every allow or deny is made here, by rules that sundog compiled from a profile and sent with the plan; each verdict
+ * names the rule by its id (sundog knows its file and line) and can be recorded (base/evlog.h). Without a profile there
+ * are no rules: what is mounted decides, as before.
+ *
+ * Paths: a dentry under a root that rules cover carries the state of the automaton (base/pathrules.h). The check of a
+ * dentry that was granted and recorded before is two loads.
  */
 #ifndef SUNDOG_POLICY_H
 #define SUNDOG_POLICY_H
-#include "sentry/base/types.h"
+
+#include "sentry/base/evlog.h"
+#include "sentry/base/connrules.h"
+#include "sentry/base/pathrules.h"
+#include "sentry/vfs/vfs.h"
 
 enum policy_op { POLICY_NET_SOCKET, POLICY_NET_CONNECT, POLICY_NET_BIND, POLICY_FILE_READ, POLICY_FILE_WRITE, POLICY_FILE_EXEC, POLICY_SYSCALL };
 enum policy_verdict { POLICY_ALLOW, POLICY_DENY };
-struct policy_rule { const char *source; unsigned line; enum policy_op op; enum policy_verdict verdict; const char *text; };
-/* rule: which one decided (static lifetime). The object is a path, an address, a call name. */
-enum policy_verdict policy_check(enum policy_op op, const char *object, const struct policy_rule **rule);
+struct policy_object { const char *path; u8 ip[16]; u16 port; unsigned proto; /* NR_* */ u32 nr; unsigned abi; /* 0 Linux, 1 Solaris */ };
+/*
+ * The decision alone, nothing recorded or counted. rule: its id, 0 when no rule names the object; may be NULL. In warn
+ * mode the answer is still what the rules say.
+ */
+enum policy_verdict policy_check(enum policy_op op, const struct policy_object *o, u32 *rule);
+
+/* From the plan, before the sentry locks itself in (maps the record). 0 or -errno: malformed. */
+int policy_init(const u8 *plan, size_t len);
+/* The views are made; from here on it is the program that looks for names. */
+void policy_start(void);
+extern bool policy_records_absent;      /* (c) after policy_start */
+extern bool policy_syscalls;            /* (c) calls are counted, and perhaps refused: the dispatch asks policy_syscall */
+
+/* --- files --- */
+/*
+ * sb is what is shown at path `at`; before anybody walks there. host: it holds files of the host, which the path rules
+ * cover: sets the state of its root. Nothing without a profile.
+ */
+void policy_attach(struct super *sb, const char *at, bool host);
+u32 policy_step(u32 state, const char *name, size_t len);
+int policy_dentry_slow(struct dentry *d, u32 want);
+/* 0, or -EROFS (readable, not writable) or -EACCES. want: PR_*. Recorded. */
+static inline int policy_dentry(struct dentry *d, u32 want)
+{
+    if (likely(!d->policy) || (__atomic_load_n(&d->policy_seen, __ATOMIC_RELAXED) & want) == want) return 0;
+    return policy_dentry_slow(d, want);
+}
+/* As policy_dentry, asked by access(2): not recorded. */
+int policy_would(struct dentry *d, u32 want);
+/* May the walk go on to `name` in dir? -EACCES where nothing there or beneath it is granted. rest: the path behind it. */
+int policy_enter(struct dentry *dir, const char *name, const char *rest);
+/* A name that is not there, in the root file system: recorded, so that it can be shown next time. */
+void policy_absent(struct dentry *dir, const char *name, const char *rest);
+/* May from's object get to's place (rename, link)? Rights must not change by it: -EXDEV. */
+int policy_move(struct dentry *from, struct dentry *to, bool is_dir);
+
+/* --- sockets, system calls, limits --- */
+int policy_net(enum connrule_op op, unsigned proto, const u8 ip[16], u16 port);    /* 0 or -EACCES */
+/* A lookup of `name` inside the sandbox: may it be answered? Pins the answer for the rules. */
+int policy_resolve(const char *name);
+void policy_pin(const char *name, const u8 ip[16]);
+/* Counts it; -EPERM when a rule refuses it. abi 0: Linux, 1: Solaris. */
+int policy_syscall(unsigned abi, u32 nr, const char *name);
+void policy_limit_hit(const char *what);                                             /* recorded */
+void policy_count_tasks(unsigned now);
+
+/* --- the record (evlog.c) --- */
+int evlog_open(int fd);                  /* takes the descriptor of a sealed file of EVLOG_SIZE */
+void evlog_add(enum evlog_op op, enum evlog_verdict v, u32 rule, u32 want, const char *object);
+bool evlog_on(void);
+void evlog_count_call(unsigned abi, u32 nr);
+void evlog_count_tasks(unsigned now);
+
 #endif

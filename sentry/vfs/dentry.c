@@ -5,6 +5,7 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,10 @@ static struct dentry *dentry_alloc(struct super *sb, struct dentry *parent, cons
     d->name = xstrndup(name, len);
     d->sb = sb;
     d->parent = parent ? parent : d;
-    if (parent) dentry_get(parent);
+    if (parent) {
+        dentry_get(parent);
+        if (unlikely(parent->policy)) d->policy = policy_step(parent->policy, name, len);
+    }
     return d;
 }
 

@@ -1,6 +1,7 @@
 /* open(2), openat2(2) and opening by path. Source: open(2), fs/namei.c and fs/open.c in the Linux tree. */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/lease.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
@@ -40,6 +41,7 @@ static int may_open(const struct path *p, u32 flags)
     default: break;
     }
     int r = inode_may(i, mask);
+    if (r == 0) r = policy_dentry(p->dentry, (mask & MAY_READ ? PR_READ : 0) | (mask & MAY_WRITE ? PR_WRITE : 0));
     if (r) return r;
     if ((flags & O_NOATIME) && !inode_owner_or_capable(i)) return -EPERM;
     return 0;
@@ -129,6 +131,7 @@ int vfs_open_exec(int dirfd, const char *path, u32 walk, struct file **out)
     if (S_ISLNK(i->mode)) r = -ELOOP;
     else if (!S_ISREG(i->mode) || (p.mnt->flags & MNT_NOEXEC)) r = -EACCES;
     else r = inode_may(i, MAY_EXEC);
+    if (r == 0) r = policy_dentry(p.dentry, PR_EXEC);
     if (r == 0) r = inode_deny_write(i);
     if (r == 0) {
         r = do_open(&p, O_RDONLY, false, out);
@@ -146,6 +149,7 @@ static int open_tmpfile(struct walk *w, u32 flags, u32 mode, struct file **out)
     if (!wants_write(flags)) return -EINVAL;
     int r = mnt_want_write(dirp.mnt);
     if (r == 0) r = inode_may(dir, MAY_WRITE | MAY_EXEC);
+    if (r == 0) r = policy_dentry(dirp.dentry, PR_WRITE);
     if (r == 0 && !dir->ops->tmpfile) r = -EOPNOTSUPP;
     if (r) return r;
     lock(&dir->lock);
@@ -155,6 +159,7 @@ static int open_tmpfile(struct walk *w, u32 flags, u32 mode, struct file **out)
     AUTO_FREE char *name = xasprintf("#%lu", i->ino);
     struct path p = { dirp.mnt, dentry_new_disconnected(dir->sb, name, i, true) };
     mount_get(p.mnt);
+    p.dentry->policy = dirp.dentry->policy; /* for a later link(2) */
     /* O_EXCL: never to be linked in; link(2) asks the file's flags. */
     r = do_open(&p, flags & ~(u32)(O_CREAT | O_TRUNC | O_DIRECTORY), true, out);
     if (r == 0 && (flags & O_EXCL)) (*out)->flags |= O_EXCL;
@@ -174,6 +179,7 @@ static int lookup_or_create(struct walk *w, u32 flags, u32 mode, struct dentry *
         struct inode *dir = w->cur.dentry->inode;
         r = mnt_want_write(w->cur.mnt);
         if (r == 0) r = may_create(dir, w->cur.dentry);
+        if (r == 0) r = policy_dentry(d, PR_WRITE);
         if (r == 0 && !dir->ops->create) r = -EACCES;
         if (r) {
             dentry_put(d);

@@ -1,6 +1,7 @@
 /* Attributes: stat, access, chmod, chown, utimensat, truncate, statfs. Source: the man pages, setattr_prepare in the Linux tree. */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
@@ -75,6 +76,8 @@ int vfs_access(int dirfd, const char *path, int mode, int at_flags)
         struct inode *i = p.dentry->inode;
         if ((mode & X_OK) && S_ISREG(i->mode) && p.mnt && (p.mnt->flags & MNT_NOEXEC)) r = -EACCES;
         if (r == 0 && mode) r = inode_may(i, mode);
+        if (r == 0 && mode) r = policy_would(p.dentry, (mode & R_OK ? PR_READ : 0) | (mode & W_OK ? PR_WRITE : 0) |
+                                             (mode & X_OK && S_ISREG(i->mode) ? PR_EXEC : 0));
         if (r == 0 && (mode & W_OK) && mnt_want_write(p.mnt) && (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode))) r = -EROFS;
         path_put(&p);
     }
@@ -111,6 +114,7 @@ int vfs_setattr(const struct path *p, const struct kattr *in)
     struct inode *i = p->dentry->inode;
     const struct cred *c = current_cred();
     int r = mnt_want_write(p->mnt);
+    if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
     if (r) return r;
     bool owner = c->fsuid == i->uid;
     if ((a.valid & ATTR_UID) && !((owner && a.uid == i->uid) || capable(CAP_CHOWN))) return -EPERM;
@@ -227,6 +231,7 @@ int vfs_truncate_path(const char *path, u64 size)
     else if (!S_ISREG(i->mode)) r = -EINVAL;
     else r = mnt_want_write(p.mnt);
     if (r == 0) r = inode_may(i, MAY_WRITE);
+    if (r == 0) r = policy_dentry(p.dentry, PR_WRITE);
     if (r == 0) r = inode_get_write(i);
     if (r == 0) {
         r = do_truncate(&p, i, size);

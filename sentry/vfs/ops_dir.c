@@ -1,5 +1,6 @@
 /* Making and removing names: mkdir, mknod, symlink, link, unlink, rmdir. rename(2) has its own file. */
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
@@ -46,6 +47,7 @@ static int begin_create(struct walk *w, int dirfd, const char *path, bool is_dir
         else if (w->trailing && !is_dir) r = -ENOENT;
         else r = mnt_want_write(w->cur.mnt);
         if (r == 0) r = may_create(w->cur.dentry->inode, w->cur.dentry);
+        if (r == 0) r = policy_dentry(*d, PR_WRITE);
         if (r) dentry_put(*d);
     }
     if (r) walk_end(w);
@@ -160,7 +162,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
     else if (S_ISDIR(target->mode) || !dir->ops->link) r = -EPERM;
     /* A file all names of which are gone cannot come back, except one that never had a name (O_TMPFILE). */
     else if (src.dentry->deleted && target->nlink == 0 && src.dentry->parent != src.dentry) r = -ENOENT;
-    else {
+    else if ((r = policy_move(src.dentry, d, false)) == 0) {
         lock(&dir->lock);
         r = still_free_locked(&w, d);
         if (r == 0) r = dir->ops->link(dir, d, target, src.dentry);
@@ -200,6 +202,11 @@ int vfs_unlink(int dirfd, const char *path, int flags)
         return r;
     }
     struct inode *dir = w.cur.dentry->inode, *i = NULL;
+    if (d->inode && (r = policy_dentry(d, PR_WRITE))) {
+        dentry_put(d);
+        walk_end(&w);
+        return r;
+    }
     lock(&dir->lock);
     i = d->inode;
     if (!i || !d->hashed) r = -ENOENT;

@@ -4,6 +4,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <limits.h>
@@ -246,6 +247,14 @@ int vfs_mmap_prepare(struct file *f, struct mm_map_req *req)
     if (f->path.mnt && (f->path.mnt->flags & MNT_NOEXEC)) {
         if (req->prot & PROT_EXEC) return -EPERM;
         max &= ~(u32)PROT_EXEC;
+    }
+    if (f->path.dentry && (max & PROT_EXEC)) {
+        if (req->prot & PROT_EXEC) {
+            int r = policy_dentry(f->path.dentry, PR_EXEC);
+            if (r) return r;
+        } else if (policy_would(f->path.dentry, PR_EXEC)) {
+            max &= ~(u32)PROT_EXEC;
+        }
     }
     req->max_prot = max;
     if (f->ops->mmap) {

@@ -1,6 +1,7 @@
 /* rename(2), renameat2(2). Source: the man pages and vfs_rename, do_renameat2 in the Linux tree. */
 #include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/walk.h"
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,15 @@ static int rename_in(struct walk *ow, struct walk *nw, u32 flags)
     r = od->inode ? walk_lookup_last(nw, &nd) : -ENOENT;
     if (r) {
         dentry_put(od);
+        return r;
+    }
+    r = policy_dentry(od, PR_WRITE);
+    if (r == 0) r = policy_dentry(nd, PR_WRITE);
+    if (r == 0) r = policy_move(od, nd, S_ISDIR(od->inode->mode));
+    if (r == 0 && (flags & RENAME_EXCHANGE) && nd->inode) r = policy_move(nd, od, S_ISDIR(nd->inode->mode));
+    if (r) {
+        dentry_put(od);
+        dentry_put(nd);
         return r;
     }
     bool cross = op != np;

@@ -71,6 +71,7 @@ struct super {
     rwlock_t rename_lock;          /* LC_RENAME: write for cross-directory renames */
     bool case_cache_forever;       /* dentries never need d_revalidate */
     void *priv;
+    const char *policy_at;         /* (c) where it is shown, when path rules cover it; "" for the root of all */
     char *options;                 /* shown in mountinfo; owned */
     u32 active;                    /* (a) struct mount on this super */
 };
@@ -178,6 +179,8 @@ struct dentry {
     u32 nmounts;                   /* (a) mounts on top of this dentry */
     TAILQ_ENTRY(dentry) lru;
     bool on_lru;
+    u32 policy;                    /* (c) state of the path rules here; 0: none (policy/policy.h) */
+    u8 policy_seen;                /* (a) PR_*: granted and recorded before */
     u64 cookie;                    /* file system's (validation generation) */
     void *priv;                    /* file system's */
 };

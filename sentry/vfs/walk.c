@@ -2,6 +2,7 @@
 #include "sentry/vfs/walk.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include <string.h>
 
@@ -138,9 +139,15 @@ _Thread_local const char *vfs_lookup_ahead;
 
 int walk_lookup_last(struct walk *w, struct dentry **out)
 {
+    struct dentry *dir = w->cur.dentry;
+    if (unlikely(dir->policy)) {
+        int r = policy_enter(dir, w->last, w->rest);
+        if (r) return r;
+    }
     vfs_lookup_ahead = w->rest;
-    int r = dentry_lookup_valid(w->cur.dentry, w->last, strlen(w->last), w->flags & WALK_CACHED, out);
+    int r = dentry_lookup_valid(dir, w->last, strlen(w->last), w->flags & WALK_CACHED, out);
     vfs_lookup_ahead = NULL;
+    if (unlikely(policy_records_absent) && r == 0 && !(*out)->inode) policy_absent(dir, w->last, w->rest);
     return r;
 }
 

@@ -1,5 +1,6 @@
 /* Extended attributes. Source: xattr(7), fs/xattr.c in the Linux tree. */
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static int check(const struct path *p, const char *name, bool write)
     if (len == 0 || len > KXATTR_NAME_MAX) return -ERANGE;
     if (write) {
         int r = mnt_want_write(p->mnt);
+        if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
         if (r) return r;
     }
     if (has_prefix(name, "trusted.")) {

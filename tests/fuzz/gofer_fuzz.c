@@ -24,7 +24,7 @@ int LLVMFuzzerInitialize(int *argc UNUSED, char ***argv UNUSED)
     log_init("gofer-fuzz", 2, LOG_ERROR);
     if (!mkdtemp(top)) abort();
     roots[0].fd = open(top, O_PATH);
-    roots[1] = (struct gofer_root){ open(top, O_PATH), PLAN_ROOT_RO };
+    roots[1] = (struct gofer_root){ open(top, O_PATH), PLAN_ROOT_RO, 0 };
     snprintf(p, sizeof p, "%s/dir", top);
     mkdir(p, 0700);
     snprintf(p, sizeof p, "%s/link", top);

@@ -53,7 +53,7 @@ static int start(void **state UNUSED)
     if (gofer_pid == 0) {
         close(sv[0][0]);
         close(sv[1][0]);
-        struct gofer_root roots[2] = { { open(at("s"), O_PATH | O_CLOEXEC), 0 }, { open(at("x"), O_PATH | O_CLOEXEC), 0 } };
+        struct gofer_root roots[2] = { { open(at("s"), O_PATH | O_CLOEXEC), 0, 0 }, { open(at("x"), O_PATH | O_CLOEXEC), 0, 0 } };
         umask(0);
         if (watch_init() || gofer_init(roots, 2, open("/proc/self/fd", O_PATH | O_CLOEXEC), 500) || watch_start()) _exit(3);
         int socks[2] = { sv[0][1], sv[1][1] };

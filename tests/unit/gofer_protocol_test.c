@@ -64,7 +64,7 @@ static int start(void **state UNUSED)
         close(a[0]);
         close(b[0]);
         log_init("gofer", 2, LOG_DEBUG);
-        struct gofer_root roots[2] = { { open(at("root"), O_PATH | O_CLOEXEC), 0 }, { open(at("ro"), O_PATH | O_CLOEXEC), PLAN_ROOT_RO } };
+        struct gofer_root roots[2] = { { open(at("root"), O_PATH | O_CLOEXEC), 0, 0 }, { open(at("ro"), O_PATH | O_CLOEXEC), PLAN_ROOT_RO, 0 } };
         int proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
         umask(0);
         struct hostjail_opts jail = { .name = "gofer", .keep_caps = 1ULL << 0 | 1ULL << 1 | 1ULL << 3 | 1ULL << 4, .empty_root = true, .trap = true };

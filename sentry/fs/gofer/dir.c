@@ -187,7 +187,7 @@ static int lookup_op(struct inode *dir, struct dentry *d)
         set_cookie(d, gd, w.neg_dir, &w.neg_gen);
         return 0; /* negative */
     }
-    struct inode *i = gi_from_node(FS(dir), &w.node, w.target);
+    struct inode *i = gi_from_node(FS(dir), &w.node, w.target, d->policy);
     free(w.target);
     set_cookie(d, gd, w.node.gen_dir, &w.node.gen);
     if (w.fd >= 0) gi_give_fd(GI(i), GFD_RO, w.fd);
@@ -280,7 +280,7 @@ static int new_object(struct inode *dir, struct dentry *d, enum gofer_op op, u32
         if (fd && *fd >= 0) close(*fd);
         return err;
     }
-    struct inode *i = gi_from_node(FS(dir), &n, n.link_len ? text : NULL);
+    struct inode *i = gi_from_node(FS(dir), &n, n.link_len ? text : NULL, d ? d->policy : (u32)GI(dir)->key.state);
     if (fd) gi_give_fd(GI(i), GFD_RW, *fd);
     if (op == GOFER_MKDIR) {
         lock(&GI(dir)->lock);

@@ -55,7 +55,7 @@ struct ginode {
     struct inode vfs;
     struct gofer_fs *fs;              /* (c) through vfs.sb */
     gofer_handle h;                   /* (c) */
-    struct { u64 dev, ino; } key;     /* (c) host's */
+    struct { u64 dev, ino; u64 state; } key;   /* (c) host's; path rules where it was found: two names may have two */
     UT_hash_handle hh;                /* under fs->lock */
     char *target;                     /* (c) symlink text */
     lock_t lock;                      /* LC_LEAF; guards vfs attribute fields and: */
@@ -94,7 +94,7 @@ bool gofer_gen_same(struct gofer_client *c, gofer_handle dir, const struct gofer
 
 /* --- inode.c --- */
 /* The inode of a node (counted); consumes the handle, whether it succeeds or not. target: of a symlink, copied. */
-struct inode *gi_from_node(struct gofer_fs *fs, const struct gofer_node *n, const char *target);
+struct inode *gi_from_node(struct gofer_fs *fs, const struct gofer_node *n, const char *target, u32 state);
 void gi_apply(struct ginode *gi, const struct gofer_attr *a);
 void gi_stamp(struct ginode *gi, const struct gofer_node *n);
 void gi_mark_stale(struct ginode *gi);

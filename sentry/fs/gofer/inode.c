@@ -132,9 +132,9 @@ u64 gi_dev(struct ginode *gi)
     return makedev(0x800 + minor(fs->sb.dev), i);
 }
 
-struct inode *gi_from_node(struct gofer_fs *fs, const struct gofer_node *n, const char *target)
+struct inode *gi_from_node(struct gofer_fs *fs, const struct gofer_node *n, const char *target, u32 state)
 {
-    struct ginode key = { .key = { n->attr.dev, n->attr.ino } }, *gi;
+    struct ginode key = { .key = { n->attr.dev, n->attr.ino, state } }, *gi;
     lock(&fs->lock);
     HASH_FIND(hh, fs->inodes, &key.key, sizeof key.key, gi);
     if (gi && (gi->vfs.mode & S_IFMT) == (n->attr.mode & S_IFMT) && ref_get_unless_zero(&gi->vfs.refs)) {
@@ -154,6 +154,7 @@ struct inode *gi_from_node(struct gofer_fs *fs, const struct gofer_node *n, cons
     gi->h = n->h;
     gi->key.dev = n->attr.dev;
     gi->key.ino = n->attr.ino;
+    gi->key.state = state;
     lock_init(&gi->lock, LC_LEAF);
     lock_init(&gi->append_lock, LC_PIPE);
     for (int i = 0; i < GFD_N; i++) gi->fds[i] = -1;

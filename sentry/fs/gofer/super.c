@@ -29,7 +29,7 @@ int gofer_fs_new(struct gofer_client *c, u32 root_index, u32 flags, struct super
     fs->root_dev = n.attr.dev;
     lock_init(&fs->lock, LC_LEAF);
     fs->sb.case_cache_forever = fs->exclusive;
-    fs->sb.root = dentry_new_root(&fs->sb, gi_from_node(fs, &n, NULL));
+    fs->sb.root = dentry_new_root(&fs->sb, gi_from_node(fs, &n, NULL, 0));
     *out = &fs->sb;
     return 0;
 }

@@ -1,0 +1,32 @@
+/* A flattened profile becomes views, rules and limits of a plan. */
+#ifndef SUNDOG_RUNTIME_PROFILE_APPLY_H
+#define SUNDOG_RUNTIME_PROFILE_APPLY_H
+
+#include "runtime/profile/profile.h"
+#include "sentry/base/connrules.h"
+#include "sentry/base/pathrules.h"
+
+struct builder;
+struct run_options;
+
+/* Ids of rules are their index in p->rules plus one. */
+struct compiled {
+    struct pathrules *paths;
+    struct connrules *nets;
+    struct { const char *path; u32 perms, id; } *list; unsigned nlist;   /* what went into paths; text owned by the profile */
+    bool has_path_conflict;
+};
+/*
+ * Resolves symlinks in the paths of file rules (they are changed in place), merges [exec] into them, builds the automata.
+ * 0, or an exit status after a message: two paths that turn out to be one, with two verdicts.
+ */
+int profile_compile(struct profile *p, struct compiled *c);
+void compiled_fini(struct compiled *c);
+
+int profile_apply(struct builder *b, char *cwd /* PATH_MAX, out */, const char *home);
+void profile_apply_limits(struct builder *b);
+/* [env] in front of what --env says, which counts more. */
+void profile_apply_env(const struct profile *p, struct run_options *o);
+u64 profile_memory(const struct profile *p);      /* 0: no limit, or no profile */
+
+#endif
