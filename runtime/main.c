@@ -1,5 +1,6 @@
 /* The sundog command line: one word chooses what to do. Each command lives in its own file; its words are in option_table.c. */
 #include "runtime/commands.h"
+#include "runtime/oci/oci.h"
 #include "runtime/options.h"
 #include "runtime/timing.h"
 #include "runtime/verbs.h"
@@ -32,6 +33,10 @@ int main(int argc, char **argv)
     if (argc < 2) {
         fail("no command: try `sundog run -- COMMAND`, or `sundog help`");
         return EXIT_SANDBOX;
+    }
+    if (oci_wants(argc - 1, argv + 1)) {
+        int r = oci_main(argc - 1, argv + 1);
+        return fflush(stdout) ? fail("cannot write to standard output: %s", strerror(errno)) : r;
     }
     const char *names[ARRAY_LEN(commands) + 1];
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+void (*fail_sink)(const char *text);
+
 int fail(const char *fmt, ...)
 {
     char buf[2048];
@@ -19,6 +21,10 @@ int fail(const char *fmt, ...)
     int m = vsnprintf(buf + n, sizeof(buf) - (size_t)n - 1, fmt, ap);
     va_end(ap);
     if (m > 0) n = MIN(n + m, (int)sizeof(buf) - 2);
+    if (fail_sink) {
+        fail_sink(buf + strlen("sundog: "));
+        return EXIT_SANDBOX;
+    }
     buf[n++] = '\n';
     ssize_t r = write(2, buf, (size_t)n);
     (void)r;

@@ -39,5 +39,6 @@ const char *options_nearest(const char *word, const char *const *list);
 
 /* A message of the form `sundog: ...` on stderr; returns EXIT_SANDBOX so that callers can `return fail(...)`. */
 int fail(const char *fmt, ...) PRINTF(1, 2);
+extern void (*fail_sink)(const char *text);   /* gets the messages instead, without the prefix */
 
 #endif

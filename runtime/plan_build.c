@@ -15,7 +15,7 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static void keep_fd(int **list, unsigned *n, int fd)
+void plan_keep_fd(int **list, unsigned *n, int fd)
 {
     *list = xrealloc(*list, (*n + 1) * sizeof(**list));
     (*list)[(*n)++] = fd;
@@ -55,7 +55,7 @@ int builder_host(struct builder *b, const char *host, const char *at, bool overl
     if (!S_ISDIR(st.st_mode)) r.flags |= PLAN_ROOT_FILE;
     if (overlay && !S_ISDIR(st.st_mode)) return fail("showing %s: a directory is wanted here", host);
     plan_add2(&b->p->gofer, PLAN_ROOT, &r, sizeof(r), &at, 1);
-    keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
+    plan_keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
     struct mount_entry *e = builder_mount(b, overlay ? PM_OVERLAY : PM_GOFER, at, overlay ? "overlay" : host, flags);
     e->m.gofer_root = b->nroots++;
     e->m.mode = S_ISDIR(st.st_mode) ? 0755 : 0; /* 0: the mount point is a file */
@@ -66,7 +66,7 @@ int builder_host(struct builder *b, const char *host, const char *at, bool overl
  * The essential pieces of Solaris, if this installation has them: a root of the gofer's that is mounted nowhere; the
  * sentry lends single files of it to Solaris programs.
  */
-static void add_solaris_pieces(struct builder *b)
+void plan_solaris_pieces(struct spawn_plan *p, u32 *next_root)
 {
     static const char *const where[] = { "abi/solaris/userland", "../libexec/sundog/solaris", "../lib/sundog/solaris" };
     char self[PATH_MAX], path[PATH_MAX + 64];
@@ -84,15 +84,15 @@ static void add_solaris_pieces(struct builder *b)
             continue;
         }
         struct plan_root r = { .fd = fd, .flags = PLAN_ROOT_NODEV_CREATE | PLAN_ROOT_RO };
-        u32 index = b->nroots++;
-        plan_add(&b->p->gofer, PLAN_ROOT, &r, sizeof(r));
-        plan_add(&b->p->sentry, PLAN_SOLARIS_PIECES, &index, sizeof(index));
-        keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
+        u32 index = (*next_root)++;
+        plan_add(&p->gofer, PLAN_ROOT, &r, sizeof(r));
+        plan_add(&p->sentry, PLAN_SOLARIS_PIECES, &index, sizeof(index));
+        plan_keep_fd(&p->gofer_fds, &p->n_gofer_fds, fd);
         return;
     }
 }
 
-void builder_sentry_fd(struct builder *b, int fd) { keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, fd); }
+void builder_sentry_fd(struct builder *b, int fd) { plan_keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, fd); }
 
 void builder_dir(struct builder *b, const char *path, u32 mode)
 {
@@ -273,13 +273,13 @@ static void add_cred(struct builder *b, u32 uid, u32 gid, bool same_user)
  * Standard descriptors. A pipe is opened anew, so that the sentry can have it nonblocking without changing the open
  * file that the caller's other programs share.
  */
-static void add_fds(struct builder *b, const struct console *c, unsigned open_mask)
+void plan_std_fds(struct spawn_plan *p, const struct console *c, unsigned open_mask)
 {
-    struct plan_writer *w = &b->p->sentry;
+    struct plan_writer *w = &p->sentry;
     if (c->fd >= 0) {
         struct plan_console pc = { .host_fd = c->fd, .rows = c->rows, .cols = c->cols, .guest_mask = c->guest_mask };
         plan_add(w, PLAN_CONSOLE, &pc, sizeof(pc));
-        keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, c->fd);
+        plan_keep_fd(&p->sentry_fds, &p->n_sentry_fds, c->fd);
     }
     for (int i = 0; i < 3; i++) {
         struct stat st;
@@ -295,7 +295,7 @@ static void add_fds(struct builder *b, const struct console *c, unsigned open_ma
         if (fd < 0) continue;
         struct plan_fd pf = { .host_fd = fd, .guest_fd = i };
         plan_add(w, PLAN_FD, &pf, sizeof(pf));
-        keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, fd);
+        plan_keep_fd(&p->sentry_fds, &p->n_sentry_fds, fd);
     }
 }
 
@@ -309,7 +309,7 @@ static void add_limits(struct plan_writer *w)
     }
 }
 
-static u32 cpu_count(void)
+u32 plan_cpu_count(void)
 {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof(set), &set) ? 1 : (u32)MAX(CPU_COUNT(&set), 1);
@@ -339,7 +339,7 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     bool same_user = uid == geteuid() && gid == getegid();
     const char *home = uid == 0 ? "/root" : same_user && getenv("HOME") ? getenv("HOME") : "/";
 
-    struct plan_options po = { .trace_fd = -1, .mem_limit = o->memory ? o->memory : profile_memory(o->profile), .ncpus = cpu_count() };
+    struct plan_options po = { .trace_fd = -1, .mem_limit = o->memory ? o->memory : profile_memory(o->profile), .ncpus = plan_cpu_count() };
     po.flags = (o->strace ? PLAN_OPT_STRACE : 0) | (o->strace_json ? PLAN_OPT_STRACE_JSON : 0) | (o->backtrace ? PLAN_OPT_BACKTRACE : 0) |
                (o->timing ? PLAN_OPT_TIMING : 0) | (o->debug ? PLAN_OPT_DEBUG : 0);
     plan_add(&p->sentry, PLAN_OPTION, &po, sizeof(po));
@@ -349,13 +349,13 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     char cwd[PATH_MAX];
     int r = o->profile ? profile_apply(&b, cwd, home) : add_views(&b, cwd, home);
     if (r) return r;
-    if (strcmp(o->abi, "linux")) add_solaris_pieces(&b);
+    if (strcmp(o->abi, "linux")) plan_solaris_pieces(p, &b.nroots);
     emit_mounts(&b);
     plan_add_str(&p->sentry, PLAN_CWD, cwd);
     add_cred(&b, uid, gid, same_user);
     add_limits(&p->sentry);
     if (o->profile) profile_apply_limits(&b);
-    add_fds(&b, c, open_mask);
+    plan_std_fds(p, c, open_mask);
     for (char **a = o->argv; *a; a++) plan_add_str(&p->sentry, PLAN_ARG, *a);
     add_env(&b, same_user, uid, home);
     return 0;

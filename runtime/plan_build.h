@@ -8,6 +8,11 @@
 
 /* 0, or an exit status after a message. open_mask: bit n: the caller had descriptor n (0..2) open. */
 int plan_build(struct spawn_plan *p, const struct run_options *o, const struct console *c, unsigned open_mask);
+/* Parts that the OCI runtime uses too. */
+void plan_keep_fd(int **list, unsigned *n, int fd);
+void plan_std_fds(struct spawn_plan *p, const struct console *c, unsigned open_mask);
+void plan_solaris_pieces(struct spawn_plan *p, u32 *next_root);
+u32 plan_cpu_count(void);
 void plan_build_fini(struct spawn_plan *p);   /* closes the descriptors that were opened for the plans */
 
 #endif

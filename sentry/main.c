@@ -214,7 +214,7 @@ int main(int argc, char **argv)
     control_timing_mark("gofer connected");
     r = net_host_init(a.broker_fd, a.nbroker, &s.net);
     if (r) fail("talking to the network broker", r, "it may have failed to start: see its message");
-    struct task *init = init_prepare(plan, len, gofer);
+    struct task *init = init_prepare(plan, len, s.opt.flags, gofer);
     if (!init) _exit(SANDBOX_FAILED);
     free(plan);
     r = hostjail_load_filter(&jail);
@@ -223,6 +223,7 @@ int main(int argc, char **argv)
     if (r) fail("starting the control thread", r, "the host refuses threads (ulimit -u)");
     control_timing_mark("filter loaded");
     control_report_started(init->tid);
+    if (s.opt.flags & PLAN_OPT_HOLD) control_wait_start();
     r = task_start(init);
     if (r) fail("starting the first task", r, "the host refuses threads (ulimit -u)");
     u32 status;

@@ -28,6 +28,7 @@ struct seccomp_filter {
 
 void seccomp_filter_get(struct seccomp_filter *f);
 void seccomp_filter_put(struct seccomp_filter *f);
+int seccomp_filter_install(const void *insns, unsigned n, u32 flags);
 sysret_t linux_seccomp_set(int op, u32 flags, gaddr_t arg);
 
 void seccomp_filter_get(struct seccomp_filter *f)
@@ -206,6 +207,26 @@ static sysret_t set_filter(u32 flags, gaddr_t arg)
     t->seccomp_mode = MODE_FILTER;
     if (flags & SECCOMP_FILTER_FLAG_TSYNC) sync_threads_locked(t, f);
     unlock(&kernel.tasklist);
+    return 0;
+}
+
+/* The filter that a container's configuration asks for; before the task runs. */
+int seccomp_filter_install(const void *insns, unsigned n, u32 flags)
+{
+    if (!n || n > BPF_MAX_INSNS) return -EINVAL;
+    struct seccomp_filter *f = xzalloc(sizeof(*f) + n * sizeof(f->insns[0]));
+    ref_init(&f->refs);
+    f->len = n;
+    f->log = flags & SECCOMP_FILTER_FLAG_LOG;
+    memcpy(f->insns, insns, n * sizeof(f->insns[0]));
+    int r = bpf_verify(f->insns, n);
+    if (r) {
+        free(f);
+        return r;
+    }
+    f->prev = current->seccomp;
+    current->seccomp = f;
+    current->seccomp_mode = MODE_FILTER;
     return 0;
 }
 

@@ -32,6 +32,16 @@ enum plan_kind {
     PLAN_SOLARIS_PIECES,     /* u32: gofer root with our dynamic linker and libraries for Solaris programs */
     PLAN_NET,                /* struct plan_net, struct plan_net_rule[nrules], then the sources' names, each with its NUL. Absent: loopback.
                                 The broker's plan holds the same record. */
+    /* containers: after the mounts, in the order of the plan */
+    PLAN_NODE = 32,          /* struct plan_node, path\0: a device node or FIFO */
+    PLAN_LINK,               /* target\0 linkpath\0 */
+    PLAN_MASK,               /* path\0: a file reads as /dev/null, a directory as empty; absent ones are left out */
+    PLAN_READONLY,           /* path\0: read-only from here on; absent ones are left out */
+    PLAN_REMOUNT,            /* u32 MNT_* flags, path\0: new flags of the mount there */
+    PLAN_SYSCTL,             /* key\0 value\0: written to /proc/sys */
+    PLAN_SECCOMP,            /* u32 flags, then struct sock_filter[]: the program's seccomp filter */
+    PLAN_IDMAP,              /* u32 0 users, 1 groups; then struct plan_idmap[]: what /proc/PID/{uid,gid}_map show */
+    PLAN_PROCESS,            /* struct plan_process */
     /* policy: sentry and gofer both */
     PLAN_POLICY = 48,        /* struct plan_policy */
     PLAN_PATH_RULE,          /* struct plan_path_rule, pattern\0 */
@@ -47,7 +57,14 @@ struct plan_record { u16 kind, flags; u32 len; };
 struct plan_cred { u32 uid, gid, umask; u32 ngroups; u64 caps[5]; /* inheritable permitted effective bounding ambient */ u32 no_new_privs; u32 pad; };
 struct plan_rlimit { u32 which, pad; u64 soft, hard; };
 enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, tmpfs above */, PM_PROC, PM_SYS, PM_DEV, PM_DEVPTS, PM_MQUEUE, PM_CGROUP };
-struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 pad; };
+struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 how; /* PLAN_MOUNT_* */ u32 uid, gid; /* of a tmpfs' root */ };
+#define PLAN_MOUNT_COPYUP 1u  /* tmpfs: starts with what lay there */
+struct plan_node { u32 mode, uid, gid, pad; u64 rdev; };
+struct plan_idmap { u32 inside, outside, count; };
+struct plan_process { u32 flags, personality; s32 oom_score_adj; u32 ioprio; s32 sched_policy, sched_prio, nice; u32 pad; };
+#define PLAN_PROCESS_OOM 1u
+#define PLAN_PROCESS_IOPRIO 2u
+#define PLAN_PROCESS_SCHED 4u
 struct plan_fd { s32 host_fd, guest_fd; };
 struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: guest fd n is the console */ };
 #define PLAN_DIR_OWNED 0x80000000u /* belongs to the program's user, else to root */
@@ -56,6 +73,8 @@ struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: gue
 #define PLAN_OPT_BACKTRACE 4u
 #define PLAN_OPT_TIMING 8u
 #define PLAN_OPT_DEBUG 16u
+#define PLAN_OPT_CONTAINER 256u   /* init is an init, errors are worded as container engines know them, HOME is looked up */
+#define PLAN_OPT_HOLD 512u        /* load the program, then wait for CTL_START */
 struct plan_options { u32 flags; s32 trace_fd; /* where strace and events go; -1 stderr */ u64 mem_limit; u32 ncpus; u32 pad; };
 
 /*

@@ -10,19 +10,23 @@
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/kernel/task.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-HOSTCALL(recvfrom, "requests on the control socket; input from host sockets given at start");
+HOSTCALL(recvfrom, "input from host sockets given at start");
+HOSTCALL(recvmsg, "requests on the control socket, with the descriptors of an exec");
 HOSTCALL_SENDTO("answers on the control socket; output to host sockets given at start");
 HOSTCALL(exit_group, "end of the sandbox");
 
 #define MAX_TIMING 24
 #define CONTROL_STACK (128 * 1024)
+#define CONTROL_PAYLOAD 16384
 
 static int control_sock = -1;
 static struct control_timing timing[MAX_TIMING];
@@ -36,10 +40,10 @@ void control_timing_mark(const char *name)
     t->when = clock_mono();
 }
 
-static void control_send(u32 kind, u32 seq, const void *fixed, u32 fixed_len, const void *more, u32 more_len)
+void control_answer(u32 kind, u32 seq, const void *fixed, u32 fixed_len, const void *more, u32 more_len)
 {
-    u8 buf[sizeof(struct control_msg) + 4096];
-    more_len = MIN(more_len, (u32)(4096 - fixed_len));
+    u8 buf[sizeof(struct control_msg) + CONTROL_PAYLOAD];
+    more_len = MIN(more_len, (u32)(CONTROL_PAYLOAD - fixed_len));
     struct control_msg m = { .kind = kind, .seq = seq, .len = fixed_len + more_len };
     memcpy(buf, &m, sizeof(m));
     memcpy(buf + sizeof(m), fixed, fixed_len);
@@ -50,7 +54,7 @@ static void control_send(u32 kind, u32 seq, const void *fixed, u32 fixed_len, co
 void control_report_started(s32 tid)
 {
     s32 head[2] = { tid, 0 };
-    control_send(CTL_STARTED, 0, head, sizeof(head), timing, (u32)(ntiming * sizeof(timing[0])));
+    control_answer(CTL_STARTED, 0, head, sizeof(head), timing, (u32)(ntiming * sizeof(timing[0])));
 }
 
 void control_report_failed(int status, const char *fmt, ...)
@@ -62,30 +66,63 @@ void control_report_failed(int status, const char *fmt, ...)
     va_end(ap);
     s32 st = status;
     if (control_sock < 0) log_error("%s", text);
-    else if (n >= 0) control_send(CTL_FAILED, 0, &st, sizeof(st), text, (u32)MIN(n, (int)sizeof(text) - 1));
+    else if (n >= 0) control_answer(CTL_FAILED, 0, &st, sizeof(st), text, (u32)MIN(n, (int)sizeof(text) - 1));
 }
 
-void control_report_exited(u32 wait_status) { control_send(CTL_EXITED, 0, &wait_status, sizeof(wait_status), NULL, 0); }
+void control_report_exited(u32 wait_status) { control_answer(CTL_EXITED, 0, &wait_status, sizeof(wait_status), NULL, 0); }
 
 static void control_reply(const struct control_msg *m, s32 err)
 {
-    control_send(CTL_REPLY, m->seq, &err, sizeof(err), NULL, 0);
+    control_answer(CTL_REPLY, m->seq, &err, sizeof(err), NULL, 0);
 }
 
 /* A signal from outside comes from no process of the sandbox: pid and uid 0, as across pid namespaces. */
 static s32 control_signal(s32 pid, s32 signo)
 {
-    if (signo < 1 || signo > 64) return -EINVAL;
+    if (signo < 0 || signo > 64) return -EINVAL;
+    struct ksiginfo info = { .signo = signo, .code = SI_USER };
+    if (pid == -1) { /* all of them; whether somebody was there is no matter */
+        struct tgroup *each;
+        for (s32 next = 1; (each = tgroup_next_get(next)); tgroup_put(each)) {
+            next = each->tgid + 1;
+            signal_send_group(each, &info);
+        }
+        return 0;
+    }
     struct tgroup *tg = tgroup_lookup_get(pid ? pid : 1);
     if (!tg) return -ESRCH;
-    struct ksiginfo info = { .signo = signo, .code = SI_USER };
     int r = signal_send_group(tg, &info);
     tgroup_put(tg);
     return r;
 }
 
-static void control_serve(const struct control_msg *m, const u8 *data)
+static u32 start_word;   /* (a) futex: 1 once CTL_START came */
+
+void control_wait_start(void)
 {
+    while (!__atomic_load_n(&start_word, __ATOMIC_ACQUIRE)) syscall(SYS_futex, &start_word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+static void let_start(void)
+{
+    __atomic_store_n(&start_word, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &start_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+static void close_all(int *fds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) close(fds[i]);
+}
+
+static void control_serve(const struct control_msg *m, const u8 *data, int *fds, unsigned nfds)
+{
+    static struct control_proc procs[CONTROL_PAYLOAD / sizeof(struct control_proc)];
+    s32 ok = 0;
+    if (m->kind == CTL_EXEC) {
+        control_exec(m->seq, fds, nfds);
+        return;
+    }
+    close_all(fds, nfds);
     switch (m->kind) {
     case CTL_SIGNAL: {
         s32 a[2];
@@ -96,17 +133,37 @@ static void control_serve(const struct control_msg *m, const u8 *data)
     }
     case CTL_WINSIZE: {
         u16 w[4];
-        if (m->len != sizeof(w)) break;
+        s32 pid = 0;
+        if (m->len != sizeof(w) && m->len != sizeof(w) + sizeof(pid)) break;
         memcpy(w, data, sizeof(w));
-        console_set_winsize(w[0], w[1], w[2], w[3]);
+        if (m->len > sizeof(w)) memcpy(&pid, data + sizeof(w), sizeof(pid));
+        console_set_winsize(pid, w[0], w[1], w[2], w[3]);
         control_reply(m, 0);
         return;
     }
-    case CTL_EXEC:
     case CTL_PAUSE:
+        kernel_freeze();
+        control_reply(m, 0);
+        return;
     case CTL_RESUME:
-    case CTL_PS:
-    case CTL_STATS:
+        kernel_thaw();
+        control_reply(m, 0);
+        return;
+    case CTL_PS: {
+        u32 n = control_ps(procs, ARRAY_LEN(procs));
+        control_answer(CTL_REPLY, m->seq, &ok, sizeof(ok), procs, n * (u32)sizeof(procs[0]));
+        return;
+    }
+    case CTL_STATS: {
+        struct control_stats st;
+        control_stats(&st);
+        control_answer(CTL_REPLY, m->seq, &ok, sizeof(ok), &st, sizeof(st));
+        return;
+    }
+    case CTL_START:
+        let_start();
+        control_reply(m, 0);
+        return;
     case CTL_STACKS:
         control_reply(m, -EOPNOTSUPP);
         return;
@@ -114,21 +171,42 @@ static void control_serve(const struct control_msg *m, const u8 *data)
     control_reply(m, -EINVAL);
 }
 
+/* The descriptors of a message; -1: it has none or too many (then they are closed). */
+static unsigned take_fds(struct msghdr *h, int *fds)
+{
+    unsigned n = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        unsigned k = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (unsigned i = 0; i < k && n < CONTROL_FDS_MAX; i++) memcpy(&fds[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+    }
+    return n;
+}
+
 static void *control_main(void *arg UNUSED)
 {
     static u8 buf[sizeof(struct control_msg) + 8192];
+    static union { struct cmsghdr align; u8 b[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))]; } aux;
     for (;;) {
-        ssize_t n = recv(control_sock, buf, sizeof(buf), 0);
+        int fds[CONTROL_FDS_MAX];
+        struct iovec v = { .iov_base = buf, .iov_len = sizeof(buf) };
+        struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = aux.b, .msg_controllen = sizeof(aux.b) };
+        ssize_t n = recvmsg(control_sock, &h, MSG_CMSG_CLOEXEC);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) _exit(125); /* sundog is gone; nobody wants the rest */
+        unsigned nfds = take_fds(&h, fds);
         struct control_msg m;
-        if ((size_t)n < sizeof(m)) continue;
+        if ((size_t)n < sizeof(m)) {
+            close_all(fds, nfds);
+            continue;
+        }
         memcpy(&m, buf, sizeof(m));
         if (m.len != (size_t)n - sizeof(m)) {
+            close_all(fds, nfds);
             control_reply(&m, -EMSGSIZE);
             continue;
         }
-        control_serve(&m, buf + sizeof(m));
+        control_serve(&m, buf + sizeof(m), fds, nfds);
     }
     return NULL;
 }

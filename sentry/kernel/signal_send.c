@@ -20,7 +20,7 @@ static bool is_ignored(struct task *t, int signo, bool force)
 
     /* A blocked signal may get a handler before it is unblocked. */
     if (ksigset_has(&t->blocked, signo)) return false;
-    if (t->tg->unkillable && a->handler == 0 && !force) return true;
+    if (t->tg->unkillable && a->handler == 0 && !(force && sig_kernel_only(signo))) return true;
     /* A tracer sees them first. */
     if (t->ptrace && signo != SIGKILL) return false;
     return signal_is_ignored_action(a, signo);
@@ -135,7 +135,7 @@ int signal_send_shlocked(struct task *t, const struct ksiginfo *info, bool group
     return 0;
 }
 
-/* A sender that is no task (control socket, the first terminal) stands outside: init has no protection against it. */
+/* A sender that is no task (control socket, the first terminal) stands outside: SIGKILL and SIGSTOP reach even init. */
 static bool from_outside(const struct ksiginfo *info) { return !current && info->code <= 0 && info->code != SI_TIMER; }
 
 static bool valid(int signo) { return signo >= 1 && signo <= KSIG_MAX; }
@@ -160,8 +160,6 @@ static int send(struct tgroup *tg, struct task *t, const struct ksiginfo *info, 
     if (take) lock(&kernel.tasklist);
     struct sighand *s = tgroup_lock_sighand(tg);
     struct task *to = t ? t : group_first_shlocked(tg);
-    if (from_outside(info) && s->action[info->signo].handler == 0 && signal_default(info->signo) == SIG_DFL_CORE)
-        tg->unkillable = false;   /* else the thread that takes it would drop it */
     if (to) r = signal_send_shlocked(to, info, !t, from_outside(info), NULL);
     unlock(&s->lock);
     if (info->signo == SIGCONT) group_continue_notify_locked(tg);

@@ -74,9 +74,10 @@ struct tty *devpts_alloc(void);                       /* new index, node made; c
 void devpts_remove(struct tty *tty);
 struct tty *devpts_find_get(unsigned index);
 
-/* The host terminal shown as a pty. One per sandbox. */
+/* A host terminal shown as a pty: the first process' own, and one for each exec that has one. */
 int console_create(int host_fd, u16 rows, u16 cols, struct file **slave);
-void console_set_winsize(u16 rows, u16 cols, u16 xpixel, u16 ypixel);
-void console_finish(void);                            /* writes what is still queued, stops the pump */
+void console_set_winsize(s32 pid, u16 rows, u16 cols, u16 xpixel, u16 ypixel);   /* of process pid, 0: the first */
+void console_finish(void);                            /* all: writes what is still queued, stops the pumps */
+void console_finish_of(s32 pid);                      /* the one that was made for process pid, if any */
 
 #endif

@@ -308,7 +308,24 @@ static int show_cgroup(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_p
 static int show_zero(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "0\n"); return 0; }
 static int show_wchan(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "0"); return 0; }
 static int show_unset_id(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "4294967295"); return 0; }
-static int show_id_map(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "         0          0 4294967295\n"); return 0; }
+/* A container with id mappings shows them; set once, before guest code runs. */
+static struct { struct plan_idmap *m; u32 n; } idmaps[2];
+void proc_set_idmap(int which, const struct plan_idmap *m, u32 n)
+{
+    free(idmaps[which].m);
+    idmaps[which].m = xzalloc((n + 1) * sizeof(*m));
+    memcpy(idmaps[which].m, m, n * sizeof(*m));
+    idmaps[which].n = n;
+}
+static int show_map(int which, struct strbuf *b)
+{
+    if (!idmaps[which].n) strbuf_printf(b, "         0          0 4294967295\n");
+    for (u32 i = 0; i < idmaps[which].n; i++)
+        strbuf_printf(b, "%10u %10u %10u\n", idmaps[which].m[i].inside, idmaps[which].m[i].outside, idmaps[which].m[i].count);
+    return 0;
+}
+static int show_uid_map(struct synth_node *n UNUSED, struct strbuf *b) { return show_map(0, b); }
+static int show_gid_map(struct synth_node *n UNUSED, struct strbuf *b) { return show_map(1, b); }
 static int show_setgroups(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "allow\n"); return 0; }
 
 static int show_oom_score_adj(struct synth_node *n, struct strbuf *b)
@@ -527,8 +544,8 @@ const struct synth_entry proc_task_dir[] = {
     SYNTH_FILE("wchan", show_wchan),
     { .name = "syscall", .mode = S_IFREG | 0400, .show = show_syscall, .own_only = true },
     { .name = "timerslack_ns", .mode = S_IFREG | 0644, .show = show_timerslack },
-    SYNTH_FILE("uid_map", show_id_map),
-    SYNTH_FILE("gid_map", show_id_map),
+    SYNTH_FILE("uid_map", show_uid_map),
+    SYNTH_FILE("gid_map", show_gid_map),
     SYNTH_FILE("setgroups", show_setgroups),
     { 0 },
 };

@@ -2,6 +2,7 @@
 #ifndef SUNDOG_PROC_PROC_H
 #define SUNDOG_PROC_PROC_H
 
+#include "sentry/base/plan.h"
 #include "sentry/fs/proc/synth.h"
 
 extern const struct synth_entry proc_task_dir[];    /* children of /proc/PID and of /proc/PID/task/TID */
@@ -28,5 +29,8 @@ int proc_show_cpuinfo(struct synth_node *n, struct strbuf *b);
 struct mm *proc_mm_get(struct synth_node *n);
 /* Memory the sandbox was given and has left, bytes. */
 void proc_memory(u64 *total, u64 *free_);
+
+/* What uid_map (0) and gid_map (1) show; before guest code runs. */
+void proc_set_idmap(int which, const struct plan_idmap *m, u32 n);
 
 #endif

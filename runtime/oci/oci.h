@@ -1,0 +1,68 @@
+/*
+ * The OCI runtime interface: one file a verb, over shared pieces. Conventions are runc's, since engines know it.
+ *
+ * A container is one sandbox (sentry and gofer), started and owned by a *supervisor*: the process whose pid is in the
+ * pid file. It is a child of whoever called `create` (or of that caller's subreaper), sits in the container's cgroup and
+ * network namespace, forwards signals, lives as long as the container's first process and ends the way it ended.
+ */
+#ifndef SUNDOG_OCI_H
+#define SUNDOG_OCI_H
+
+#include "sentry/base/types.h"
+
+#define OCI_VERSION "1.2.0"
+#define OCI_EXIT_FAILED 1            /* runc's status for its own errors */
+#define OCI_EXEC_FAILED 255          /* ... of exec */
+
+struct oci_global {
+    const char *root;                /* state directory */
+    const char *log;                 /* file, or NULL */
+    const char *platform, *profile;
+    bool log_json, debug, systemd_cgroup, no_cgroup, rootless;
+};
+extern struct oci_global oci;
+
+struct oci_verb { const char *name; int (*run)(int argc, char **argv); const char *usage; };
+
+/* Is argv (after the program's name) meant for this interface? `run` is also the word of the plain command line. */
+bool oci_wants(int argc, char **argv);
+int oci_main(int argc, char **argv);
+
+/* --- errors: one text a process; the verb's caller prints and logs it --- */
+int oci_fail(const char *fmt, ...) PRINTF(1, 2);      /* remembers the text; -1 */
+const char *oci_error(void);                          /* "" if none */
+void oci_error_clear(void);
+void oci_log(const char *level, const char *fmt, ...) PRINTF(2, 3);
+int oci_report(int status);                           /* the remembered text on stderr and in the log; returns status */
+
+/* --- options of a verb --- */
+struct oci_opt {
+    const char *name; char letter;                    /* without dashes; letter 0: none */
+    enum { OPT_FLAG, OPT_STR, OPT_LIST } kind;
+    void *to;                                         /* bool *, const char **, struct oci_strs * */
+};
+struct oci_strs { const char **s; unsigned n; };
+/* Sorts argv: options are taken out, *nrest words remain in argv. stop: options end at the first word. 0, -1 or 1: --help. */
+int oci_options(const struct oci_opt *opts, unsigned n, int argc, char **argv, bool stop, int *nrest);
+int oci_one_id(int nrest, char **argv, const char **id);   /* exactly one word, a valid id */
+bool oci_id_valid(const char *id);
+
+int oci_cmd_create(int argc, char **argv);
+int oci_cmd_start(int argc, char **argv);
+int oci_cmd_state(int argc, char **argv);
+int oci_cmd_kill(int argc, char **argv);
+int oci_cmd_delete(int argc, char **argv);
+int oci_cmd_run(int argc, char **argv);
+int oci_cmd_exec(int argc, char **argv);
+int oci_cmd_ps(int argc, char **argv);
+int oci_cmd_list(int argc, char **argv);
+int oci_cmd_events(int argc, char **argv);
+int oci_cmd_pause(int argc, char **argv);
+int oci_cmd_resume(int argc, char **argv);
+int oci_cmd_update(int argc, char **argv);
+int oci_cmd_spec(int argc, char **argv);
+int oci_cmd_features(int argc, char **argv);
+int oci_cmd_checkpoint(int argc, char **argv);
+int oci_cmd_restore(int argc, char **argv);
+
+#endif
