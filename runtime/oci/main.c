@@ -88,7 +88,7 @@ int oci_main(int argc, char **argv)
     for (; i < argc && argv[i][0] == '-'; i++) {
         const char *value, *w = argv[i];
         if (!strcmp(w, "--help") || !strcmp(w, "-h")) {
-            options_print_help();
+            for (size_t k = 0; k < ARRAY_LEN(verbs); k++) printf("sundog [--root DIR] [--log FILE] [--log-format text|json] %s\n", verbs[k].usage);
             return 0;
         }
         const struct oci_opt *o = global(w, &value);
