@@ -65,6 +65,7 @@ struct platform_exit {
     int signo, code;     /* EXCEPTION: host SIG*, si_code */
     u32 trapno;          /* x86 vector where known, else 0 */
     u64 error_code;      /* x86 error code where known, else 0 */
+    bool patched;        /* SYSCALL: came by way of as_call_site */
 };
 
 enum platform_ability {
@@ -98,6 +99,14 @@ struct platform_ops {
      * is mapped; -EFAULT: the address space is dead.
      */
     int (*as_update)(struct platform_as *as, const struct platform_mapop *ops, size_t n);
+
+    /*
+     * Optional. Code to stand in for a call site: `n` bytes of whole, position-independent instructions that precede a
+     * `syscall` at `ret` - 2, replaced in the guest by a jump to `at`. Fills out; returns the length, 0: no room or not possible.
+     * The code must run at `at`, within 2 GiB; until it leaves that place nothing but rax, rcx and r11 have changed since
+     * the site, so whoever is interrupted there can be sent back to the site's first instruction.
+     */
+    size_t (*as_call_site)(struct platform_as *as, gaddr_t at, gaddr_t ret, const u8 *insns, size_t n, u8 *out, size_t room);
 
     int (*ctx_new)(struct platform *p, struct platform_ctx **out);
     void (*ctx_free)(struct platform_ctx *ctx);

@@ -29,6 +29,7 @@ static const struct opt_desc run_opts[] = {
     { O_ABI, "--abi", V_REQUIRED, "NAME", "auto, linux or solaris (auto: by the program's image)", "auto linux solaris" },
     { O_NET, "--net", V_REQUIRED, "KIND", "none, loopback (inside the sandbox only) or host (loopback)", "none loopback host" },
     { O_MEMORY, "--memory", V_REQUIRED, "SIZE", "limit of guest memory: bytes, or with suffix K M G", NULL },
+    { O_NO_PATCH, "--no-patch", V_NONE, "", "leave the program's text alone: no jumps at busy system calls (trap)", NULL },
     { O_STRACE, "--strace", V_OPTIONAL, "[=text|json]", "print each system call on stderr", "text json" },
     { O_TIMING, "--timing", V_NONE, "", "print what start-up cost, as a tree", NULL },
     { O_BACKTRACE, "--backtrace", V_NONE, "", "print the program's stack when a signal kills it", NULL },

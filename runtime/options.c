@@ -201,6 +201,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
     case O_TIMING: o->timing = true; return 0;
     case O_BACKTRACE: o->backtrace = true; return 0;
     case O_DEBUG: o->debug = true; return 0;
+    case O_NO_PATCH: o->no_patch = true; return 0;
     default: break; /* not an option of run: not in its table */
     }
     return 0;

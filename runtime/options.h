@@ -28,7 +28,7 @@ struct run_options {
     struct profile *profile;             /* owned; loaded and flattened, NULL: none */
     bool warn;                           /* what the profile denies is let through and recorded */
     int event_fd;                        /* memory file of the record, -1: none; borrowed */
-    bool strace, strace_json, timing, backtrace, debug;
+    bool strace, strace_json, timing, backtrace, debug, no_patch;
 };
 
 /* Parses argv[0..argc) after the word `run`. 0, or an exit status after a message; *done: --help was served. */

@@ -341,7 +341,8 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
 
     struct plan_options po = { .trace_fd = -1, .mem_limit = o->memory ? o->memory : profile_memory(o->profile), .ncpus = plan_cpu_count() };
     po.flags = (o->strace ? PLAN_OPT_STRACE : 0) | (o->strace_json ? PLAN_OPT_STRACE_JSON : 0) | (o->backtrace ? PLAN_OPT_BACKTRACE : 0) |
-               (o->timing ? PLAN_OPT_TIMING : 0) | (o->debug ? PLAN_OPT_DEBUG : 0);
+               (o->timing ? PLAN_OPT_TIMING : 0) | (o->debug ? PLAN_OPT_DEBUG : 0) |
+               (o->no_patch ? PLAN_OPT_NO_PATCH : 0);
     plan_add(&p->sentry, PLAN_OPTION, &po, sizeof(po));
     plan_add_str(&p->sentry, PLAN_PLATFORM, o->platform);
     plan_add_str(&p->sentry, PLAN_ABI, o->abi);

@@ -13,7 +13,7 @@ enum opt_value { V_NONE, V_REQUIRED, V_OPTIONAL };
 /* Identity of an option; the same word in several verbs has the same one. */
 enum opt_id {
     O_HELP, O_VERSION, O_ROOTFS, O_ROOTFS_RW, O_RO, O_ROX, O_RW, O_RWX, O_ENV, O_CWD, O_HOSTNAME, O_UID, O_GID, O_PLATFORM, O_ABI,
-    O_STRACE, O_TIMING, O_BACKTRACE, O_DEBUG, O_MEMORY, O_JSON, O_NET,
+    O_STRACE, O_TIMING, O_BACKTRACE, O_DEBUG, O_NO_PATCH, O_MEMORY, O_JSON, O_NET,
     O_PROFILE, O_PARAM, O_RULE, O_MODE, O_OUTPUT, O_EFFECTIVE, O_LAST,
 };
 

@@ -206,6 +206,7 @@ int main(int argc, char **argv)
 
     kernel_init(ops, platform, MAX(s.opt.ncpus, 1u));
     kernel.mem_limit = shown;
+    kernel.patch = ops->as_call_site && !(s.opt.flags & PLAN_OPT_NO_PATCH);
     struct gofer_client *gofer;
     r = gofer_client_new(a.gofer_fd[0], &gofer);
     if (r) fail("talking to the gofer", r, "it may have failed to start: see its message");

@@ -152,6 +152,7 @@ int stub_proc_new(struct stub_template *t, struct stub_proc **out)
     else slot = t->slot_high < STUB_MAX_SLOTS ? t->slot_high++ : 0;
     rc = slot ? template_clone_locked(t, slot, sv[1], cpu, &pid) : -EAGAIN;
     if (rc && slot) t->free_slots[t->nfree++] = slot;
+    else if (!rc) memset(stub_orders(t, slot)->areas, 0, sizeof(stub_orders(t, slot)->areas));
     unlock(&t->lock);
     close(sv[1]);
     if (rc) {

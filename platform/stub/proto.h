@@ -16,10 +16,12 @@ struct stub_ops {
     u64 stack[3]; /* runner: stack_t */
     u64 pad[3];
     struct stub_op op[STUB_MAX_OPS];
+    u64 areas[STUB_MAX_SELECTOR];
 };
 _Static_assert(sizeof(struct stub_op) == STUB_OP_SIZE, "stub_text.S");
 _Static_assert(offsetof(struct stub_op, off) == STUB_OP_OFF && offsetof(struct stub_op, fd) == STUB_OP_FD, "stub_text.S");
 _Static_assert(offsetof(struct stub_ops, slot) == STUB_OPS_SLOT && offsetof(struct stub_ops, op) == STUB_OPS_OP, "stub_text.S");
+_Static_assert(offsetof(struct stub_ops, areas) == STUB_OPS_AREAS, "trampolines");
 _Static_assert(offsetof(struct stub_ops, stack) == STUB_OPS_STACK, "stub_text.S");
 _Static_assert(sizeof(struct stub_ops) <= GPAGE_SIZE, "one page");
 

@@ -5,6 +5,9 @@
  *   guest thread: writes what happened and its registers, increases `seq`, waits until ack == seq
  *   sentry:       waits until seq changes, copies the page once, acts, writes registers, sets ack = seq
  *
+ * A patched call site (platform/trap/patch.c) gets there without a signal: it leaves the extended registers and the bases
+ * where they are, in the processor, and the page says so by `live`.
+ *
  * Either side sleeps by futex on the other's word and says so beforehand in its own *_sleeps word. The page can be written
  * by every thread of the guest process at any time: nothing in it is a pointer the sentry follows, and all of it is
  * checked after it was copied.
@@ -19,6 +22,10 @@
 /* Room a handler's frames need below the saved extended state of the frame before. */
 #define REQ_FRAME_GAP 1024
 
+/* What came without a signal: a call from a patched site; extended state was written where the sentry asked for it. */
+#define REQ_PATCHED_CALL 100
+#define REQ_SAVED 101
+
 /* Signal a kick arrives as. */
 #define REQ_KICK_SIGNAL 23 /* SIGURG */
 
@@ -29,13 +36,19 @@
 #define REQ_SLEEPS 12
 #define REQ_KICKED 16
 #define REQ_RESTORE 20
+#define REQ_LIVE 24
 /* Line 1, written by the sentry. */
 #define REQ_ACK 64
 #define REQ_SENTRY_SLEEPS 68
 #define REQ_SPIN 72
-#define REQ_BASES 76
+#define REQ_ORDERS 76
+#define REQ_QUICK 80
+#define REQ_SELECTOR 84
+#define REQ_STATE 88
+/* Orders. The first two only where the FSGSBASE instructions are missing. */
 #define REQ_SET_FS 1
 #define REQ_SET_GS 2
+#define REQ_SAVE_STATE 4
 /* Registers, struct guest_regs. */
 #define REQ_REGS 128
 #define REQ_R15 (REQ_REGS + 0)
@@ -80,12 +93,16 @@ struct request_page {
     u32 sleeps;
     u32 kicked;     /* the thread's own note: a kick came while it was outside of guest code */
     u32 restore;    /* the signal hit while guest registers were being loaded: regs are those of before */
-    u32 pad0[10];
+    u32 live;       /* extended registers and bases are the guest's still */
+    u32 pad0[9];
     u32 ack;
     u32 sentry_sleeps;
     u32 spin;       /* how long to look at ack before sleeping */
-    u32 bases;      /* REQ_SET_*: have the host set these from regs; only where instructions cannot (no FSGSBASE) */
-    u32 pad1[12];
+    u32 orders;     /* REQ_SET_*, REQ_SAVE_STATE: to be done before anything else */
+    u32 quick;      /* live, and rip is in rcx: go back by a jump */
+    u32 selector;   /* of its own, to load into es; 0: none */
+    u64 state;      /* (c) where extended state is saved on order; what lies below is the stack while live */
+    u32 pad1[8];
     struct guest_regs regs;
     u64 addr;
     u32 call_nr, call_arch;
@@ -97,7 +114,11 @@ REQ_IS(seq, REQ_SEQ);
 REQ_IS(restore, REQ_RESTORE);
 REQ_IS(ack, REQ_ACK);
 REQ_IS(spin, REQ_SPIN);
-REQ_IS(bases, REQ_BASES);
+REQ_IS(orders, REQ_ORDERS);
+REQ_IS(quick, REQ_QUICK);
+REQ_IS(selector, REQ_SELECTOR);
+REQ_IS(state, REQ_STATE);
+REQ_IS(live, REQ_LIVE);
 REQ_IS(regs, REQ_REGS);
 REQ_IS(regs.rdi, REQ_RDI);
 REQ_IS(regs.rip, REQ_RIP);

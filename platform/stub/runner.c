@@ -15,6 +15,21 @@ HOSTCALL(fallocate, "memory of a dead stub's request pages goes back");
 
 #define MAX_AREAS 65536u
 
+/*
+ * What may be loaded into es: segments of the kernel's descriptor table that user mode can read, with each requested
+ * privilege level. 64-bit code does not use es, and the kernel keeps it for each thread; so it can say which thread this is, with
+ * no register lost and no flag changed. Entries 12 to 14 are a thread's own (set_thread_area). Mostly 12 to 16 in all.
+ */
+static void find_selectors(struct stub_template *t)
+{
+    for (unsigned s = 4; s < STUB_MAX_SELECTOR && t->nselectors < ARRAY_LEN(t->selector); s++) {
+        bool readable;
+        if ((s & 4) || (s >> 3 >= 12 && s >> 3 <= 14)) continue;
+        __asm__ volatile("verr %w1" : "=@ccz"(readable) : "r"(s));
+        if (readable) t->selector[t->nselectors++] = (u8)s;
+    }
+}
+
 int stub_areas_start(struct stub_template *t)
 {
     /* Both sides of the stub region are free in a stub; the larger one is used. The first page stays unmapped. */
@@ -43,6 +58,7 @@ int stub_areas_start(struct stub_template *t)
     }
     t->areas = p;
     t->free_areas = xzalloc(sizeof(u32) * MAX_AREAS);
+    find_selectors(t);
     return 0;
 }
 
@@ -86,6 +102,8 @@ void stub_runners_free(struct stub_proc *p)
     }
 }
 
+u32 stub_state_offset(void) { return (u32)(REQ_AREA_SIZE - platform_xstate_size() - 64) & ~63u; }
+
 /* Has the mapper map the area and make the thread. */
 static int order_runner_locked(struct stub_proc *p, struct stub_runner *r)
 {
@@ -126,7 +144,12 @@ static int runner_new_locked(struct stub_proc *p, struct stub_runner **out)
 
     struct request_page *req = (struct request_page *)(void *)r->area;
     req->seq = r->seq;
-    req->frame = (r->addr + REQ_AREA_SIZE - platform_xstate_size() - 64 - REQ_FRAME_GAP) & ~63ULL;
+    req->state = r->addr + stub_state_offset();
+    req->frame = req->state - REQ_FRAME_GAP;
+    if (p->nrunners <= p->tmpl->nselectors) {
+        req->selector = p->tmpl->selector[p->nrunners - 1];
+        stub_orders(p->tmpl, p->slot)->areas[req->selector] = r->addr;
+    }
     rc = order_runner_locked(p, r);
     r->cpu = p->mapper_cpu;
     *out = r;

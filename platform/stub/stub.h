@@ -20,7 +20,7 @@
 extern const u8 stub_text_start[], stub_text_end[], stub_text_template[], stub_text_trace_ret[],
     stub_text_pause_ret[], stub_text_exit[], stub_text_exit_ret[];
 extern const u8 trap_text_start[], trap_text_end[], trap_text_handler[], trap_text_futex_ret[],
-    trap_text_unmask_ret[], trap_text_base_ret[], trap_text_restorer[];
+    trap_text_unmask_ret[], trap_text_base_ret[], trap_text_restorer[], trap_text_patched[];
 
 struct stub_proc;
 
@@ -64,6 +64,8 @@ struct stub_template {
     u8 *areas;         /* (c) trap: the sentry's mapping of it */
     u64 areas_base;    /* (c) trap: where a stub's first area lies */
     u32 areas_per_proc; /* (c) */
+    u8 selector[32];   /* (c) trap: values of es that guest threads can be told apart by */
+    unsigned nselectors; /* (c) */
     bool fsgsbase;     /* (c) trap: guest threads have the FSGSBASE instructions */
 
     lock_t lock;       /* LC_PLATFORM */
@@ -126,6 +128,8 @@ void stub_thread_set_gone(struct stub_thread *th);
  * undefined. -EFAULT, -EAGAIN, -ENOMEM.
  */
 int stub_runner_get(struct stub_proc *p, struct stub_runner **out);
+/* Offset in an area of the place where extended state is saved on order. */
+u32 stub_state_offset(void);
 /* Its last event was taken and it still waits for the answer. */
 void stub_runner_put(struct stub_runner *r);
 

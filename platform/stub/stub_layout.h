@@ -48,6 +48,8 @@
 #define STUB_OPS_SLOT 8
 #define STUB_OPS_STACK 16 /* stack_t for STUB_OP_RUNNER */
 #define STUB_OPS_OP 64
+#define STUB_OPS_AREAS 2624 /* address of the area of the guest thread with this selector in es; 0: none has */
+#define STUB_MAX_SELECTOR 128
 #define STUB_OP_SIZE 40
 #define STUB_OP_KIND 0
 #define STUB_OP_PROT 4

@@ -273,6 +273,8 @@ runner:
     test    %rax, %rax
     jnz     die
     mov     REQ_FRAME(%rbp), %rsp
+    mov     REQ_SELECTOR(%rbp), %eax
+    mov     %eax, %es
     mov     $STUB_RUNNER_READY, %r12d
     ANSWER  %r12
     FILTER  STUB_RO_FPROG_TRAP

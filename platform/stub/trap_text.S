@@ -49,7 +49,7 @@
 
     .section stub_text, "a", @progbits
     .globl trap_text_start, trap_text_end, trap_text_handler, trap_text_unmask_ret, trap_text_futex_ret, trap_text_restorer
-    .globl trap_text_base_ret
+    .globl trap_text_base_ret, trap_text_patched
 
 /* ZF set: the FSGSBASE instructions cannot be used. */
 #define TEST_FSGSBASE testb $1, trap_text_start - STUB_TRAP + STUB_RODATA + STUB_RO_FSGSBASE(%rip)
@@ -115,6 +115,7 @@ from_guest:
     mov     %rax, REQ_XSTATE(%rbp)
     mov     %rsp, REQ_FRAME(%rbp)
     xor     %eax, %eax
+    mov     %eax, REQ_LIVE(%rbp)
 fill_in:
     mov     %eax, REQ_RESTORE(%rbp)
     mov     %edi, REQ_SIGNO(%rbp)
@@ -128,6 +129,45 @@ fill_in:
     mov     %rax, REQ_TRAPNO(%rbp)
     mov     UC_ERR(%rdx), %rax
     mov     %rax, REQ_ERROR(%rbp)
+
+    jmp     publish
+
+    .balign 64
+/*
+ * From the trampoline of a patched site, by a jump: rcx = request page, r11 = address after the call, rax = its number, all
+ * else the guest's, the stack pointer too. Signals that come before the stack is changed have their frame at the top of the
+ * handlers' stack, which holds nothing now.
+ */
+trap_text_patched:
+    mov     %rsp, REQ_RSP(%rcx)
+    mov     %rbp, REQ_RBP(%rcx)
+    mov     %rcx, %rbp
+    mov     REQ_STATE(%rbp), %rsp
+    lea     -REQ_FRAME_GAP(%rsp), %rsp
+    pushfq
+    popq    REQ_EFLAGS(%rbp)
+    mov     %r11, REQ_RIP(%rbp)
+    mov     %rax, REQ_RAX(%rbp)
+    mov     %rbx, REQ_RBX(%rbp)
+    mov     %rdx, REQ_RDX(%rbp)
+    mov     %rsi, REQ_RSI(%rbp)
+    mov     %rdi, REQ_RDI(%rbp)
+    mov     %r8, REQ_R8(%rbp)
+    mov     %r9, REQ_R9(%rbp)
+    mov     %r10, REQ_R10(%rbp)
+    mov     %r12, REQ_R12(%rbp)
+    mov     %r13, REQ_R13(%rbp)
+    mov     %r14, REQ_R14(%rbp)
+    mov     %r15, REQ_R15(%rbp)
+    TEST_FSGSBASE
+    jz      1f
+    rdfsbase %rax
+    mov     %rax, REQ_FS_BASE(%rbp)
+    rdgsbase %rax
+    mov     %rax, REQ_GS_BASE(%rbp)
+1:  movl    $REQ_PATCHED_CALL, REQ_SIGNO(%rbp)
+    movl    $1, REQ_LIVE(%rbp)
+    movl    $0, REQ_RESTORE(%rbp)
 
 publish:
     mov     REQ_SEQ(%rbp), %r12d
@@ -175,9 +215,9 @@ trap_text_futex_ret:
 awake:
     movl    $0, REQ_SLEEPS(%rbp)
 resume:
-    mov     REQ_BASES(%rbp), %r14d
+    mov     REQ_ORDERS(%rbp), %r14d
     test    %r14d, %r14d
-    jnz     set_bases
+    jnz     do_orders
 /*
  * From here to the end of iretq a kick, or a fault, leads to a new event with the registers of the page, which are not
  * touched: as if the guest had been interrupted before its first instruction.
@@ -185,6 +225,8 @@ resume:
 restore_start:
     cmpl    $0, REQ_KICKED(%rbp)
     jne     kicked_before
+    cmpl    $0, REQ_LIVE(%rbp)
+    jne     restore_live
     mov     REQ_FRAME(%rbp), %rsp
     mov     REQ_XSTATE(%rbp), %rdi
     mov     $-1, %eax
@@ -196,6 +238,7 @@ restore_start:
     wrfsbase %rax
     mov     REQ_GS_BASE(%rbp), %rax
     wrgsbase %rax
+restore_frame:
 1:  pushq   $USER_SS
     pushq   REQ_RSP(%rbp)
     pushq   REQ_EFLAGS(%rbp)
@@ -217,11 +260,61 @@ restore_start:
     mov     REQ_RDI(%rbp), %rdi
     mov     REQ_RBP(%rbp), %rbp
     iretq
+
+/* Extended registers were not changed. */
+restore_live:
+    mov     REQ_STATE(%rbp), %rsp
+    sub     $REQ_FRAME_GAP, %rsp
+    TEST_FSGSBASE
+    jz      2f
+    mov     REQ_FS_BASE(%rbp), %rax
+    wrfsbase %rax
+    mov     REQ_GS_BASE(%rbp), %rax
+    wrgsbase %rax
+2:  cmpl    $0, REQ_QUICK(%rbp)
+    jne     1f
+    pushq   $2
+    popfq                                 /* NT would make iretq fail */
+    jmp     restore_frame
+1:  mov     REQ_R15(%rbp), %r15
+    mov     REQ_R14(%rbp), %r14
+    mov     REQ_R13(%rbp), %r13
+    mov     REQ_R12(%rbp), %r12
+    mov     REQ_RBX(%rbp), %rbx
+    mov     REQ_R11(%rbp), %r11
+    mov     REQ_R10(%rbp), %r10
+    mov     REQ_R9(%rbp), %r9
+    mov     REQ_R8(%rbp), %r8
+    mov     REQ_RAX(%rbp), %rax
+    mov     REQ_RCX(%rbp), %rcx
+    mov     REQ_RDX(%rbp), %rdx
+    mov     REQ_RSI(%rbp), %rsi
+    mov     REQ_RDI(%rbp), %rdi
+    pushq   REQ_EFLAGS(%rbp)
+    popfq
+    mov     REQ_RSP(%rbp), %rsp
+    mov     REQ_RBP(%rbp), %rbp
+    jmp     *%rcx
 restore_end:
 
-/* By the host: r14 = which. It takes no address outside of user space. */
+/* r14 = which. */
+do_orders:
+    test    $REQ_SAVE_STATE, %r14d
+    jz      set_bases
+    andl    $~REQ_SAVE_STATE, REQ_ORDERS(%rbp)
+    mov     REQ_STATE(%rbp), %rdi         /* above the stack in use */
+    mov     $-1, %eax
+    mov     $-1, %edx
+    xsave64 (%rdi)
+    mov     %rdi, REQ_XSTATE(%rbp)
+    mov     %rsp, REQ_FRAME(%rbp)
+    movl    $0, REQ_LIVE(%rbp)
+    movl    $REQ_SAVED, REQ_SIGNO(%rbp)
+    movl    $0, REQ_RESTORE(%rbp)
+    jmp     publish
+/* By the host, which takes no address outside of user space. */
 set_bases:
-    movl    $0, REQ_BASES(%rbp)
+    movl    $0, REQ_ORDERS(%rbp)
     test    $REQ_SET_FS, %r14d
     jz      set_gs
     mov     $ARCH_SET_FS, %edi
@@ -266,8 +359,16 @@ in_restore:
     je      1f
     cmpl    $0, SI_CODE(%rsi)
     jle     resume_frame
-1:  mov     REQ_FRAME(%rbp), %rsp
-    movl    $0, REQ_KICKED(%rbp)
+1:  movl    $0, REQ_KICKED(%rbp)
+    cmpl    $0, REQ_LIVE(%rbp)
+    jne     2f
+    mov     REQ_FRAME(%rbp), %rsp
+    mov     $1, %eax
+    jmp     fill_in
+2:  movl    $0, REQ_LIVE(%rbp)            /* what was in the processor is in this frame now */
+    mov     UC_FPSTATE(%rdx), %rax
+    mov     %rax, REQ_XSTATE(%rbp)
+    mov     %rsp, REQ_FRAME(%rbp)
     mov     $1, %eax
     jmp     fill_in
 

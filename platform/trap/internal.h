@@ -41,6 +41,7 @@ struct platform_ctx {
     struct stub_runner *runner;  /* (t) of the address space run last; NULL before the first run */
     u8 *xstate;                  /* (t) platform_xstate_size() bytes */
     bool xstate_pending;         /* (t) xstate is to be loaded by the next run */
+    bool live;                   /* (t) the runner has the guest's extended registers in the processor */
     struct trap_spin spin;
     u32 kicked;                  /* (a) */
     int failed_errno;            /* (t) why no runner could be had, for probe */
@@ -54,8 +55,13 @@ static inline struct request_page *trap_request(const struct stub_runner *r)
 /* run.c */
 void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
 void trap_ctx_kick(struct platform_ctx *ctx);
+/* Has the runner save the extended registers that it has in the processor; what happens then is an event of its own. */
+void trap_xstate_save(struct platform_ctx *ctx);
 /* The context lets go of its runner. */
 void trap_runner_drop(struct platform_ctx *ctx);
+
+/* patch.c */
+size_t trap_as_call_site(struct platform_as *as, gaddr_t at, gaddr_t ret, const u8 *insns, size_t n, u8 *out, size_t room);
 
 /* spin.c */
 u32 trap_spin_calibrate(void);

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct guest_regs) == sizeof(struct user_regs_struct), "sa
 #define USER_SS 0x2b
 /* CF PF AF ZF SF TF DF OF RF AC; the rest is the kernel's. */
 #define USER_EFLAGS 0x50dd5u
+#define EFLAGS_TF 0x100u
 #define VSYSCALL_PAGE 0xffffffffff600000ULL
 #define PF_WRITE 2u
 #define PF_FETCH 16u
@@ -81,6 +82,15 @@ static bool decode(const struct request_page *ev, struct guest_regs *regs, struc
     regs->ss = USER_SS;
     regs->ds = regs->es = regs->fs = regs->gs = 0;
     *exit = (struct platform_exit){ .event = PLATFORM_KICKED };
+    if (ev->signo == REQ_PATCHED_CALL) {
+        regs->orig_rax = regs->rax;
+        regs->rax = (u64)-ENOSYS;
+        regs->rcx = regs->rip; /* what the instruction does */
+        regs->r11 = regs->eflags;
+        exit->event = PLATFORM_SYSCALL;
+        exit->patched = true;
+        return true;
+    }
     if (ev->signo == REQ_KICK_SIGNAL) return true;
     if (ev->restore) {
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0); /* a register value the processor refuses */
@@ -169,6 +179,7 @@ static bool take_event(struct platform_ctx *ctx, struct guest_regs *regs, struct
     r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
     memcpy(&ev, req, sizeof(ev));
     __asm__ volatile("" ::: "memory"); /* no second look at the page */
+    ctx->live = ev.live;
     if (!decode(&ev, regs, exit)) return false;
     if (!r->proc->tmpl->fsgsbase) {
         regs->fs_base = r->fs_base;
@@ -192,7 +203,19 @@ static void order_bases(struct stub_runner *r, const struct guest_regs *regs)
     r->fs_base = regs->fs_base;
     r->gs_base = regs->gs_base;
     r->bases_known = true;
-    trap_request(r)->bases |= set; /* an order may be left from a run that was kicked before it began */
+    trap_request(r)->orders |= set; /* an order may be left from a run that was kicked before it began */
+}
+
+void trap_xstate_save(struct platform_ctx *ctx)
+{
+    struct stub_runner *r = ctx->runner;
+    struct request_page *req = trap_request(r);
+
+    memset(r->area + stub_state_offset() + 512, 0, 64); /* xsave leaves most of the header as it is */
+    req->orders |= REQ_SAVE_STATE;
+    answer(ctx, r);
+    if (await_event(ctx, r)) r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
+    ctx->live = false; /* whatever it did: the next look checks what is there */
 }
 
 void trap_runner_drop(struct platform_ctx *ctx)
@@ -218,6 +241,7 @@ static int runner_switch(struct platform_ctx *ctx, struct platform_as *as)
         return rc;
     }
     __atomic_store_n(&ctx->place.th_cpu, ctx->runner->cpu, __ATOMIC_RELAXED);
+    ctx->live = false;
     if (!ctx->xstate_pending) platform_xstate_init(ctx->xstate);
     ctx->xstate_pending = true;
     trap_request(ctx->runner)->sentry_sleeps = 1;
@@ -239,6 +263,7 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
     req->regs.eflags = (regs->eflags & USER_EFLAGS) | 0x202;
     if (!r->proc->tmpl->fsgsbase) order_bases(r, regs);
     if (unlikely(ctx->xstate_pending)) trap_xstate_push(ctx);
+    req->quick = ctx->live && regs->rip == regs->rcx && !(regs->eflags & EFLAGS_TF);
     if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW)) trap_spin_look(ctx);
     place_enter(&ctx->p->place, &ctx->place, r->tid);
     /* Kick: store kicked, load running. Here: store running, load kicked. One of the two sees the other. */

@@ -199,6 +199,7 @@ const struct platform_ops platform_trap_ops = {
     .as_new = trap_as_new,
     .as_free = trap_as_free,
     .as_update = trap_as_update,
+    .as_call_site = trap_as_call_site,
     .ctx_new = trap_ctx_new,
     .ctx_free = trap_ctx_free,
     .ctx_run = trap_ctx_run,

@@ -54,6 +54,7 @@ int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len)
         return 0;
     }
     if (!ctx->runner) return -EFAULT;
+    if (ctx->live) trap_xstate_save(ctx);
     platform_xstate_init(ctx->xstate); /* not pending, so free for use */
     off = __atomic_load_n(&trap_request(ctx->runner)->xstate, __ATOMIC_RELAXED) - ctx->runner->addr;
     if (off >= REQ_STACK && off <= REQ_AREA_SIZE - size && !(off & 63)) {
@@ -84,10 +85,12 @@ void trap_xstate_push(struct platform_ctx *ctx)
 {
     struct stub_runner *r = ctx->runner;
     struct request_page *req = trap_request(r);
-    size_t off = (REQ_AREA_SIZE - platform_xstate_size() - 64) & ~(size_t)63;
+    size_t off = stub_state_offset();
 
     memcpy(r->area + off, ctx->xstate, platform_xstate_size());
     req->xstate = r->addr + off;
     req->frame = r->addr + off - REQ_FRAME_GAP;
+    req->live = 0;
+    ctx->live = false;
     ctx->xstate_pending = false;
 }

@@ -75,6 +75,7 @@ struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: gue
 #define PLAN_OPT_DEBUG 16u
 #define PLAN_OPT_CONTAINER 256u   /* init is an init, errors are worded as container engines know them, HOME is looked up */
 #define PLAN_OPT_HOLD 512u        /* load the program, then wait for CTL_START */
+#define PLAN_OPT_NO_PATCH 32u
 struct plan_options { u32 flags; s32 trace_fd; /* where strace and events go; -1 stderr */ u64 mem_limit; u32 ncpus; u32 pad; };
 
 /*

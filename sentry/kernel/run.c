@@ -6,6 +6,7 @@
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/text.h"
 #include "sentry/trace/event.h"
 #include <limits.h>
 #include <setjmp.h>
@@ -93,12 +94,15 @@ void task_main(struct task *t)
         /* Also without work: a call may have left a restart to be resolved. */
         t->abi->deliver_signals(t);
 
+        if (unlikely(t->ptrace)) mm_text_off(t->mm);
         memset(&e, 0, sizeof e);
         enter_guest(t, &e);
         /* A tracer sees by it that no call is in service. */
         if (unlikely(t->ptrace) && e.event != PLATFORM_SYSCALL) t->regs.orig_rax = ~0ULL;
+        if (e.event != PLATFORM_SYSCALL && t->mm->text) mm_text_settle(t->mm, &t->regs, &e, t->map_gen_seen);
         switch (e.event) {
         case PLATFORM_SYSCALL:
+            if (!e.patched && kernel.patch && !t->ptrace) mm_text_hit(t->mm, t->regs.rip, t->regs.orig_rax);
             t->abi->syscall(t);
             t->syscall_nr = ~0ULL;
             break;

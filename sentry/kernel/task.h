@@ -195,6 +195,7 @@ struct kernel {
     u64 forks;                             /* since start, /proc/stat */
     /* (c) */
     const struct platform_ops *pops;
+    bool patch;                        /* (c) call sites may be patched: the platform can, and the user has not forbidden it */
     struct platform *platform;
     unsigned ncpus;
     ktime_t boot_mono, boot_real;

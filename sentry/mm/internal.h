@@ -31,6 +31,7 @@ struct mm_update {
 };
 void update_init(struct mm_update *u, struct mm *mm);
 void update_flush(struct mm_update *u);
+void update_raw(struct mm_update *u, const struct platform_mapop *op);   /* entries are the caller's matter */
 /* Maps the page of slot e at va with what vma and entry allow, and notes that in the entry. */
 void update_map(struct mm_update *u, const struct vma *v, gaddr_t va, u64 *e, bool populate);
 /* Changes the protection of a mapped page, if it differs. */

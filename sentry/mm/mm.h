@@ -18,6 +18,7 @@ struct file;
 struct inode;
 struct mm;
 struct ptable;
+struct text;
 
 /* What backs one page of a mapped object. */
 struct backing {
@@ -116,6 +117,7 @@ struct mm {
     u64 auxv[64]; unsigned auxv_n;     /* pairs, as put on the stack; in 64-bit words */
     int dumpable;                      /* prctl PR_SET_DUMPABLE */
     u32 membarrier_state;              /* (a) */
+    struct text *text;                 /* (a) patched call sites, see text.h; NULL until there was a call */
     void *abi_data;                    /* owned by the ABI of the image (schedctl pages, ...) */
 };
 

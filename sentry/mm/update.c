@@ -1,5 +1,6 @@
 /* Batches of platform mapping changes, see internal.h. */
 #include "sentry/mm/internal.h"
+#include "sentry/mm/text.h"
 
 #include "sentry/base/log.h"
 #include "sentry/kernel/task.h"
@@ -24,6 +25,7 @@ static void drop_all(struct mm *mm)
     gaddr_t va;
     pt_cursor_init(&c, mm->pt, 0, mm->addr_limit);
     for (u64 *e; (e = pt_cursor_next(&c, &va));) *e &= ~PTE_PLAT;
+    text_forget(mm, 0, UINT64_MAX, NULL);
 }
 
 /* An unmapping whose whole range is mapped anew right after is not worth a host call. */
@@ -42,6 +44,7 @@ static unsigned drop_covered(struct platform_mapop *ops, unsigned n)
 
 void update_flush(struct mm_update *u)
 {
+    if (unlikely(u->mm->text)) text_give_way(u->mm);
     if (u->nops) {
         unsigned n = drop_covered(u->ops, u->nops);
         int r = kernel.pops->as_update(u->mm->as, u->ops, n);
@@ -63,6 +66,8 @@ static struct platform_mapop *op_new(struct mm_update *u)
     return &u->ops[u->nops++];
 }
 
+void update_raw(struct mm_update *u, const struct platform_mapop *op) { *op_new(u) = *op; }
+
 void update_map(struct mm_update *u, const struct vma *v, gaddr_t va, u64 *e, bool populate)
 {
     u32 prot = pte_allowed(v, *e);
@@ -77,11 +82,17 @@ void update_map(struct mm_update *u, const struct vma *v, gaddr_t va, u64 *e, bo
         *op_new(u) = (struct platform_mapop){ .kind = PLATFORM_MAP, .prot = (u8)prot, .populate = populate, .fd = fd,
                                               .addr = va, .len = GPAGE_SIZE, .off = off };
     *e = (*e & ~PTE_PLAT) | PTE_MAPPED | (u64)prot << PTE_P_SHIFT;
+    if (unlikely(u->mm->text)) text_forget(u->mm, va, va + GPAGE_SIZE, u);
 }
 
 void update_protect(struct mm_update *u, gaddr_t va, u64 *e, u32 prot)
 {
     if (!(*e & PTE_MAPPED) || pte_plat_prot(*e) == prot) return;
+    if (unlikely(u->mm->text) && text_patched(u->mm, va)) { /* what is mapped there is not what the entry says */
+        *e &= ~PTE_PLAT;
+        update_unmap(u, va, va + GPAGE_SIZE);
+        return;
+    }
     struct platform_mapop *last = u->nops ? &u->ops[u->nops - 1] : NULL;
     if (last && last->kind == PLATFORM_PROTECT && last->addr + last->len == va && last->prot == prot)
         last->len += GPAGE_SIZE;
@@ -94,7 +105,7 @@ void update_protect_extend(struct mm_update *u, gaddr_t va, u64 e)
 {
     struct platform_mapop *last = u->nops ? &u->ops[u->nops - 1] : NULL;
     if (last && last->kind == PLATFORM_PROTECT && last->addr + last->len == va && (e & PTE_MAPPED) &&
-        last->prot == pte_plat_prot(e))
+        last->prot == pte_plat_prot(e) && !text_patched(u->mm, va))
         last->len += GPAGE_SIZE;
 }
 
@@ -105,6 +116,7 @@ void update_unmap(struct mm_update *u, gaddr_t start, gaddr_t end)
         last->len += end - start;
     else
         *op_new(u) = (struct platform_mapop){ .kind = PLATFORM_UNMAP, .addr = start, .len = end - start };
+    if (unlikely(u->mm->text)) text_forget(u->mm, start, end, u);
 }
 
 void update_free_page(struct mm_update *u, u64 e)

@@ -1,5 +1,6 @@
 /* The set of VMAs of an address space: lookup, split, merge, accounting; life of struct mm. */
 #include "sentry/mm/internal.h"
+#include "sentry/mm/text.h"
 
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
@@ -48,6 +49,7 @@ void vma_account(struct mm *mm, const struct vma *v, int sign)
     if (v->flags & VMA_LOCKED) mm->locked_pages += n;
     if (v->flags & VMA_GROWSDOWN) mm->stack_pages += n;
     if (vma_is_data(v->prot, v->flags)) mm->data_pages += n;
+    if (unlikely(mm->text) && sign > 0) text_covered(mm, v->start, v->end);
 }
 
 static bool counts_as_writer(const struct vma *v) { return (v->flags & VMA_SHARED) && (v->max_prot & PROT_WRITE); }
@@ -255,6 +257,7 @@ void mm_put(struct mm *mm)
     while ((v = RB_MIN(vma_tree, &mm->vmas))) vma_detach(mm, v, &dead);
     kernel.pops->as_free(mm->as);      /* first: nothing maps the pages any more */
     mm->as = NULL;
+    text_free(mm);
     struct pt_cursor c;
     gaddr_t va;
     pt_cursor_init(&c, mm->pt, 0, mm->addr_limit);

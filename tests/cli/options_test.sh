@@ -56,6 +56,13 @@ expect 0 '"write"' run --strace=json -- echo ok
 expect 0 'ms|us' run --timing -- true
 expect 139 '' run --backtrace -- sh -c 'kill -SEGV $$'
 expect 0 'debug' run --debug -- true
+# Busy system calls become jumps where the platform can do that, unless told otherwise.
+calls='i=0; while [ $i -lt 200 ]; do [ -e /nothing ]; i=$((i+1)); done; echo done'
+expect 0 '^done$' run --no-patch -- sh -c "$calls"
+if "$SUNDOG" run --platform trap -- true 2>/dev/null; then
+    "$SUNDOG" run --platform trap --debug --no-patch -- sh -c "$calls" 2>&1 | grep -q 'by a jump' && bad '--no-patch patched'
+    "$SUNDOG" run --platform trap --debug -- sh -c "$calls" 2>&1 | grep -q 'by a jump' || bad 'busy calls were not patched'
+fi
 expect 0 '^ok$' run --memory 256M -- echo ok
 expect 0 openat "$SUNDOG" syscalls
 expect 0 '"name":"openat"' "$SUNDOG" syscalls --json

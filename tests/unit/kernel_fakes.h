@@ -12,6 +12,7 @@
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/text.h"
 #include "sentry/trace/event.h"
 #include "sentry/vfs/file.h"
 #include <string.h>
@@ -90,6 +91,9 @@ void mm_put(struct mm *m)
     atomic_add(&live_mm, -1);
 }
 int mm_fork(struct mm *p UNUSED, struct mm **out) { *out = mm_new(); return 0; }
+void mm_text_hit(struct mm *mm UNUSED, gaddr_t rip UNUSED, u64 nr UNUSED) {}
+void mm_text_off(struct mm *mm UNUSED) {}
+void mm_text_settle(struct mm *mm UNUSED, struct guest_regs *r UNUSED, struct platform_exit *e UNUSED, u64 gen UNUSED) {}
 void mm_fault(struct mm *m UNUSED, gaddr_t a UNUSED, u8 x UNUSED, gaddr_t s UNUSED, u64 g UNUSED, struct mm_fault_result *r) { r->signo = 0; }
 size_t mm_copy_out(struct mm *m UNUSED, gaddr_t d, const void *s, size_t n) { memcpy((void *)(uintptr_t)d, s, n); return n; }
 int copy_out(gaddr_t d, const void *s, size_t n) { memcpy((void *)(uintptr_t)d, s, n); return 0; }
