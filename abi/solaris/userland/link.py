@@ -59,7 +59,8 @@ def main():
         open(version, 'w').write(body)
         # musl's vsnprintf and vsscanf run its own stream functions; these names are also ours, over our streams
         musl = os.path.join(tmp, 'musl.a')
-        stdio = ['vfprintf', 'vfscanf', 'fwrite', 'fwrite_unlocked', 'fputwc', 'fwide', 'ungetc', 'getc']
+        stdio = ['vfprintf', 'vfscanf', 'fwrite', 'fwrite_unlocked', 'fputwc', 'fwide', 'ungetc', 'getc',
+                 'fprintf', 'fscanf', 'vsnprintf', 'vfwprintf', 'vfwscanf', 'fwprintf', 'getwc', 'ungetwc', 'fgetwc']
         run(['objcopy'] + ['--redefine-sym=%s=__musl_%s' % (n, n) for n in stdio] + [a.musl, musl])
         wanted = ['-Wl,-u,' + n for n in names]
         tail = ['-Wl,--version-script=' + version, '-Wl,-Bsymbolic', '-Wl,--gc-sections', musl]

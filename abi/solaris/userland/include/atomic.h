@@ -1,18 +1,25 @@
 #ifndef _ATOMIC_H
 #define _ATOMIC_H
 #include <sys/types.h>
-void atomic_inc_32(volatile uint32_t *), atomic_dec_32(volatile uint32_t *);
-void atomic_inc_64(volatile uint64_t *), atomic_dec_64(volatile uint64_t *);
-void atomic_add_32(volatile uint32_t *, int32_t), atomic_add_64(volatile uint64_t *, int64_t);
-uint32_t atomic_inc_32_nv(volatile uint32_t *), atomic_dec_32_nv(volatile uint32_t *);
-uint64_t atomic_inc_64_nv(volatile uint64_t *), atomic_dec_64_nv(volatile uint64_t *);
-uint32_t atomic_add_32_nv(volatile uint32_t *, int32_t);
-uint64_t atomic_add_64_nv(volatile uint64_t *, int64_t);
-uint32_t atomic_cas_32(volatile uint32_t *, uint32_t, uint32_t);
-uint64_t atomic_cas_64(volatile uint64_t *, uint64_t, uint64_t);
+#define __ATOMIC_OPS(T, S, N)                                                                          \
+    void atomic_inc_##N(volatile T *), atomic_dec_##N(volatile T *), atomic_add_##N(volatile T *, S);  \
+    void atomic_or_##N(volatile T *, T), atomic_and_##N(volatile T *, T);                              \
+    T atomic_inc_##N##_nv(volatile T *), atomic_dec_##N##_nv(volatile T *), atomic_add_##N##_nv(volatile T *, S); \
+    T atomic_or_##N##_nv(volatile T *, T), atomic_and_##N##_nv(volatile T *, T);                       \
+    T atomic_cas_##N(volatile T *, T, T), atomic_swap_##N(volatile T *, T);
+__ATOMIC_OPS(uint8_t, int8_t, 8)
+__ATOMIC_OPS(uint16_t, int16_t, 16)
+__ATOMIC_OPS(uint32_t, int32_t, 32)
+__ATOMIC_OPS(uint64_t, int64_t, 64)
+__ATOMIC_OPS(unsigned char, signed char, char)
+__ATOMIC_OPS(unsigned short, short, short)
+__ATOMIC_OPS(unsigned int, int, int)
+__ATOMIC_OPS(unsigned long, long, long)
 void *atomic_cas_ptr(volatile void *, void *, void *);
-uint32_t atomic_swap_32(volatile uint32_t *, uint32_t);
-uint64_t atomic_swap_64(volatile uint64_t *, uint64_t);
 void *atomic_swap_ptr(volatile void *, void *);
+void *atomic_add_ptr_nv(volatile void *, ssize_t);
+void atomic_add_ptr(volatile void *, ssize_t);
+int atomic_set_long_excl(volatile unsigned long *, unsigned int);
+int atomic_clear_long_excl(volatile unsigned long *, unsigned int);
 void membar_enter(void), membar_exit(void), membar_producer(void), membar_consumer(void);
 #endif

@@ -1,7 +1,7 @@
 #ifndef _REGEX_H
 #define _REGEX_H
 #include <sys/types.h>
-typedef int regoff_t;
+typedef ssize_t regoff_t;
 typedef struct { size_t re_nsub; void *__opaque, *__padding[4]; size_t __nsub2; char __padding2; } regex_t;
 typedef struct { regoff_t rm_so, rm_eo; } regmatch_t;
 #define REG_EXTENDED 1

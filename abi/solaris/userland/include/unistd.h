@@ -41,7 +41,6 @@ int chroot(const char *);
 int close(int);
 void closefrom(int);
 size_t confstr(int, char *, size_t);
-char *crypt(const char *, const char *);
 char *ctermid(char *);
 char *cuserid(char *);
 int dup(int);
@@ -80,6 +79,8 @@ int gethostname(char *, size_t);
 int sethostname(char *, int);
 int getdomainname(char *, int);
 char *getlogin(void);
+/* the POSIX form: an errno, as programs compiled with _POSIX_PTHREAD_SEMANTICS expect */
+#define getlogin_r __posix_getlogin_r
 int getlogin_r(char *, int);
 int getopt(int, char *const *, const char *);
 int getpagesize(void);

@@ -36,6 +36,8 @@ unsigned long wcstoul(const wchar_t *, wchar_t **, int);
 long long wcstoll(const wchar_t *, wchar_t **, int);
 unsigned long long wcstoull(const wchar_t *, wchar_t **, int);
 double wcstod(const wchar_t *, wchar_t **);
+float wcstof(const wchar_t *, wchar_t **);
+long double wcstold(const wchar_t *, wchar_t **);
 int wcwidth(wchar_t), wcswidth(const wchar_t *, size_t);
 wint_t fgetwc(FILE *), fputwc(wchar_t, FILE *), ungetwc(wint_t, FILE *);
 int fputws(const wchar_t *, FILE *);
@@ -44,5 +46,6 @@ int fwide(FILE *, int);
 int swprintf(wchar_t *, size_t, const wchar_t *, ...);
 int vswprintf(wchar_t *, size_t, const wchar_t *, va_list);
 int wprintf(const wchar_t *, ...), fwprintf(FILE *, const wchar_t *, ...);
-int vfwprintf(FILE *, const wchar_t *, va_list);
+int vfwprintf(FILE *, const wchar_t *, va_list), vwprintf(const wchar_t *, va_list);
+wint_t putwc(wchar_t, FILE *), putwchar(wchar_t), getwc(FILE *), getwchar(void);
 #endif

@@ -146,4 +146,38 @@ FN(__context_done)
         call    exit
         hlt
 END(__context_done)
+/* int swapcontext(ucontext_t *old, const ucontext_t *new) */
+FN(swapcontext)
+        pushq   %rsi
+        pushq   %rdi
+        subq    $8, %rsp
+        call    getcontext
+        addq    $8, %rsp
+        popq    %rdi
+        popq    %rsi
+        testl   %eax, %eax
+        jnz     1f
+        movq    (%rsp), %rdx
+        movq    %rdx, G(17)(%rdi)
+        leaq    8(%rsp), %rdx
+        movq    %rdx, G(20)(%rdi)
+        movq    $0, G(14)(%rdi)
+        movq    %rsi, %rdi
+        jmp     setcontext
+1:      ret
+END(swapcontext)
+
+/* Where the function of makecontext returns to: %rbx is its context; on to uc_link, or the thread ends. */
+        .globl context_return
+        .hidden context_return
+FN(context_return)
+        movq    8(%rbx), %rdi
+        testq   %rdi, %rdi
+        jz      1f
+        call    setcontext
+1:      xorl    %edi, %edi
+        call    pthread_exit
+        hlt
+END(context_return)
+
         .section .note.GNU-stack,"",@progbits

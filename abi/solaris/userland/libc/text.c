@@ -429,3 +429,25 @@ int fputws(const wchar_t *s, FILE *f)
             return -1;
     return 0;
 }
+
+/* getsubopt(3C): for a word that is no token, *value is the whole word. */
+int getsubopt(char **opts, char *const *tokens, char **value)
+{
+    char *word = *opts, *end = strchr(word, ','), *eq;
+
+    if (end)
+        *end++ = 0;
+    else
+        end = word + strlen(word);
+    *opts = end;
+    eq = strchr(word, '=');
+    for (int i = 0; tokens[i]; i++) {
+        size_t n = eq ? (size_t)(eq - word) : strlen(word);
+        if (!strncmp(word, tokens[i], n) && !tokens[i][n]) {
+            *value = eq ? eq + 1 : NULL;
+            return i;
+        }
+    }
+    *value = word;
+    return -1;
+}

@@ -1,1 +1,0 @@
-char *crypt(const char *, const char *);
