@@ -2,6 +2,7 @@
 #include "abi/linux/linux.h"
 #include "abi/linux/uapi_process.h"
 #include "sentry/base/alloc.h"
+#include "sentry/kernel/ns.h"
 #include <linux/capability.h>
 #include <string.h>
 
@@ -22,20 +23,23 @@ static sysret_t refuse(struct cred *n, int err)
     return err;
 }
 
-sysret_t linux_getuid(const struct syscall_args *a) { (void)a; return current_cred()->uid; }
-sysret_t linux_geteuid(const struct syscall_args *a) { (void)a; return current_cred()->euid; }
-sysret_t linux_getgid(const struct syscall_args *a) { (void)a; return current_cred()->gid; }
-sysret_t linux_getegid(const struct syscall_args *a) { (void)a; return current_cred()->egid; }
+/* An id that is not "leave it" and has no meaning in the caller's user namespace. */
+static bool unmapped(u32 given, u32 id) { return given != NONE && id == NONE; }
+
+sysret_t linux_getuid(const struct syscall_args *a) { (void)a; return uid_out(current_cred()->uid); }
+sysret_t linux_geteuid(const struct syscall_args *a) { (void)a; return uid_out(current_cred()->euid); }
+sysret_t linux_getgid(const struct syscall_args *a) { (void)a; return gid_out(current_cred()->gid); }
+sysret_t linux_getegid(const struct syscall_args *a) { (void)a; return gid_out(current_cred()->egid); }
 
 sysret_t linux_setuid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 id = ARG_U32(0);
+    u32 id = uid_in(ARG_U32(0));
     struct cred *n;
 
     if (id == NONE) return -EINVAL;
     n = cred_copy(o);
-    if (capable(CAP_SETUID))
+    if (own_ns_capable(CAP_SETUID))
         n->uid = n->suid = id;
     else if (id != o->uid && id != o->suid)
         return refuse(n, -EPERM);
@@ -46,12 +50,12 @@ sysret_t linux_setuid(const struct syscall_args *a)
 sysret_t linux_setgid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 id = ARG_U32(0);
+    u32 id = gid_in(ARG_U32(0));
     struct cred *n;
 
     if (id == NONE) return -EINVAL;
     n = cred_copy(o);
-    if (capable(CAP_SETGID))
+    if (own_ns_capable(CAP_SETGID))
         n->gid = n->sgid = id;
     else if (id != o->gid && id != o->sgid)
         return refuse(n, -EPERM);
@@ -63,10 +67,11 @@ sysret_t linux_setgid(const struct syscall_args *a)
 sysret_t linux_setreuid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 r = ARG_U32(0), e = ARG_U32(1);
-    bool any = capable(CAP_SETUID);
-    struct cred *n = cred_copy(o);
+    u32 r = uid_in(ARG_U32(0)), e = uid_in(ARG_U32(1));
+    bool any = own_ns_capable(CAP_SETUID);
 
+    if (unmapped(ARG_U32(0), r) || unmapped(ARG_U32(1), e)) return -EINVAL;
+    struct cred *n = cred_copy(o);
     if (r != NONE) {
         if (!any && r != o->uid && r != o->euid) return refuse(n, -EPERM);
         n->uid = r;
@@ -83,10 +88,11 @@ sysret_t linux_setreuid(const struct syscall_args *a)
 sysret_t linux_setregid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 r = ARG_U32(0), e = ARG_U32(1);
-    bool any = capable(CAP_SETGID);
-    struct cred *n = cred_copy(o);
+    u32 r = gid_in(ARG_U32(0)), e = gid_in(ARG_U32(1));
+    bool any = own_ns_capable(CAP_SETGID);
 
+    if (unmapped(ARG_U32(0), r) || unmapped(ARG_U32(1), e)) return -EINVAL;
+    struct cred *n = cred_copy(o);
     if (r != NONE) {
         if (!any && r != o->gid && r != o->egid) return refuse(n, -EPERM);
         n->gid = r;
@@ -109,10 +115,11 @@ static bool one_of(u32 id, u32 a, u32 b, u32 c)
 sysret_t linux_setresuid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 r = ARG_U32(0), e = ARG_U32(1), s = ARG_U32(2);
+    u32 r = uid_in(ARG_U32(0)), e = uid_in(ARG_U32(1)), s = uid_in(ARG_U32(2));
     struct cred *n;
 
-    if (!capable(CAP_SETUID) && (!one_of(r, o->uid, o->euid, o->suid) || !one_of(e, o->uid, o->euid, o->suid) ||
+    if (unmapped(ARG_U32(0), r) || unmapped(ARG_U32(1), e) || unmapped(ARG_U32(2), s)) return -EINVAL;
+    if (!own_ns_capable(CAP_SETUID) && (!one_of(r, o->uid, o->euid, o->suid) || !one_of(e, o->uid, o->euid, o->suid) ||
                                  !one_of(s, o->uid, o->euid, o->suid)))
         return -EPERM;
     n = cred_copy(o);
@@ -126,10 +133,11 @@ sysret_t linux_setresuid(const struct syscall_args *a)
 sysret_t linux_setresgid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 r = ARG_U32(0), e = ARG_U32(1), s = ARG_U32(2);
+    u32 r = gid_in(ARG_U32(0)), e = gid_in(ARG_U32(1)), s = gid_in(ARG_U32(2));
     struct cred *n;
 
-    if (!capable(CAP_SETGID) && (!one_of(r, o->gid, o->egid, o->sgid) || !one_of(e, o->gid, o->egid, o->sgid) ||
+    if (unmapped(ARG_U32(0), r) || unmapped(ARG_U32(1), e) || unmapped(ARG_U32(2), s)) return -EINVAL;
+    if (!own_ns_capable(CAP_SETGID) && (!one_of(r, o->gid, o->egid, o->sgid) || !one_of(e, o->gid, o->egid, o->sgid) ||
                                  !one_of(s, o->gid, o->egid, o->sgid)))
         return -EPERM;
     n = cred_copy(o);
@@ -149,40 +157,40 @@ static sysret_t put_three(const struct syscall_args *a, u32 r, u32 e, u32 s)
 sysret_t linux_getresuid(const struct syscall_args *a)
 {
     const struct cred *c = current_cred();
-    return put_three(a, c->uid, c->euid, c->suid);
+    return put_three(a, uid_out(c->uid), uid_out(c->euid), uid_out(c->suid));
 }
 
 sysret_t linux_getresgid(const struct syscall_args *a)
 {
     const struct cred *c = current_cred();
-    return put_three(a, c->gid, c->egid, c->sgid);
+    return put_three(a, gid_out(c->gid), gid_out(c->egid), gid_out(c->sgid));
 }
 
 /* These two cannot fail: they tell the id from before. */
 sysret_t linux_setfsuid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 id = ARG_U32(0), old = o->fsuid;
+    u32 id = uid_in(ARG_U32(0)), old = o->fsuid;
 
-    if (id != NONE && id != old && (one_of(id, o->uid, o->euid, o->suid) || capable(CAP_SETUID))) {
+    if (id != NONE && id != old && (one_of(id, o->uid, o->euid, o->suid) || own_ns_capable(CAP_SETUID))) {
         struct cred *n = cred_copy(o);
         n->fsuid = id;
         commit_uids(n);
     }
-    return old;
+    return uid_out(old);
 }
 
 sysret_t linux_setfsgid(const struct syscall_args *a)
 {
     const struct cred *o = current_cred();
-    u32 id = ARG_U32(0), old = o->fsgid;
+    u32 id = gid_in(ARG_U32(0)), old = o->fsgid;
 
-    if (id != NONE && id != old && (one_of(id, o->gid, o->egid, o->sgid) || capable(CAP_SETGID))) {
+    if (id != NONE && id != old && (one_of(id, o->gid, o->egid, o->sgid) || own_ns_capable(CAP_SETGID))) {
         struct cred *n = cred_copy(o);
         n->fsgid = id;
         task_set_cred(n);
     }
-    return old;
+    return gid_out(old);
 }
 
 sysret_t linux_getgroups(const struct syscall_args *a)
@@ -193,7 +201,10 @@ sysret_t linux_getgroups(const struct syscall_args *a)
     if (size < 0) return -EINVAL;
     if (size) {
         if ((unsigned)size < c->ngroups) return -EINVAL;
-        if (c->ngroups && copy_out(a->a[1], c->groups, c->ngroups * sizeof(u32))) return -EFAULT;
+        for (unsigned i = 0; i < c->ngroups; i++) {
+            u32 g = gid_out(c->groups[i]);
+            if (copy_out(a->a[1] + i * sizeof(u32), &g, sizeof(g))) return -EFAULT;
+        }
     }
     return c->ngroups;
 }
@@ -210,13 +221,13 @@ sysret_t linux_setgroups(const struct syscall_args *a)
     AUTO_FREE u32 *g = NULL;
     struct cred *n;
 
-    if (!capable(CAP_SETGID)) return -EPERM;
+    if (!own_ns_capable(CAP_SETGID) || !user_ns_may_setgroups(current_cred()->user_ns)) return -EPERM;
     if (size > NGROUPS_MAX_) return -EINVAL;
     if (size) {
         if (!(g = try_zalloc(size, sizeof(u32)))) return -ENOMEM;
         if (copy_in(g, a->a[1], size * sizeof(u32))) return -EFAULT;
         for (u32 i = 0; i < size; i++)
-            if (g[i] == NONE) return -EINVAL;
+            if ((g[i] = gid_in(g[i])) == NONE) return -EINVAL;
         qsort(g, size, sizeof(u32), compare_gid);
     }
     n = cred_copy(current_cred());
@@ -281,7 +292,7 @@ sysret_t linux_capset(const struct syscall_args *a)
     e = (d[0].effective | (u64)d[1].effective << 32) & CAPS_KNOWN;
     p = (d[0].permitted | (u64)d[1].permitted << 32) & CAPS_KNOWN;
     i = (d[0].inheritable | (u64)d[1].inheritable << 32) & CAPS_KNOWN;
-    if (!capable(CAP_SETPCAP) && (i & ~(o->cap_inheritable | o->cap_permitted))) return -EPERM;
+    if (!own_ns_capable(CAP_SETPCAP) && (i & ~(o->cap_inheritable | o->cap_permitted))) return -EPERM;
     if (i & ~(o->cap_inheritable | o->cap_bset)) return -EPERM;
     if (p & ~o->cap_permitted) return -EPERM;
     if (e & ~p) return -EPERM;

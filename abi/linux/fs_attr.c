@@ -37,7 +37,9 @@ static sysret_t do_chown(int dirfd, gaddr_t p, u32 uid, u32 gid, int flags)
 {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -EINVAL;
     PATH_ARG(path, p);
-    return vfs_chown(dirfd, path, uid, gid, flags);
+    u32 u = uid == ~0u ? uid : uid_in(uid), g = gid == ~0u ? gid : gid_in(gid);
+    if ((uid != ~0u && u == ~0u) || (gid != ~0u && g == ~0u)) return -EINVAL;
+    return vfs_chown(dirfd, path, u, g, flags);
 }
 sysret_t linux_chown(const struct syscall_args *a) { return do_chown(AT_FDCWD, a->a[0], (u32)a->a[1], (u32)a->a[2], 0); }
 sysret_t linux_lchown(const struct syscall_args *a)

@@ -22,7 +22,7 @@ sysret_t linux_readlinkat(const struct syscall_args *a);
 static sysret_t stat_out(gaddr_t dst, const struct kstat *k)
 {
     struct linux_stat s = {
-        .st_dev = k->dev, .st_ino = k->ino, .st_nlink = k->nlink, .st_mode = k->mode, .st_uid = k->uid, .st_gid = k->gid,
+        .st_dev = k->dev, .st_ino = k->ino, .st_nlink = k->nlink, .st_mode = k->mode, .st_uid = uid_out(k->uid), .st_gid = gid_out(k->gid),
         .st_rdev = k->rdev, .st_size = (s64)k->size, .st_blksize = k->blksize, .st_blocks = (s64)k->blocks,
         .atime_sec = (u64)k->atime.tv_sec, .atime_nsec = (u64)k->atime.tv_nsec, .mtime_sec = (u64)k->mtime.tv_sec,
         .mtime_nsec = (u64)k->mtime.tv_nsec, .ctime_sec = (u64)k->ctime.tv_sec, .ctime_nsec = (u64)k->ctime.tv_nsec,
@@ -76,7 +76,7 @@ sysret_t linux_statx(const struct syscall_args *a)
     if (err) return err;
     struct linux_statx s = {
         .mask = STATX_BASIC_STATS | (k.has_btime ? STATX_BTIME : 0) | STATX_MNT_ID, .blksize = k.blksize, .attributes = k.attributes,
-        .nlink = (u32)k.nlink, .uid = k.uid, .gid = k.gid, .mode = (u16)k.mode, .ino = k.ino, .size = k.size, .blocks = k.blocks,
+        .nlink = (u32)k.nlink, .uid = uid_out(k.uid), .gid = gid_out(k.gid), .mode = (u16)k.mode, .ino = k.ino, .size = k.size, .blocks = k.blocks,
         .attributes_mask = k.attributes_mask, .atime = statx_ts(&k.atime), .ctime = statx_ts(&k.ctime), .mtime = statx_ts(&k.mtime),
         .rdev_major = major(k.rdev), .rdev_minor = minor(k.rdev), .dev_major = major(k.dev), .dev_minor = minor(k.dev), .mnt_id = k.mnt_id,
     };

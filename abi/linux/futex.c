@@ -200,7 +200,7 @@ sysret_t linux_get_robust_list(const struct syscall_args *a)
         if (!t) return -ESRCH;
         /* ptrace(2)'s read check in short: the same user, or the capability. */
         struct cred *c = task_get_cred(t);
-        bool ok = t->tg == current->tg || capable(19 /* CAP_SYS_PTRACE */) ||
+        bool ok = t->tg == current->tg || cred_ns_capable(current->cred, c->user_ns, 19 /* CAP_SYS_PTRACE */) ||
                   (current->cred->fsuid == c->uid && c->uid == c->euid && c->uid == c->suid);
         cred_put(c);
         if (!ok) {

@@ -3,6 +3,7 @@
 #include "abi/linux/uapi_process.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/timers.h"
 #include <linux/capability.h>
 #include <string.h>
@@ -23,33 +24,33 @@ sysret_t linux_uname(const struct syscall_args *a)
     strcpy(u.version, KERNEL_VERSION);
     strcpy(u.machine, (current->personality & PER_MASK) == PER_LINUX32 ? "i686" : "x86_64");
     lock(&kernel.uts_lock);
-    memcpy(u.nodename, kernel.nodename, sizeof(u.nodename));
-    memcpy(u.domainname, kernel.domainname, sizeof(u.domainname));
+    memcpy(u.nodename, uts_nodename(), sizeof(u.nodename));
+    memcpy(u.domainname, uts_domainname(), sizeof(u.domainname));
     unlock(&kernel.uts_lock);
     return copy_out(a->a[0], &u, sizeof(u)) ? -EFAULT : 0;
 }
 
-static sysret_t set_uts(const struct syscall_args *a, char field[65])
+static sysret_t set_uts(const struct syscall_args *a, char *(*field)(void))
 {
     char name[65] = "";
 
-    if (!capable(CAP_SYS_ADMIN)) return -EPERM;
+    if (!ns_capable(uts_owner(), CAP_SYS_ADMIN)) return -EPERM;
     if (ARG_INT(1) < 0 || ARG_INT(1) > 64) return -EINVAL;
     if (copy_in(name, a->a[0], (size_t)ARG_INT(1))) return -EFAULT;
     lock(&kernel.uts_lock);
-    memcpy(field, name, sizeof(name));
+    memcpy(field(), name, sizeof(name));
     unlock(&kernel.uts_lock);
     return 0;
 }
 
 sysret_t linux_sethostname(const struct syscall_args *a)
 {
-    return set_uts(a, kernel.nodename);
+    return set_uts(a, uts_nodename);
 }
 
 sysret_t linux_setdomainname(const struct syscall_args *a)
 {
-    return set_uts(a, kernel.domainname);
+    return set_uts(a, uts_domainname);
 }
 
 sysret_t linux_sysinfo(const struct syscall_args *a)

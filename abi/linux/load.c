@@ -162,10 +162,10 @@ static void fill_aux(struct aux *x, const struct exec_image *img, const struct p
     aux_add(x, AT_BASE, pl->interp_base);
     aux_add(x, AT_FLAGS, 0);
     aux_add(x, AT_ENTRY, pl->entry);
-    aux_add(x, AT_UID, c->uid);
-    aux_add(x, AT_EUID, c->euid);
-    aux_add(x, AT_GID, c->gid);
-    aux_add(x, AT_EGID, c->egid);
+    aux_add(x, AT_UID, uid_out(c->uid));
+    aux_add(x, AT_EUID, uid_out(c->euid));
+    aux_add(x, AT_GID, gid_out(c->gid));
+    aux_add(x, AT_EGID, gid_out(c->egid));
     aux_add(x, AT_SECURE, img->secure);
     aux_add(x, AT_RANDOM, random);
     aux_add(x, AT_HWCAP2, getauxval(AT_HWCAP2));

@@ -201,8 +201,12 @@ bool linux_may_access_task(struct task *t)
 
     if (t->tg == current->tg || capable(CAP_SYS_PTRACE)) return true;
     o = task_get_cred(t);
+    if (cred_ns_capable(c, o->user_ns, CAP_SYS_PTRACE)) {
+        cred_put(o);
+        return true;
+    }
     same = c->uid == o->euid && c->uid == o->suid && c->uid == o->uid && c->gid == o->egid && c->gid == o->sgid && c->gid == o->gid &&
-        !(o->cap_permitted & ~c->cap_permitted);
+        cred_may_trace(c, o);
     cred_put(o);
     if (same && (mm = task_get_mm(t))) {
         dumpable = mm->dumpable == 1;

@@ -32,9 +32,12 @@ static int cred_in(struct net_msg *m, const u8 *data, u64 n)
 
     if (n != sizeof u) return -EINVAL;
     memcpy(&u, data, sizeof u);
+    u.uid = uid_in(u.uid);
+    u.gid = gid_in(u.gid);
+    if (u.uid == ~0u || u.gid == ~0u) return -EINVAL;
     bool ok = (u.pid == current->tg->tgid || capable(CAP_SYS_ADMIN)) &&
-              (u.uid == c->uid || u.uid == c->euid || u.uid == c->suid || capable(CAP_SETUID)) &&
-              (u.gid == c->gid || u.gid == c->egid || u.gid == c->sgid || capable(CAP_SETGID));
+              (u.uid == c->uid || u.uid == c->euid || u.uid == c->suid || own_ns_capable(CAP_SETUID)) &&
+              (u.gid == c->gid || u.gid == c->egid || u.gid == c->sgid || own_ns_capable(CAP_SETGID));
     if (!ok) return -EPERM;
     m->cred = (struct net_cred){ u.pid, u.uid, u.gid };
     m->has_cred = true;
@@ -219,7 +222,7 @@ int linux_cmsg_out(struct net_msg *m, struct socket *s, gaddr_t control, u64 len
     if (s->domain == AF_INET || s->domain == AF_INET6) {
         if (s->type == SOCK_DGRAM && !m->has_error) put_inet(&k, m, s);
     } else if (m->got & WANT_CRED) {
-        struct linux_ucred u = { m->cred.pid, m->cred.uid, m->cred.gid };
+        struct linux_ucred u = { m->cred.pid, uid_out(m->cred.uid), gid_out(m->cred.gid) };
         put(&k, SOL_SOCKET, SCM_CREDENTIALS, &u, sizeof u);
     }
     if (m->files) put_files(&k, m->files, cloexec);

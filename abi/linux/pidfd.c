@@ -77,7 +77,7 @@ static bool may_attach(struct task *t)
     const struct cred *me = current->cred;
     struct cred *c = task_get_cred(t);
     bool ok = me->uid == c->uid && me->uid == c->euid && me->uid == c->suid && me->gid == c->gid && me->gid == c->egid &&
-              me->gid == c->sgid && !(c->cap_permitted & ~me->cap_permitted);
+              me->gid == c->sgid && cred_may_trace(me, c);
     cred_put(c);
     struct mm *mm = task_get_mm(t);
     if (mm && mm->dumpable != 1) ok = false;

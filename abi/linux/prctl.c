@@ -35,7 +35,7 @@ static sysret_t capbset_drop(u64 cap)
 {
     struct cred *n;
 
-    if (!capable(CAP_SETPCAP)) return -EPERM;
+    if (!own_ns_capable(CAP_SETPCAP)) return -EPERM;
     if (cap > CAP_LAST_CAP) return -EINVAL;
     n = cred_copy(current_cred());
     n->cap_bset &= ~(1ULL << cap);
@@ -86,7 +86,7 @@ static sysret_t set_securebits(u64 bits)
     if (((o->securebits & SECURE_ALL_LOCKS) >> 1) & (o->securebits ^ bits)) return -EPERM;
     if (o->securebits & SECURE_ALL_LOCKS & ~bits) return -EPERM;
     if (bits & ~(u64)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) return -EPERM;
-    if (!capable(CAP_SETPCAP)) return -EPERM;
+    if (!own_ns_capable(CAP_SETPCAP)) return -EPERM;
     n = cred_copy(o);
     n->securebits = (u32)bits;
     task_set_cred(n);

@@ -180,7 +180,7 @@ sysret_t linux_waitid(const struct syscall_args *a)
             info.signo = SIGCHLD;
             info.code = res.code;
             info.child.pid = res.pid;
-            info.child.uid = res.uid;
+            info.child.uid = uid_out(res.uid);
             info.child.status = res.status;
         }
         /* Only the fields POSIX names are written. */

@@ -231,7 +231,7 @@ sysret_t linux_sched_setaffinity(const struct syscall_args *a)
 
     if (a->a[1] && copy_in(mask, a->a[2], MIN(ARG_U32(1), (u32)sizeof(mask)))) return -EFAULT;
     if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
-    if (!same_owner(t) && !capable(CAP_SYS_NICE)) r = -EPERM;
+    if (!same_owner(t) && !cred_over_task(current->cred, t, CAP_SYS_NICE)) r = -EPERM;
     for (unsigned i = 0; i < sizeof(mask); i++) {
         for (unsigned b = 0; b < 8; b++)
             if (i * 8 + b >= kernel.ncpus) mask[i] &= (u8)~(1u << b);
@@ -292,7 +292,7 @@ static bool for_each_of(int kind, u32 who, void (*fn)(struct task *t, void *arg)
         return true;
     }
     s32 pgid = kind == WHO_PGRP && !who ? (s32)task_getpgid(0) : (s32)who;
-    u32 uid = who ? who : current_cred()->uid;
+    u32 uid = who ? uid_in((u32)who) : current_cred()->uid;
     struct tgroup *tg;
     for (s32 next = 1; (tg = tgroup_next_get(next)); tgroup_put(tg)) {
         next = tg->tgid + 1;
@@ -316,7 +316,7 @@ static void prio_set(struct task *t, void *arg)
 {
     struct prio_op *op = arg;
 
-    if (!same_owner(t) && !capable(CAP_SYS_NICE))
+    if (!same_owner(t) && !cred_over_task(current->cred, t, CAP_SYS_NICE))
         op->err = -EPERM;
     else if (op->nice < t->nice && (u64)(20 - op->nice) > task_rlimit(t, RLIMIT_NICE) && !capable(CAP_SYS_NICE))
         op->err = -EACCES;
@@ -354,7 +354,7 @@ static void ioprio_store(struct task *t, void *arg)
 {
     struct prio_op *op = arg;
 
-    if (!same_owner(t) && !capable(CAP_SYS_NICE))
+    if (!same_owner(t) && !cred_over_task(current->cred, t, CAP_SYS_NICE))
         op->err = -EPERM;
     else
         t->ioprio = (u32)op->nice;

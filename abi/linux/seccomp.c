@@ -125,7 +125,7 @@ static int read_filter(gaddr_t arg, struct seccomp_filter **out)
 
     if (copy_in(&p, arg, sizeof(p))) return -EFAULT;
     if (!p.len || p.len > BPF_MAX_INSNS) return -EINVAL;
-    if (!current->no_new_privs && !capable(CAP_SYS_ADMIN)) return -EACCES;
+    if (!current->no_new_privs && !own_ns_capable(CAP_SYS_ADMIN)) return -EACCES;
     f = xzalloc(sizeof(*f) + p.len * sizeof(f->insns[0]));
     ref_init(&f->refs);
     f->len = p.len;

@@ -49,7 +49,7 @@ void linux_siginfo_fill(struct linux_siginfo *o, const struct ksiginfo *i)
     switch (siginfo_layout(i->signo, i->code)) {
     case L_RT:
         o->rt.pid = i->pid;
-        o->rt.uid = i->uid;
+        o->rt.uid = uid_out(i->uid);
         if (i->code < 0 && i->code != SI_TKILL) o->rt.value = i->value;
         break;
     case L_TIMER:
@@ -59,7 +59,7 @@ void linux_siginfo_fill(struct linux_siginfo *o, const struct ksiginfo *i)
         break;
     case L_CHILD:
         o->child.pid = i->pid;
-        o->child.uid = i->uid;
+        o->child.uid = uid_out(i->uid);
         o->child.status = i->status;
         o->child.utime = i->utime;
         o->child.stime = i->stime;
@@ -102,7 +102,7 @@ int linux_copy_in_siginfo(struct ksiginfo *k, gaddr_t p)
     switch (siginfo_layout(u.signo, u.code)) {
     case L_RT:
         k->pid = u.rt.pid;
-        k->uid = u.rt.uid;
+        k->uid = uid_in(u.rt.uid);
         k->value = u.rt.value;
         break;
     case L_TIMER:
@@ -112,7 +112,7 @@ int linux_copy_in_siginfo(struct ksiginfo *k, gaddr_t p)
         break;
     case L_CHILD:
         k->pid = u.child.pid;
-        k->uid = u.child.uid;
+        k->uid = uid_in(u.child.uid);
         k->status = u.child.status;
         k->utime = u.child.utime;
         k->stime = u.child.stime;

@@ -17,7 +17,7 @@ static void encode(const struct ksiginfo *i, void *record)
         s.value_int = (s32)i->value;
     } else if (i->code <= 0) {
         s.pid = (u32)i->pid;
-        s.uid = i->uid;
+        s.uid = uid_out(i->uid);
         if (i->code != SI_USER && i->code != SI_TKILL) {
             s.ptr = i->value;
             s.value_int = (s32)i->value;
@@ -26,7 +26,7 @@ static void encode(const struct ksiginfo *i, void *record)
         switch (i->signo) {
         case SIGCHLD:
             s.pid = (u32)i->pid;
-            s.uid = i->uid;
+            s.uid = uid_out(i->uid);
             s.status = i->status;
             s.utime = (u64)i->utime;
             s.stime = (u64)i->stime;

@@ -9,15 +9,15 @@
 
 static struct linux_ipc64_perm perm_out(const struct ipc_perm_k *p)
 {
-    return (struct linux_ipc64_perm){ .key = p->key, .uid = p->uid, .gid = p->gid, .cuid = p->cuid, .cgid = p->cgid, .mode = p->mode,
+    return (struct linux_ipc64_perm){ .key = p->key, .uid = uid_out(p->uid), .gid = gid_out(p->gid), .cuid = uid_out(p->cuid), .cgid = gid_out(p->cgid), .mode = p->mode,
         .seq = p->seq };
 }
 
 /* What IPC_SET takes of a structure; (uid_t)-1 is nobody's id. */
 static int set_in(struct ipc_set_k *out, const struct linux_ipc64_perm *p)
 {
-    *out = (struct ipc_set_k){ p->uid, p->gid, p->mode };
-    return p->uid == UINT32_MAX || p->gid == UINT32_MAX ? -EINVAL : 0;
+    *out = (struct ipc_set_k){ uid_in(p->uid), gid_in(p->gid), p->mode };
+    return out->uid == UINT32_MAX || out->gid == UINT32_MAX ? -EINVAL : 0;
 }
 
 /* --- shared memory --- */

@@ -8,7 +8,7 @@
 static void nodename(char out[257])
 {
     lock(&kernel.uts_lock);
-    snprintf(out, 257, "%.*s", (int)sizeof(kernel.nodename), kernel.nodename);
+    snprintf(out, 257, "%.*s", (int)sizeof(kernel.nodename), uts_nodename());
     unlock(&kernel.uts_lock);
 }
 
@@ -65,7 +65,7 @@ sysret_t solaris_systeminfo(const struct syscall_args *a)
     case 8: strcpy(text, "sundog"); break;
     case 9:
         lock(&kernel.uts_lock);
-        snprintf(text, sizeof(text), "%.*s", (int)sizeof(kernel.domainname), kernel.domainname);
+        snprintf(text, sizeof(text), "%.*s", (int)sizeof(kernel.domainname), uts_domainname());
         unlock(&kernel.uts_lock);
         if (!strcmp(text, "(none)")) text[0] = 0;
         break;
@@ -79,7 +79,7 @@ sysret_t solaris_systeminfo(const struct syscall_args *a)
         if (r == -ENAMETOOLONG) return -EINVAL;
         if (r < 0) return r;
         lock(&kernel.uts_lock);
-        char *to = ARG_INT(0) == 258 ? kernel.nodename : kernel.domainname;
+        char *to = ARG_INT(0) == 258 ? uts_nodename() : uts_domainname();
         memset(to, 0, 65);
         memcpy(to, set, (size_t)r);
         unlock(&kernel.uts_lock);

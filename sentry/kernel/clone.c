@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
@@ -13,19 +14,11 @@
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
 #endif
-#define NAMESPACE_FLAGS (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 void seccomp_filter_get(struct seccomp_filter *f) __attribute__((weak));
 void policy_limit_hit(const char *what) __attribute__((weak));
 void policy_count_tasks(unsigned now) __attribute__((weak));
 void sem_undo_clone(struct task *child, bool share) __attribute__((weak));
-
-/* Namespaces of the guest's own: none can be made yet. The one place that says so. */
-static int check_namespaces(u64 flags)
-{
-    if (!(flags & NAMESPACE_FLAGS)) return 0;
-    return capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
-}
 
 static int check_flags(const struct clone_args_k *a)
 {
@@ -45,7 +38,7 @@ static int check_flags(const struct clone_args_k *a)
         if (a->set_tid_n > 1 || a->set_tid[0] < 1 || a->set_tid[0] >= kernel.pid_max) return -EINVAL;
         if (!capable(CAP_SYS_ADMIN) && !capable(CAP_CHECKPOINT_RESTORE)) return -EPERM;
     }
-    return check_namespaces(f);
+    return 0;
 }
 
 static bool charge_nproc(struct task *child)
@@ -145,8 +138,18 @@ static int copy_shared(struct task *c, u64 flags)
     struct task *p = current;
     int r;
 
-    c->cred = p->cred;
-    cred_get(c->cred);
+    if (flags & CLONE_NEWUSER) {
+        c->cred = cred_copy(p->cred);
+        if ((r = user_ns_new(c->cred)) < 0) return r;
+    } else {
+        c->cred = p->cred;
+        cred_get(c->cred);
+    }
+    if (flags & (NSPROXY_FLAGS | CLONE_NEWNS)) {
+        if (!cred_ns_capable(c->cred, c->cred->user_ns, CAP_SYS_ADMIN)) return -EPERM;
+        if ((r = nsproxy_new(p->ns, flags, c->cred, &c->ns)) < 0) return r;
+    }
+    if (!(flags & NSPROXY_FLAGS)) nsproxy_get(c->ns = p->ns);
     if (flags & CLONE_FILES) {
         fdtable_get(p->files);
         c->files = p->files;
@@ -159,6 +162,7 @@ static int copy_shared(struct task *c, u64 flags)
     } else if (!(c->fs = fs_context_copy(p->fs))) {
         return -ENOMEM;
     }
+    if (flags & CLONE_NEWNS) fs_new_mounts(c->fs, c->cred->user_ns);
     if (flags & CLONE_VM) {
         mm_get(p->mm);
         c->mm = p->mm;

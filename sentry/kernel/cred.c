@@ -1,6 +1,7 @@
 /* Credentials. Sources: credentials(7), capabilities(7); rules of security/commoncap.c and kernel/cred.c. */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/mm/mm.h"
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -27,6 +28,7 @@ void cred_get(struct cred *c) { ref_get(&c->refs); }
 void cred_put(struct cred *c)
 {
     if (!c || !ref_put(&c->refs)) return;
+    if (c->user_ns) ns_put(&c->user_ns->ns);
     free(c->groups);
     free(c);
 }
@@ -37,6 +39,7 @@ struct cred *cred_copy(const struct cred *c)
 
     *n = *c;
     ref_init(&n->refs);
+    if (n->user_ns) ns_get(&n->user_ns->ns);
     if (c->ngroups) {
         n->groups = xzalloc(c->ngroups * sizeof *n->groups);
         memcpy(n->groups, c->groups, c->ngroups * sizeof *n->groups);
@@ -45,8 +48,6 @@ struct cred *cred_copy(const struct cred *c)
     }
     return n;
 }
-
-bool cred_capable(const struct cred *c, int cap) { return cap >= 0 && cap < 64 && (c->cap_effective & CAP_BIT(cap)); }
 
 bool cred_in_group(const struct cred *c, u32 gid)
 {
@@ -61,8 +62,9 @@ bool capable(int cap) { return !current || cred_capable(current->cred, cap); }
 
 void cred_fix_caps_after_setuid(const struct cred *old, struct cred *new_)
 {
-    bool had_root = !old->uid || !old->euid || !old->suid;
-    bool has_root = !new_->uid || !new_->euid || !new_->suid;
+    u32 root = id_from_ns(old->user_ns, ID_UID, 0);
+    bool had_root = root != NO_ID && (old->uid == root || old->euid == root || old->suid == root);
+    bool has_root = root != NO_ID && (new_->uid == root || new_->euid == root || new_->suid == root);
 
     if (old->securebits & SECBIT_NO_SETUID_FIXUP) return;
     if (had_root && !has_root) {
@@ -70,10 +72,11 @@ void cred_fix_caps_after_setuid(const struct cred *old, struct cred *new_)
         /* Programs older than ambient capabilities expect setresuid to a non-root user, then exec, to drop all. */
         new_->cap_ambient = 0;
     }
-    if (!old->euid && new_->euid) new_->cap_effective = 0;
-    if (old->euid && !new_->euid) new_->cap_effective = new_->cap_permitted;
-    if (!old->fsuid && new_->fsuid) new_->cap_effective &= ~CAP_FS_SET;
-    if (old->fsuid && !new_->fsuid) new_->cap_effective |= new_->cap_permitted & CAP_FS_SET;
+    if (root == NO_ID) return;
+    if (old->euid == root && new_->euid != root) new_->cap_effective = 0;
+    if (old->euid != root && new_->euid == root) new_->cap_effective = new_->cap_permitted;
+    if (old->fsuid == root && new_->fsuid != root) new_->cap_effective &= ~CAP_FS_SET;
+    if (old->fsuid != root && new_->fsuid == root) new_->cap_effective |= new_->cap_permitted & CAP_FS_SET;
 }
 
 struct cred *task_get_cred(struct task *t)
@@ -85,6 +88,14 @@ struct cred *task_get_cred(struct task *t)
     return c;
 }
 
+bool cred_over_task(const struct cred *c, struct task *t, int cap)
+{
+    struct cred *theirs = task_get_cred(t);
+    bool r = cred_ns_capable(c, theirs->user_ns, cap);
+    cred_put(theirs);
+    return r;
+}
+
 void task_set_cred(struct cred *new_)
 {
     struct task *t = current;
@@ -93,7 +104,7 @@ void task_set_cred(struct cred *new_)
 
     /* commit_creds(): whoever changes identity or gains capabilities may no longer be dumped, nor hear of its parent's death. */
     if (old->euid != new_->euid || old->egid != new_->egid || old->fsuid != new_->fsuid || old->fsgid != new_->fsgid ||
-        (new_->cap_permitted & ~old->cap_permitted)) {
+        (old->user_ns == new_->user_ns && (new_->cap_permitted & ~old->cap_permitted))) {
         if (t->mm) t->mm->dumpable = 0;
         t->pdeath_signal = 0;
     }

@@ -3,6 +3,7 @@
  * Source: capabilities(7) "Transformation of capabilities during execve()", security/commoncap.c, fs/exec.c.
  */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/vfs/file.h"
 #include <endian.h>
 #include <linux/capability.h>
@@ -48,7 +49,7 @@ static int read_file_caps(struct file *f, struct file_caps *out)
 }
 
 /* Is somebody outside this process using our cwd and root? Then a privileged program could be fooled (LSM_UNSAFE_SHARE). */
-static bool fs_is_shared(void)
+static bool fs_shared_outside(void)
 {
     struct task *i;
     u32 own = 0;
@@ -68,7 +69,11 @@ int exec_compute_creds(struct file *f, struct exec_creds *out)
     const struct cred *old = current->cred;
     struct file_caps fc = { 0 };
     u32 mode = f->inode->mode, fuid = f->inode->uid, fgid = f->inode->gid;
-    bool effective = false, setid_ok = f->path.mnt && !(f->path.mnt->flags & MNT_NOSUID) && !current->no_new_privs;
+    /* Ids that the caller's user namespace does not know cannot be taken. */
+    bool setid_ok = f->path.mnt && !(f->path.mnt->flags & MNT_NOSUID) && !current->no_new_privs &&
+        id_to_ns(old->user_ns, ID_UID, fuid) != NO_ID && id_to_ns(old->user_ns, ID_GID, fgid) != NO_ID;
+    u32 root = id_from_ns(old->user_ns, ID_UID, 0);
+    bool effective = false;
     int r;
 
     if ((r = read_file_caps(f, &fc)) < 0) return r;
@@ -85,16 +90,16 @@ int exec_compute_creds(struct file *f, struct exec_creds *out)
             return -EPERM;
         }
     }
-    bool root_rules = !(old->securebits & SECBIT_NOROOT);
-    if (root_rules && !(fc.present && c->uid != 0 && c->euid == 0)) {
-        if (c->euid == 0 || c->uid == 0) c->cap_permitted = c->cap_bset | c->cap_inheritable;
-        if (c->euid == 0) effective = true;
+    bool root_rules = root != NO_ID && !(old->securebits & SECBIT_NOROOT);
+    if (root_rules && !(fc.present && c->uid != root && c->euid == root)) {
+        if (c->euid == root || c->uid == root) c->cap_permitted = c->cap_bset | c->cap_inheritable;
+        if (c->euid == root) effective = true;
     }
 
     bool setid = c->euid != old->uid || c->egid != old->gid;
     bool gained = c->cap_permitted & ~old->cap_permitted;
-    if ((setid || gained) && (current->no_new_privs || fs_is_shared())) {
-        if (!cred_capable(old, CAP_SETUID) || current->no_new_privs) {
+    if ((setid || gained) && (current->no_new_privs || fs_shared_outside())) {
+        if (!cred_ns_capable(old, old->user_ns, CAP_SETUID) || current->no_new_privs) {
             c->euid = c->uid;
             c->egid = c->gid;
         }
@@ -107,7 +112,7 @@ int exec_compute_creds(struct file *f, struct exec_creds *out)
     c->cap_effective = effective ? c->cap_permitted : c->cap_ambient;
     c->securebits &= ~(u32)SECBIT_KEEP_CAPS;
 
-    bool real_root = root_rules && c->uid == 0;
+    bool real_root = root_rules && c->uid == root;
     out->secure = setid || (!real_root && (effective || (c->cap_permitted & ~c->cap_ambient)));
     out->clear_personality = setid;
     out->dumpable = c->euid == c->uid && c->egid == c->gid && !(c->cap_permitted & ~old->cap_permitted) &&

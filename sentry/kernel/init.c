@@ -233,6 +233,7 @@ struct task *init_prepare(const u8 *plan, size_t len, u32 options, struct gofer_
         init_each(&in, PLAN_MOUNT, other_mount) || init_set_names(&in) || (in.container && init_container(&in)) || init_set_process(&in) ||
         init_each(&in, PLAN_SOLARIS_PIECES, take_pieces))
         return NULL;
+    mnt_ns_lock_flags(current->fs->ns);
     control_timing_mark("mounts");
     current->fs->umask = in.cred.umask & 0777;
     if (in.container && (init_container_process(&in) || init_chdir(&in))) return NULL;

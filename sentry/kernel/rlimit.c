@@ -25,8 +25,9 @@ static int may_prlimit(struct task *t)
     struct cred *o = task_get_cred(t);
     bool same = c->uid == o->euid && c->uid == o->suid && c->uid == o->uid && c->gid == o->egid && c->gid == o->sgid &&
         c->gid == o->gid;
+    bool ok = same || cred_ns_capable(c, o->user_ns, CAP_SYS_RESOURCE);
     cred_put(o);
-    return same || capable(CAP_SYS_RESOURCE) ? 0 : -EPERM;
+    return ok ? 0 : -EPERM;
 }
 
 sysret_t task_prlimit(struct task *t, int which, const struct rlimit *new_, struct rlimit *old)

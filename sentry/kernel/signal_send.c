@@ -288,7 +288,8 @@ int signal_may_send(struct task *target, int signo)
     lock(&target->lock);
     u32 suid = target->cred->suid, uid = target->cred->uid;
     unlock(&target->lock);
-    if (c->euid == suid || c->euid == uid || c->uid == suid || c->uid == uid || cred_capable(c, CAP_KILL)) return 0;
+    if (c->euid == suid || c->euid == uid || c->uid == suid || c->uid == uid) return 0;
+    if (cred_over_task(c, target, CAP_KILL)) return 0;
     if (signo == SIGCONT) {
         if (atomic_load(&current->tg->sid) == atomic_load(&target->tg->sid)) return 0;
     }

@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/base/log.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
@@ -80,6 +81,7 @@ void task_put(struct task *t)
     if (t->seccomp && seccomp_filter_put) seccomp_filter_put(t->seccomp);
     sigpending_flush(&t->pending, NULL);
     cred_put(t->cred);
+    nsproxy_put(t->ns);
     if (t->tg) tgroup_put(t->tg);
     waitq_fini(&t->vfork_wait);
     lock_fini(&t->kick_lock);

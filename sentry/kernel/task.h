@@ -219,6 +219,7 @@ void tgroup_put(struct tgroup *tg);
 struct cred *task_get_cred(struct task *t);          /* counted, any thread */
 struct mm *task_get_mm(struct task *t);              /* counted or NULL */
 struct fdtable *task_get_files(struct task *t);
+bool cred_over_task(const struct cred *c, struct task *t, int cap);   /* a capability over t's user namespace */
 void task_set_cred(struct cred *new_);               /* of current; consumes the reference */
 static inline const struct cred *current_cred(void) { return current->cred; }
 u64 task_rlimit(struct task *t, int which);          /* soft limit */

@@ -1,6 +1,7 @@
 /* Inodes and supers: lifetime, permission bits, plain attributes. */
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file.h"
 #include <linux/capability.h>
@@ -83,6 +84,14 @@ void inode_put(struct inode *i)
     }
 }
 
+bool cred_inode_capable(const struct cred *c, const struct inode *i, int cap)
+{
+    if (!c->user_ns) return cred_capable(c, cap);
+    return cred_ns_capable(c, c->user_ns, cap) && id_to_ns(c->user_ns, ID_UID, i->uid) != NO_ID && id_to_ns(c->user_ns, ID_GID, i->gid) != NO_ID;
+}
+
+bool inode_capable(const struct inode *i, int cap) { return !current || cred_inode_capable(current->cred, i, cap); }
+
 int inode_permission(struct inode *i, int mask, const struct cred *c)
 {
     u32 mode = i->mode;
@@ -91,12 +100,12 @@ int inode_permission(struct inode *i, int mask, const struct cred *c)
     if ((mask & ~mode & (MAY_READ | MAY_WRITE | MAY_EXEC)) == 0) return 0;
 
     if (S_ISDIR(i->mode)) {
-        if (!(mask & MAY_WRITE) && cred_capable(c, CAP_DAC_READ_SEARCH)) return 0;
-        return cred_capable(c, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+        if (!(mask & MAY_WRITE) && cred_inode_capable(c, i, CAP_DAC_READ_SEARCH)) return 0;
+        return cred_inode_capable(c, i, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
     }
-    if (mask == MAY_READ && cred_capable(c, CAP_DAC_READ_SEARCH)) return 0;
+    if (mask == MAY_READ && cred_inode_capable(c, i, CAP_DAC_READ_SEARCH)) return 0;
     /* Even CAP_DAC_OVERRIDE executes only what somebody may execute. */
-    if ((!(mask & MAY_EXEC) || (i->mode & 0111)) && cred_capable(c, CAP_DAC_OVERRIDE)) return 0;
+    if ((!(mask & MAY_EXEC) || (i->mode & 0111)) && cred_inode_capable(c, i, CAP_DAC_OVERRIDE)) return 0;
     return -EACCES;
 }
 
@@ -108,7 +117,7 @@ int inode_may(struct inode *i, int mask)
 
 bool inode_owner_or_capable(const struct inode *i)
 {
-    return current_cred()->fsuid == i->uid || capable(CAP_FOWNER);
+    return current_cred()->fsuid == i->uid || inode_capable(i, CAP_FOWNER);
 }
 
 void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode)
@@ -119,7 +128,7 @@ void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode)
     if (dir && (dir->mode & S_ISGID)) {
         i->gid = dir->gid;
         if (S_ISDIR(mode)) mode |= S_ISGID;
-        else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(c, dir->gid) && !capable(CAP_FSETID))
+        else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(c, dir->gid) && !inode_capable(dir, CAP_FSETID))
             mode &= ~S_ISGID;
     }
     i->mode = mode;

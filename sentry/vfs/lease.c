@@ -59,7 +59,7 @@ int file_set_lease(struct file *f, int fd, int type)
 
     if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK) return -EINVAL;
     if (type != F_UNLCK) {
-        if (current_cred()->fsuid != i->uid && !capable(CAP_LEASE)) return -EACCES;
+        if (current_cred()->fsuid != i->uid && !inode_capable(i, CAP_LEASE)) return -EACCES;
         if (!S_ISREG(i->mode)) return -EINVAL;
         if (open_conflict(f, type)) return -EAGAIN;
     }

@@ -3,13 +3,13 @@
  * The namespace holds one reference on each of its mounts; paths hold the others.
  */
 #include "sentry/base/alloc.h"
+#include "sentry/kernel/task.h"
 #include "sentry/vfs/walk.h"
 #include <string.h>
 #include <sys/mount.h>
 
 static rwlock_t mount_lock = RWLOCK_INIT(LC_MOUNT);
 static u32 next_mount_id = 20;
-static u64 next_ns_id = 0xf0000000;
 
 static struct mount *mount_alloc(struct super *sb, struct dentry *root, u32 flags, const char *source)
 {
@@ -59,24 +59,48 @@ void path_put(struct path *p)
     mount_put(old.mnt);
 }
 
-struct mnt_ns *mnt_ns_new(struct super *root_sb, u32 flags, const char *source)
+static void ns_free(struct ns *n);
+
+static struct mnt_ns *ns_alloc(struct user_ns *owner)
 {
     struct mnt_ns *ns = xnew(struct mnt_ns);
-    ref_init(&ns->refs);
-    ns->id = atomic_add(&next_ns_id, 1);
+    ns_init(&ns->ns, NS_MNT, owner, ns_free);
     TAILQ_INIT(&ns->mounts);
-    ns->root = mount_alloc(root_sb, root_sb->root, flags, source);
-    ns->root->ns = ns;
-    TAILQ_INSERT_TAIL(&ns->mounts, ns->root, link);
     return ns;
 }
 
-void mnt_ns_get(struct mnt_ns *ns) { ref_get(&ns->refs); }
+/* Into ns, which takes the reference; behind its parent in the list. */
+static void add_locked(struct mnt_ns *ns, struct mount *m, struct mount *parent, struct dentry *at)
+{
+    m->ns = ns;
+    m->parent = parent;
+    if (at) {
+        dentry_get(at);
+        m->mountpoint = at;
+        atomic_add(&at->nmounts, 1);
+    }
+    TAILQ_INSERT_TAIL(&ns->mounts, m, link);
+    ns->nr++;
+    ns->event++;
+}
+
+struct mnt_ns *mnt_ns_new(struct super *root_sb, u32 flags, const char *source)
+{
+    struct mnt_ns *ns = ns_alloc(NULL);
+    ns->ns.inum = ns_inum(NULL, NS_MNT);
+    ns->root = mount_alloc(root_sb, root_sb->root, flags, source);
+    add_locked(ns, ns->root, NULL, NULL);
+    return ns;
+}
+
+void mnt_ns_get(struct mnt_ns *ns) { ns_get(&ns->ns); }
+void mnt_ns_put(struct mnt_ns *ns) { ns_put(ns ? &ns->ns : NULL); }
 
 /* Takes m out of its namespace; its reference there goes to `gone`. */
 static void detach_locked(struct mount *m, struct mount **gone, unsigned *n)
 {
     TAILQ_REMOVE(&m->ns->mounts, m, link);
+    m->ns->nr--;
     m->ns->event++;
     if (m->parent) (void)atomic_add(&m->mountpoint->nmounts, -1);
     m->parent = NULL;
@@ -85,17 +109,17 @@ static void detach_locked(struct mount *m, struct mount **gone, unsigned *n)
     gone[(*n)++] = m;
 }
 
-void mnt_ns_put(struct mnt_ns *ns)
+static void ns_free(struct ns *n)
 {
-    if (!ns || !ref_put(&ns->refs)) return;
+    struct mnt_ns *ns = container_of(n, struct mnt_ns, ns);
     for (;;) {
         struct mount *gone[1];
-        unsigned n = 0;
+        unsigned k = 0;
         write_lock(&mount_lock);
         struct mount *m = TAILQ_LAST(&ns->mounts, mount_list);
-        if (m) detach_locked(m, gone, &n);
+        if (m) detach_locked(m, gone, &k);
         rw_unlock(&mount_lock);
-        if (!n) break;
+        if (!k) break;
         mount_put(gone[0]);
     }
     free(ns);
@@ -161,14 +185,10 @@ int vfs_mount(struct mnt_ns *ns, const struct path *at, struct super *sb, struct
             r = -EINVAL;
         } else if (p.dentry->deleted) {
             r = -ENOENT;
+        } else if (ns->nr >= MOUNT_MAX) {
+            r = -ENOSPC;
         } else {
-            m->ns = ns;
-            m->parent = p.mnt;
-            m->mountpoint = p.dentry;
-            dentry_get(p.dentry);
-            atomic_add(&p.dentry->nmounts, 1);
-            TAILQ_INSERT_TAIL(&ns->mounts, m, link);
-            ns->event++;
+            add_locked(ns, m, p.mnt, p.dentry);
         }
         rw_unlock(&mount_lock);
         if (r) mount_put(m);
@@ -194,6 +214,8 @@ int vfs_umount(const struct path *at, int flags)
     write_lock(&mount_lock);
     if (!top->ns || top == top->ns->root) {
         r = top->ns ? -EBUSY : -EINVAL;
+    } else if (top->locked || top->ns != current->fs->ns) {
+        r = -EINVAL;
     } else {
         struct mount *m, *next;
         unsigned count = 0;
@@ -219,82 +241,240 @@ int vfs_umount(const struct path *at, int flags)
 
 int vfs_remount(const struct path *at, u32 flags)
 {
-    if (at->dentry != at->mnt->root) return -EINVAL;
+    struct mount *m = at->mnt;
+    if (at->dentry != m->root) return -EINVAL;
+    int r = 0;
     write_lock(&mount_lock);
-    at->mnt->flags = flags;
-    if (at->mnt->ns) at->mnt->ns->event++;
+    if (!m->ns || m->ns != current->fs->ns) r = -EINVAL;
+    else if (m->locked_flags & ~flags) r = -EPERM;
+    else {
+        __atomic_store_n(&m->flags, flags, __ATOMIC_RELEASE);
+        m->ns->event++;
+    }
     rw_unlock(&mount_lock);
+    return r;
+}
+
+void mnt_ns_lock_flags(struct mnt_ns *ns)
+{
+    struct mount *m;
+    write_lock(&mount_lock);
+    TAILQ_FOREACH(m, &ns->mounts, link) m->locked_flags |= m->flags & MNT_LOCKABLE;
+    rw_unlock(&mount_lock);
+}
+
+u32 mount_parent_id(struct mount *m)
+{
+    read_lock(&mount_lock);
+    u32 id = m->parent ? m->parent->id : m->id;
+    rw_unlock(&mount_lock);
+    return id;
+}
+
+void mnt_ns_top(struct mnt_ns *ns, struct path *out)
+{
+    read_lock(&mount_lock);
+    *out = (struct path){ ns->root, ns->root->root };
+    path_get(out);
+    rw_unlock(&mount_lock);
+    path_follow_mount(out);
+}
+
+static struct mount *clone_locked(struct mount *m, struct dentry *root)
+{
+    struct mount *c = mount_alloc(m->sb, root, m->flags, m->source);
+    c->locked_flags = m->locked_flags;
+    c->locked = m->locked;
+    m->copy = c;
+    return c;
+}
+
+/* Is what m shows seen below d of its parent? */
+static bool shows_below(const struct mount *m, struct dentry *d) { return dentry_is_ancestor(d, m->mountpoint); }
+
+int vfs_bind(const struct path *src, const struct path *at, bool recursive)
+{
+    struct path p = *at;
+    struct mount *m, *c, *from = src->mnt;
+    struct mnt_ns *ns = current->fs->ns;
+    int r = 0;
+
+    path_get(&p);
+    path_follow_mount(&p);
+    if (S_ISDIR(src->dentry->inode->mode) != S_ISDIR(p.dentry->inode->mode)) r = -ENOTDIR;
+    write_lock(&mount_lock);
+    /* Namespaces' own files belong to no mount namespace (namespaces(7)); else the source must be ours. */
+    bool nsfs = from->sb->magic == 0x6e736673;
+    unsigned n = 1;
+    if (!r && (p.mnt->ns != ns || (from->ns != ns && !nsfs))) r = -EINVAL;
+    if (!r && p.dentry->deleted) r = -ENOENT;
+    if (!r && !nsfs) {
+        /* Parents stand before their children: one pass marks the tree. */
+        TAILQ_FOREACH(m, &ns->mounts, link) m->copy = NULL;
+        from->copy = from;
+        TAILQ_FOREACH(m, &ns->mounts, link) {
+            if (m == from || !m->parent || !m->parent->copy || (m->parent == from && !shows_below(m, src->dentry))) continue;
+            if (!recursive && m->locked) r = -EINVAL;   /* what it hides would come to light */
+            m->copy = m;
+            n++;
+        }
+        if (ns->nr + (recursive ? n : 1) > MOUNT_MAX) r = -ENOSPC;
+    }
+    if (!r) {
+        struct mount *last = TAILQ_LAST(&ns->mounts, mount_list);
+        c = clone_locked(from, src->dentry);
+        c->locked = false;
+        add_locked(ns, c, p.mnt, p.dentry);
+        for (m = TAILQ_FIRST(&ns->mounts); recursive && !nsfs; m = TAILQ_NEXT(m, link)) {
+            if (m != from && m->copy == m) add_locked(ns, clone_locked(m, m->root), m->parent->copy, m->mountpoint);
+            if (m == last) break;
+        }
+    }
+    rw_unlock(&mount_lock);
+    path_put(&p);
+    return r;
+}
+
+/* Takes m out of where it is mounted; its subtree hangs on. */
+static struct dentry *unhook_locked(struct mount *m)
+{
+    struct dentry *at = m->mountpoint;
+    if (m->parent) (void)atomic_add(&at->nmounts, -1);
+    m->parent = NULL;
+    m->mountpoint = NULL;
+    return at;
+}
+
+static void hook_locked(struct mount *m, struct mount *parent, struct dentry *at)
+{
+    m->parent = parent;
+    m->mountpoint = at;
+    dentry_get(at);
+    atomic_add(&at->nmounts, 1);
+    m->ns->event++;
+}
+
+/* Puts the list in order again, parents first, after a tree has moved. */
+static void reorder_locked(struct mnt_ns *ns)
+{
+    struct mount_list old = TAILQ_HEAD_INITIALIZER(old);
+    struct mount *m, *next;
+    TAILQ_FOREACH(m, &ns->mounts, link) m->copy = NULL;
+    TAILQ_CONCAT(&old, &ns->mounts, link);
+    while (!TAILQ_EMPTY(&old)) {
+        for (m = TAILQ_FIRST(&old); m; m = next) {
+            next = TAILQ_NEXT(m, link);
+            if (m->parent && !m->parent->copy) continue;
+            TAILQ_REMOVE(&old, m, link);
+            TAILQ_INSERT_TAIL(&ns->mounts, m, link);
+            m->copy = m;
+        }
+    }
+}
+
+int vfs_move_mount(const struct path *src, const struct path *at)
+{
+    struct path p = *at;
+    struct mount *m = src->mnt;
+    struct dentry *was = NULL;
+    struct mnt_ns *ns = current->fs->ns;
+    int r = 0;
+
+    path_get(&p);
+    path_follow_mount(&p);
+    if (S_ISDIR(src->dentry->inode->mode) != S_ISDIR(p.dentry->inode->mode)) r = -ENOTDIR;
+    write_lock(&mount_lock);
+    if (!r && (src->dentry != m->root || m->ns != ns || p.mnt->ns != ns || !m->parent || m->locked)) r = -EINVAL;
+    if (!r && p.dentry->deleted) r = -ENOENT;
+    if (!r && is_below_locked(p.mnt, m)) r = -ELOOP;
+    if (!r) {
+        was = unhook_locked(m);
+        hook_locked(m, p.mnt, p.dentry);
+        reorder_locked(ns);
+    }
+    rw_unlock(&mount_lock);
+    dentry_put(was);
+    path_put(&p);
+    return r;
+}
+
+/* Is (m, d) at or below top? */
+static bool reachable_locked(struct mount *m, struct dentry *d, const struct path *top)
+{
+    while (m != top->mnt && m->parent) {
+        d = m->mountpoint;
+        m = m->parent;
+    }
+    return m == top->mnt && dentry_is_ancestor(top->dentry, d);
+}
+
+/* The rules of pivot_root(2), in the order of fs/namespace.c. */
+static int may_pivot_locked(const struct path *new_root, const struct path *put_old, const struct path *root)
+{
+    struct mnt_ns *ns = current->fs->ns;
+    struct mount *nm = new_root->mnt, *rm = root->mnt;
+
+    if (rm->ns != ns || nm->ns != ns || put_old->mnt->ns != ns || nm->locked) return -EINVAL;
+    if (new_root->dentry->deleted) return -ENOENT;
+    if (nm == rm || put_old->mnt == rm) return -EBUSY;
+    /* Linux has an empty file system below each namespace's root; here that place is the namespace's root pointer. */
+    if (root->dentry != rm->root || (!rm->parent && rm != ns->root) || new_root->dentry != nm->root || !nm->parent) return -EINVAL;
+    if (!reachable_locked(put_old->mnt, put_old->dentry, new_root) || !reachable_locked(nm, new_root->dentry, root)) return -EINVAL;
     return 0;
 }
 
 int vfs_pivot_root(const struct path *new_root, const struct path *put_old)
 {
-    int r = 0;
-    struct mount *nm = new_root->mnt;
-    if (new_root->dentry != nm->root) return -EINVAL;
-    if (!dentry_is_ancestor(new_root->dentry, put_old->dentry) && put_old->mnt == nm) return -EINVAL;
-    struct dentry *old_mp = NULL;
+    struct path root, old = *put_old;
+    struct dentry *gone[2] = { NULL, NULL };
+
+    fs_get_root(current->fs, &root);
+    path_get(&old);
+    path_follow_mount(&old);
     write_lock(&mount_lock);
-    struct mnt_ns *ns = nm->ns;
-    if (!ns || put_old->mnt->ns != ns) {
-        r = -EINVAL;
-    } else if (nm == ns->root || !is_below_locked(put_old->mnt, nm)) {
-        r = nm == ns->root ? -EBUSY : -EINVAL;
-    } else {
-        struct mount *old = ns->root;
-        /* nm keeps its reference on the old mountpoint, without meaning while it has no parent. */
-        (void)atomic_add(&nm->mountpoint->nmounts, -1);
-        nm->parent = NULL;
-        old_mp = old->mountpoint;
-        ns->root = nm;
-        old->parent = put_old->mnt;
-        old->mountpoint = put_old->dentry;
-        dentry_get(put_old->dentry);
-        atomic_add(&put_old->dentry->nmounts, 1);
-        /* Keep the list ordered parent first. */
-        TAILQ_REMOVE(&ns->mounts, nm, link);
-        TAILQ_INSERT_HEAD(&ns->mounts, nm, link);
-        ns->event++;
+    int r = may_pivot_locked(new_root, &old, &root);
+    if (!r) {
+        struct mount *nm = new_root->mnt, *rm = root.mnt, *above = rm->parent;
+        struct mnt_ns *ns = nm->ns;
+        gone[0] = unhook_locked(nm);
+        gone[1] = unhook_locked(rm);
+        nm->locked = rm->locked;
+        rm->locked = false;
+        if (above) hook_locked(nm, above, gone[1]);
+        else ns->root = nm;
+        hook_locked(rm, old.mnt, old.dentry);
+        reorder_locked(ns);
     }
     rw_unlock(&mount_lock);
-    dentry_put(old_mp);
+    if (!r) fs_replace_root(&root, new_root);
+    for (int i = 0; i < 2; i++) dentry_put(gone[i]);
+    path_put(&old);
+    path_put(&root);
     return r;
 }
 
-struct mnt_ns *mnt_ns_copy(struct mnt_ns *ns, struct path *root, struct path *cwd)
+struct mnt_ns *mnt_ns_copy(struct mnt_ns *ns, struct user_ns *owner, struct path *root, struct path *cwd)
 {
-    struct mnt_ns *copy = xnew(struct mnt_ns);
-    ref_init(&copy->refs);
-    copy->id = atomic_add(&next_ns_id, 1);
-    TAILQ_INIT(&copy->mounts);
+    struct mnt_ns *copy = ns_alloc(owner);
     struct path *moved[2] = { root, cwd };
-    struct mount *old_mnt[2] = { 0 };
+    struct mount *old_mnt[2] = { 0 }, *m;
+    bool lesser = owner != ns->ns.owner;
+
     write_lock(&mount_lock);
-    struct mount *m, *c;
     TAILQ_FOREACH(m, &ns->mounts, link) {
-        c = mount_alloc(m->sb, m->root, m->flags, m->source);
-        c->ns = copy;
-        TAILQ_INSERT_TAIL(&copy->mounts, c, link);
-        if (m == ns->root) copy->root = c;
-    }
-    struct mount *cm;
-    c = TAILQ_FIRST(&copy->mounts);
-    TAILQ_FOREACH(m, &ns->mounts, link) {
-        struct mount *pm = TAILQ_FIRST(&ns->mounts);
-        for (cm = TAILQ_FIRST(&copy->mounts); m->parent && pm != m->parent; pm = TAILQ_NEXT(pm, link)) cm = TAILQ_NEXT(cm, link);
-        if (m->parent) {
-            c->parent = cm;
-            c->mountpoint = m->mountpoint;
-            dentry_get(c->mountpoint);
-            atomic_add(&c->mountpoint->nmounts, 1);
+        struct mount *c = clone_locked(m, m->root);
+        if (lesser) {
+            c->locked_flags |= m->flags & MNT_LOCKABLE;
+            c->locked = m != ns->root;
         }
+        add_locked(copy, c, m->parent ? m->parent->copy : NULL, m->mountpoint && m->parent ? m->mountpoint : NULL);
+        if (m == ns->root) copy->root = c;
         for (int i = 0; i < 2; i++) {
             if (!moved[i] || moved[i]->mnt != m || old_mnt[i]) continue;
             old_mnt[i] = m;
             mount_get(c);
             moved[i]->mnt = c;
         }
-        c = TAILQ_NEXT(c, link);
     }
     rw_unlock(&mount_lock);
     for (int i = 0; i < 2; i++) mount_put(old_mnt[i]);

@@ -120,7 +120,7 @@ int vfs_chroot(const char *path)
     int r = vfs_walk(AT_FDCWD, path, WALK_FOLLOW | WALK_DIRECTORY, &p);
     if (r) return r;
     r = inode_may(p.dentry->inode, MAY_EXEC);
-    if (r == 0 && !capable(CAP_SYS_CHROOT)) r = -EPERM;
+    if (r == 0 && !own_ns_capable(CAP_SYS_CHROOT)) r = -EPERM;
     if (r == 0) r = fs_set_root(&p);
     path_put(&p);
     return r;

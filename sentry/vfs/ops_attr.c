@@ -117,12 +117,12 @@ int vfs_setattr(const struct path *p, const struct kattr *in)
     if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
     if (r) return r;
     bool owner = c->fsuid == i->uid;
-    if ((a.valid & ATTR_UID) && !((owner && a.uid == i->uid) || capable(CAP_CHOWN))) return -EPERM;
-    if ((a.valid & ATTR_GID) && !((owner && (a.gid == i->gid || cred_in_group(c, a.gid))) || capable(CAP_CHOWN))) return -EPERM;
+    if ((a.valid & ATTR_UID) && !((owner && a.uid == i->uid) || inode_capable(i, CAP_CHOWN))) return -EPERM;
+    if ((a.valid & ATTR_GID) && !((owner && (a.gid == i->gid || cred_in_group(c, a.gid))) || inode_capable(i, CAP_CHOWN))) return -EPERM;
     if (a.valid & ATTR_MODE) {
         if (!inode_owner_or_capable(i)) return -EPERM;
         u32 gid = a.valid & ATTR_GID ? a.gid : i->gid;
-        if (!cred_in_group(c, gid) && !capable(CAP_FSETID)) a.mode &= ~(u32)S_ISGID;
+        if (!cred_in_group(c, gid) && !inode_capable(i, CAP_FSETID)) a.mode &= ~(u32)S_ISGID;
     }
     u32 times = a.valid & (ATTR_ATIME | ATTR_MTIME);
     if (times) {

@@ -20,7 +20,7 @@ int may_delete(struct inode *dir, struct dentry *d, bool is_dir)
     if (r) return r;
     if (dir->mode & S_ISVTX) {
         u32 fsuid = current_cred()->fsuid;
-        if (fsuid != d->inode->uid && fsuid != dir->uid && !capable(CAP_FOWNER)) return -EPERM;
+        if (fsuid != d->inode->uid && fsuid != dir->uid && !inode_capable(d->inode, CAP_FOWNER)) return -EPERM;
     }
     if (is_dir) {
         if (!S_ISDIR(d->inode->mode)) return -ENOTDIR;

@@ -5,6 +5,7 @@
 #ifndef SUNDOG_FS_ANON_H
 #define SUNDOG_FS_ANON_H
 
+#include "sentry/kernel/ns.h"
 #include "sentry/vfs/file.h"
 
 struct kitimer;
@@ -30,6 +31,10 @@ sysret_t epoll_wait_file(struct file *ep, struct kepoll_event *out, unsigned max
 void epoll_rearm(struct file *ep);
 /* Called by file_put when the last reference of f goes, before its release op: leaves every epoll set. */
 void epoll_file_release(struct file *f);
+
+/* --- namespaces as files (nsfs.c); ns NULL: the initial one of its kind --- */
+int nsfs_path(enum ns_type type, struct ns *ns, struct path *out);    /* counted; what the links in /proc/PID/ns lead to */
+bool nsfs_file(struct file *f, enum ns_type *type, struct ns **ns);   /* borrowed; false: f is something else */
 
 /* --- inotify (inotify.c) --- */
 bool file_is_inotify(const struct file *f);

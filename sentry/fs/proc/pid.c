@@ -188,9 +188,9 @@ static int show_status(struct synth_node *n, struct strbuf *b)
     if (fs) strbuf_printf(b, "Umask:\t%04o\n", fs->umask);
     strbuf_printf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_name(task_state_letter(t)), t->tg->tgid,
                   t->tid, tgroup_ppid(t->tg), ptrace_tracer_tid(t));
-    strbuf_printf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", c->uid, c->euid, c->suid, c->fsuid, c->gid,
-                  c->egid, c->sgid, c->fsgid, ft ? ft->size : 0);
-    for (unsigned i = 0; i < c->ngroups; i++) strbuf_printf(b, "%u ", c->groups[i]);
+    strbuf_printf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", uid_out(c->uid), uid_out(c->euid), uid_out(c->suid), uid_out(c->fsuid),
+                  gid_out(c->gid), gid_out(c->egid), gid_out(c->sgid), gid_out(c->fsgid), ft ? ft->size : 0);
+    for (unsigned i = 0; i < c->ngroups; i++) strbuf_printf(b, "%u ", gid_out(c->groups[i]));
     strbuf_printf(b, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", t->tg->tgid, t->tid, tgroup_pgid(t->tg), tgroup_sid(t->tg));
     if (mm) {
         u64 kb = GPAGE_SIZE / 1024;
@@ -308,25 +308,6 @@ static int show_cgroup(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_p
 static int show_zero(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "0\n"); return 0; }
 static int show_wchan(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "0"); return 0; }
 static int show_unset_id(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "4294967295"); return 0; }
-/* A container with id mappings shows them; set once, before guest code runs. */
-static struct { struct plan_idmap *m; u32 n; } idmaps[2];
-void proc_set_idmap(int which, const struct plan_idmap *m, u32 n)
-{
-    free(idmaps[which].m);
-    idmaps[which].m = xzalloc((n + 1) * sizeof(*m));
-    memcpy(idmaps[which].m, m, n * sizeof(*m));
-    idmaps[which].n = n;
-}
-static int show_map(int which, struct strbuf *b)
-{
-    if (!idmaps[which].n) strbuf_printf(b, "         0          0 4294967295\n");
-    for (u32 i = 0; i < idmaps[which].n; i++)
-        strbuf_printf(b, "%10u %10u %10u\n", idmaps[which].m[i].inside, idmaps[which].m[i].outside, idmaps[which].m[i].count);
-    return 0;
-}
-static int show_uid_map(struct synth_node *n UNUSED, struct strbuf *b) { return show_map(0, b); }
-static int show_gid_map(struct synth_node *n UNUSED, struct strbuf *b) { return show_map(1, b); }
-static int show_setgroups(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "allow\n"); return 0; }
 
 static int show_oom_score_adj(struct synth_node *n, struct strbuf *b)
 {
@@ -437,13 +418,24 @@ static bool show_one_mount(struct mount *m, void *arg)
         char root[KPATH_MAX];
         size_t pos = sizeof(root) - 1;
         root[pos] = 0;
-        for (struct dentry *d = m->root; d != m->sb->root && d->parent != d; d = d->parent) {
-            size_t n = strlen(d->name);
-            if (n + 1 > pos) break;
-            memcpy(root + (pos -= n), d->name, n);
-            root[--pos] = '/';
+        struct dentry *d = m->root, *up;
+        for (dentry_get(d); d != m->sb->root; d = up) {
+            AUTO_FREE char *name = dentry_name_dup(d);
+            size_t n = strlen(name);
+            up = dentry_parent_get(d);
+            bool top = up == d;
+            if (n + 1 <= pos && (!top || m->sb->magic == 0x6e736673)) {
+                memcpy(root + (pos -= n), name, n);
+                if (!top) root[--pos] = '/';
+            }
+            dentry_put(d);
+            if (top) {
+                d = up;
+                break;
+            }
         }
-        strbuf_printf(c->b, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : m->id, (unsigned)(m->sb->dev >> 8 & 0xfff), (unsigned)(m->sb->dev & 0xff));
+        dentry_put(d);
+        strbuf_printf(c->b, "%u %u %u:%u ", m->id, mount_parent_id(m), (unsigned)(m->sb->dev >> 8 & 0xfff), (unsigned)(m->sb->dev & 0xff));
         mangled(c->b, root[pos] ? root + pos : "/");
         strbuf_printf(c->b, " ");
         mangled(c->b, at);
@@ -471,7 +463,9 @@ static int mounts_text(struct synth_node *n, struct strbuf *b, bool info)
     if (!fs) return -EINVAL;
     struct mounts_ctx c = { .b = b, .info = info };
     fs_get_root(fs, &c.root);
-    mnt_ns_for_each(fs->ns, show_one_mount, &c);
+    struct mnt_ns *ns = fs_get_ns(fs);
+    mnt_ns_for_each(ns, show_one_mount, &c);
+    mnt_ns_put(ns);
     path_put(&c.root);
     fs_context_put(fs);
     return 0;
@@ -544,8 +538,8 @@ const struct synth_entry proc_task_dir[] = {
     SYNTH_FILE("wchan", show_wchan),
     { .name = "syscall", .mode = S_IFREG | 0400, .show = show_syscall, .own_only = true },
     { .name = "timerslack_ns", .mode = S_IFREG | 0644, .show = show_timerslack },
-    SYNTH_FILE("uid_map", show_uid_map),
-    SYNTH_FILE("gid_map", show_gid_map),
-    SYNTH_FILE("setgroups", show_setgroups),
+    { .name = "uid_map", .mode = S_IFREG | 0644, .show = proc_show_uid_map, .store_file = proc_store_uid_map },
+    { .name = "gid_map", .mode = S_IFREG | 0644, .show = proc_show_gid_map, .store_file = proc_store_gid_map },
+    { .name = "setgroups", .mode = S_IFREG | 0644, .show = proc_show_setgroups, .store_file = proc_store_setgroups },
     { 0 },
 };

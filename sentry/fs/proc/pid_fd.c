@@ -1,4 +1,4 @@
-/* /proc/PID/fd, fdinfo, ns and task. proc_pid_fd(5), namespaces(7) */
+/* /proc/PID/fd, fdinfo and task. proc_pid_fd(5) */
 #include "sentry/base/alloc.h"
 #include "sentry/fs/proc/proc.h"
 
@@ -52,7 +52,7 @@ static int readlink_fd(struct synth_node *n, char **out)
         char buf[KPATH_MAX];
         file_get_path(f, &p);
         fs_get_root(current->fs, &root);
-        int r = vfs_path_text(&p, &root, buf, sizeof(buf));
+        int r = proc_path_text(&p, &root, buf, sizeof(buf));
         path_put(&root);
         path_put(&p);
         if (r < 0) err = r;
@@ -127,26 +127,6 @@ bool proc_next_fd(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *
     *dtype = dir->e->lookup == proc_lookup_fd ? DT_LNK : DT_REG;
     return true;
 }
-
-/* --- ns --- */
-
-static int readlink_ns(struct synth_node *n, char **out)
-{
-    static const struct { const char *name; unsigned ino; } ns[] = {
-        { "cgroup", 4026531835u }, { "ipc", 4026531839u }, { "mnt", 4026531841u }, { "net", 4026531840u }, { "pid", 4026531836u },
-        { "time", 4026531834u }, { "user", 4026531837u }, { "uts", 4026531838u },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(ns); i++)
-        if (!strcmp(ns[i].name, n->e->name)) {
-            *out = xasprintf("%s:[%u]", ns[i].name, ns[i].ino);
-            return 0;
-        }
-    return -ENOENT;
-}
-#define NS_LINK(n) { .name = n, .mode = S_IFLNK | 0777, .readlink = readlink_ns }
-const struct synth_entry proc_ns_dir[] = {
-    NS_LINK("cgroup"), NS_LINK("ipc"), NS_LINK("mnt"), NS_LINK("net"), NS_LINK("pid"), NS_LINK("time"), NS_LINK("user"), NS_LINK("uts"), { 0 },
-};
 
 /* --- task --- */
 

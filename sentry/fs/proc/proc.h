@@ -13,6 +13,14 @@ bool proc_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 
 extern const struct synth_entry proc_ns_dir[];
 extern const struct file_ops proc_mem_fops;
 
+/* pid_ns.c */
+int proc_show_uid_map(struct synth_node *n, struct strbuf *b);
+int proc_show_gid_map(struct synth_node *n, struct strbuf *b);
+int proc_show_setgroups(struct synth_node *n, struct strbuf *b);
+int proc_store_uid_map(struct synth_node *n, struct file *f, char *text, size_t len);
+int proc_store_gid_map(struct synth_node *n, struct file *f, char *text, size_t len);
+int proc_store_setgroups(struct synth_node *n, struct file *f, char *text, size_t len);
+
 /* pid_fd.c: the dynamic directories of a process */
 int proc_lookup_fd(struct synth_node *dir, const char *name, struct synth_node *child);
 int proc_lookup_fdinfo(struct synth_node *dir, const char *name, struct synth_node *child);

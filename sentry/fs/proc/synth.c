@@ -23,8 +23,9 @@ bool synth_may_access(struct task *t)
     struct cred *c = task_get_cred(t);
     bool same = c->uid == mine->fsuid && c->euid == mine->fsuid && c->suid == mine->fsuid && c->gid == mine->fsgid &&
                 c->egid == mine->fsgid && c->sgid == mine->fsgid;
+    bool ok = (same && cred_may_trace(mine, c)) || cred_ns_capable(mine, c->user_ns, 19 /* CAP_SYS_PTRACE */);
     cred_put(c);
-    return same || cred_capable(mine, 19 /* CAP_SYS_PTRACE */);
+    return ok;
 }
 
 /* --- text files --- */
@@ -56,12 +57,12 @@ static ssize_t synth_read(struct file *f, struct uio *u, u64 *pos, u32 flags UNU
 static ssize_t synth_write(struct file *f, struct uio *u, u64 *pos, u32 flags UNUSED)
 {
     struct synth_node *n = synth_node_of(f->inode);
-    if (!n->e->store) return -EIO;
+    if (!n->e->store && !n->e->store_file) return -EIO;
     size_t len = MIN(u->resid, (u64)SYNTH_STORE_MAX);
     AUTO_FREE char *text = xzalloc(len + 1);
     ssize_t r = uio_copy_in(u, text, len);
     if (r < 0) return r;
-    int err = n->e->store(n, text, (size_t)r);
+    int err = n->e->store_file ? n->e->store_file(n, f, text, (size_t)r) : n->e->store(n, text, (size_t)r);
     if (err) return err;
     *pos += (u64)r;
     return r;
@@ -227,6 +228,17 @@ static int synth_open(struct inode *ino, struct dentry *d UNUSED, struct file *f
     return 0;
 }
 
+/* Links show a path outside the reader's root from the top of its tree, without a word on that: d_path() of Linux. */
+int proc_path_text(const struct path *p, const struct path *root, char *buf, size_t size)
+{
+    static const char mark[] = "(unreachable)";
+    int n = vfs_path_text(p, root, buf, size);
+    if (n < (int)sizeof(mark) - 1 || memcmp(buf, mark, sizeof(mark) - 1)) return n;
+    n -= (int)sizeof(mark) - 1;
+    memmove(buf, buf + sizeof(mark) - 1, (size_t)n + 1);
+    return n;
+}
+
 static int synth_readlink(struct inode *ino, char **out)
 {
     struct synth_node *n = synth_node_of(ino);
@@ -237,7 +249,7 @@ static int synth_readlink(struct inode *ino, char **out)
     if (err) return err;
     char buf[KPATH_MAX];
     fs_get_root(current->fs, &root);
-    int r = vfs_path_text(&p, &root, buf, sizeof(buf));
+    int r = proc_path_text(&p, &root, buf, sizeof(buf));
     path_put(&root);
     path_put(&p);
     if (r < 0) return r;

@@ -18,6 +18,7 @@ struct synth_entry {
     const struct synth_entry *children;              /* directories; ends with name NULL */
     int (*show)(struct synth_node *n, struct strbuf *out);        /* whole text; -errno fails the read */
     int (*store)(struct synth_node *n, char *text, size_t len);   /* NUL-terminated, at most 4096 */
+    int (*store_file)(struct synth_node *n, struct file *f, char *text, size_t len);   /* the same, where the opener counts */
     int (*readlink)(struct synth_node *n, char **out);
     int (*get_link)(struct synth_node *n, struct path *out);      /* magic link; readlink gives its text */
     /* Further names of a directory: 0 and a filled child node, or -ENOENT. */
@@ -36,6 +37,7 @@ struct task *synth_task_get(struct synth_node *n);   /* counted or NULL when it 
 /* The process whose /proc/PID directory f is open on; counted, NULL: none. */
 struct tgroup *proc_dir_tgroup_get(struct file *f);
 bool synth_may_access(struct task *t);               /* ptrace(2) "PTRACE_MODE_READ_FSCREDS" */
+int proc_path_text(const struct path *p, const struct path *root, char *buf, size_t size);
 /* For fops of special files: the node's task at open. */
 int synth_statfs(struct super *sb, struct dentry *d, struct statfs *out);
 

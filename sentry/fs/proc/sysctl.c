@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/ns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,29 +14,29 @@
 static int show_hostname(struct synth_node *n UNUSED, struct strbuf *b)
 {
     lock(&kernel.uts_lock);
-    strbuf_printf(b, "%s\n", kernel.nodename);
+    strbuf_printf(b, "%s\n", uts_nodename());
     unlock(&kernel.uts_lock);
     return 0;
 }
-static int store_name(char *dst, char *text)
+static int store_name(char *(*dst)(void), char *text)
 {
     text[strcspn(text, "\n")] = 0;
-    if (!capable(21 /* CAP_SYS_ADMIN */)) return -EPERM;
+    if (!ns_capable(uts_owner(), 21 /* CAP_SYS_ADMIN */)) return -EPERM;
     if (strlen(text) > 64) return -EINVAL;
     lock(&kernel.uts_lock);
-    snprintf(dst, 65, "%s", text);
+    snprintf(dst(), 65, "%s", text);
     unlock(&kernel.uts_lock);
     return 0;
 }
-static int store_hostname(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_name(kernel.nodename, text); }
+static int store_hostname(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_name(uts_nodename, text); }
 static int show_domainname(struct synth_node *n UNUSED, struct strbuf *b)
 {
     lock(&kernel.uts_lock);
-    strbuf_printf(b, "%s\n", kernel.domainname);
+    strbuf_printf(b, "%s\n", uts_domainname());
     unlock(&kernel.uts_lock);
     return 0;
 }
-static int store_domainname(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_name(kernel.domainname, text); }
+static int store_domainname(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_name(uts_domainname, text); }
 static int show_pid_max(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%d\n", kernel.pid_max); return 0; }
 static int store_pid_max(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
 {
@@ -166,5 +167,19 @@ static const struct synth_entry ipv4_dir[] = {
 static const struct synth_entry unix_dir[] = { SYNTH_FILE("max_dgram_qlen", show_10), { 0 } };
 static const struct synth_entry net_dir[] = { SYNTH_DIR("core", core_dir), SYNTH_DIR("ipv4", ipv4_dir), SYNTH_DIR("unix", unix_dir), { 0 } };
 
+static int show_max_userns(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&user_ns_max)); return 0; }
+static int store_max_userns(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    char *end;
+    unsigned long v = strtoul(text, &end, 10);
+    if (!capable(21)) return -EPERM;
+    if (end == text || (*end && *end != '\n') || v > INT32_MAX) return -EINVAL;
+    __atomic_store_n(&user_ns_max, (u32)v, __ATOMIC_RELAXED);
+    return 0;
+}
+static const struct synth_entry user_dir[] = {
+    { .name = "max_user_namespaces", .mode = S_IFREG | 0644, .show = show_max_userns, .store = store_max_userns }, { 0 } };
+
 const struct synth_entry proc_sys_dir[] = {
-    SYNTH_DIR("kernel", kernel_dir), SYNTH_DIR("vm", vm_dir), SYNTH_DIR("fs", fs_dir), SYNTH_DIR("net", net_dir), { 0 } };
+    SYNTH_DIR("kernel", kernel_dir), SYNTH_DIR("vm", vm_dir), SYNTH_DIR("fs", fs_dir), SYNTH_DIR("net", net_dir),
+    SYNTH_DIR("user", user_dir), { 0 } };
