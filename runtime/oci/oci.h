@@ -28,6 +28,10 @@ struct oci_verb { const char *name; int (*run)(int argc, char **argv); const cha
 bool oci_wants(int argc, char **argv);
 int oci_main(int argc, char **argv);
 
+/* What `ps` shows of this process: these words instead of argv, as far as its room goes. They must not lie in argv. */
+void oci_title(const char *const *words, unsigned n);
+void oci_end_like(int wait_status) NORETURN;          /* ends this process as another ended */
+
 /* --- errors: one text a process; the verb's caller prints and logs it --- */
 int oci_fail(const char *fmt, ...) PRINTF(1, 2);      /* remembers the text; -1 */
 const char *oci_error(void);                          /* "" if none */

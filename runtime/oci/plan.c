@@ -355,6 +355,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     *p = (struct spawn_plan){ .debug = oci.debug };
     plan_begin(&p->sentry);
     plan_begin(&p->gofer);
+    plan_begin(&p->broker);
     struct plan_options po = { .trace_fd = -1, .ncpus = plan_cpu_count(), .flags = PLAN_OPT_CONTAINER | PLAN_OPT_HOLD | (oci.debug ? PLAN_OPT_DEBUG : 0) };
     if (cfg->res.memory.has_limit && cfg->res.memory.limit > 0) po.mem_limit = (u64)cfg->res.memory.limit;
     plan_add(&p->sentry, PLAN_OPTION, &po, sizeof(po));

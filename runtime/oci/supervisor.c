@@ -191,7 +191,7 @@ static int bring_up(struct supervisor *s)
 }
 
 /* As the container ended, so that whoever waits for us waited for it. */
-static NORETURN void end_like(int wstatus)
+void oci_end_like(int wstatus)
 {
     if (wstatus & 0x7f) {
         int sig = wstatus & 0x7f;
@@ -219,10 +219,12 @@ void supervisor_main(struct oci_create *c, int parent)
         wire_send(parent, WIRE_FAILED, 0, 0, why, strlen(why) + 1);
         _exit(OCI_EXIT_FAILED);
     }
+    c->id = s.st.id; /* argv becomes the title */
+    oci_title(c->cfg.process.args, c->cfg.process.nargs);
     wire_send(parent, WIRE_CREATED, 0, 0, NULL, 0);
     supervise(&s);
     spawn_kill(&s.box);
     if (s.st.reason) supervise_set_status(&s, "stopped");
     unlinkat(c->dirfd, "sock", 0);
-    end_like(s.wstatus);
+    oci_end_like(s.wstatus);
 }
