@@ -141,5 +141,12 @@ extern const struct platform_ops platform_skeleton_ops;
  * auto: the fastest one whose probe succeeds.
  */
 const struct platform_ops *platform_select(const char *name, char *why, size_t why_len);
+/* All of this build, in the order auto tries them; NULL after the last. */
+const struct platform_ops *platform_by_index(unsigned i);
+
+/* Medians, in ns: a call and back; a fault with one page mapped and unmapped; a new space up to its first call, and its end; init. */
+struct platform_costs { u64 call_ns, fault_ns, space_ns, start_ns; };
+/* Measures one whose probe succeeded, in a fraction of a second. -errno. Conditions as for init. */
+int platform_measure(const struct platform_ops *ops, unsigned ncpus, struct platform_costs *out);
 
 #endif

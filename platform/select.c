@@ -10,6 +10,8 @@ static const struct platform_ops *const platforms[] = {
     &platform_ptrace_ops,
 };
 
+const struct platform_ops *platform_by_index(unsigned i) { return i < ARRAY_LEN(platforms) ? platforms[i] : NULL; }
+
 static const struct platform_ops *find_auto(char *why, size_t why_len)
 {
     char one[256];

@@ -4,6 +4,7 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_syscalls(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_explain(int argc, char **argv);

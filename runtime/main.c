@@ -22,7 +22,7 @@ static int cmd_version(int argc UNUSED, char **argv UNUSED)
 }
 
 static const struct command { const char *name; int (*run)(int argc, char **argv); } commands[] = {
-    { "run", cmd_run }, { "syscalls", cmd_syscalls }, { "check", cmd_check }, { "show", cmd_show }, { "explain", cmd_explain },
+    { "run", cmd_run }, { "syscalls", cmd_syscalls }, { "doctor", cmd_doctor }, { "check", cmd_check }, { "show", cmd_show }, { "explain", cmd_explain },
     { "why", cmd_why },
     { "version", cmd_version }, { "help", cmd_help }, { "--version", cmd_version }, { "--help", cmd_help }, { "-h", cmd_help },
 };

@@ -64,6 +64,7 @@ static const struct opt_desc why_opts[] = {
     JSON,
     HELP,
 };
+static const struct opt_desc doctor_opts[] = { JSON, HELP };
 static const struct opt_desc only_help[] = { HELP };
 
 #define OPTS(list) .opts = list, .nopts = ARRAY_LEN(list)
@@ -91,6 +92,9 @@ const struct verb_desc verb_table[] = {
       .text = "Runs with a profile are recorded in ~/.local/state/sundog/runs, the last 50 of them. Without ID the latest is meant.\n"
               "Exit status 0 when nothing was denied, 1 otherwise." },
     { .name = "syscalls", .args = "", .summary = "list the system calls an ABI knows, with their state", OPTS(syscalls_opts) },
+    { .name = "doctor", .args = "", .summary = "try the platforms on this machine, what they cost, and what would help", OPTS(doctor_opts),
+      .text = "Each platform of this build is started and timed; where one does not work, the reason is given. Exit status 0, or 1 when\n"
+              "none works." },
     { .name = "version", .args = "", .summary = "print version and build", OPTS(only_help) },
     { .name = "help", .args = "[VERB]", .summary = "this text, or that of one verb", OPTS(only_help), .complete = "@verb" },
 };

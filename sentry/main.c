@@ -9,6 +9,7 @@
 #include "sentry/base/log.h"
 #include "sentry/base/plan.h"
 #include "sentry/control/control.h"
+#include "sentry/doctor.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/hostjail/hostjail.h"
 #include "sentry/kernel/init.h"
@@ -29,7 +30,7 @@
 #define SANDBOX_FAILED 125
 #define MAX_CHANNELS 8
 
-struct args { int plan_fd, control_fd, gofer_fd[MAX_CHANNELS], broker_fd[MAX_CHANNELS]; unsigned ngofer, nbroker; bool print_syscalls, json; const char *abi; };
+struct args { int plan_fd, control_fd, gofer_fd[MAX_CHANNELS], broker_fd[MAX_CHANNELS]; unsigned ngofer, nbroker; bool print_syscalls, doctor, json; const char *abi; };
 
 static bool parse_args(struct args *a, int argc, char **argv)
 {
@@ -37,6 +38,7 @@ static bool parse_args(struct args *a, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         const char *w = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(w, "--print-syscalls")) a->print_syscalls = true;
+        else if (!strcmp(w, "--doctor")) a->doctor = true;
         else if (!strcmp(w, "--json")) a->json = true;
         else if (!v) return false;
         else if (!strcmp(w, "--abi")) a->abi = v, i++;
@@ -46,7 +48,7 @@ static bool parse_args(struct args *a, int argc, char **argv)
         else if (!strcmp(w, "--netbroker-fd") && a->nbroker < MAX_CHANNELS) a->broker_fd[a->nbroker++] = atoi(v), i++;
         else return false;
     }
-    return a->print_syscalls || (a->plan_fd >= 0 && a->control_fd >= 0 && a->ngofer);
+    return a->print_syscalls || a->doctor || (a->plan_fd >= 0 && a->control_fd >= 0 && a->ngofer);
 }
 
 static void print_json_string(const char *s)
@@ -174,6 +176,7 @@ int main(int argc, char **argv)
         return SANDBOX_FAILED;
     }
     if (a.print_syscalls) return print_syscalls(a.abi, a.json);
+    if (a.doctor) return doctor(a.json);
     prctl(PR_SET_NAME, "sundog-sentry");
     signal(SIGPIPE, SIG_IGN); /* a closed host pipe is the guest's SIGPIPE, not ours */
     control_attach(a.control_fd);
