@@ -12,6 +12,7 @@ struct mm;
 struct file;
 struct exec_image;
 struct strbuf;
+struct synth_entry;
 
 /* What uname(2) and /proc say: the Linux whose behaviour abi/linux follows. */
 #define KERNEL_RELEASE "6.12.0-sundog"
@@ -58,6 +59,8 @@ struct abi {
     const char *(*sysname)(void);                                                 /* uname sysname */
     const char *(*errno_name)(int err);
     const char *(*signal_name)(int sig);
+    /* Children of /proc/PID as this system's programs see them (sentry/fs/proc/synth.h); NULL: Linux's. */
+    const struct synth_entry *proc_process;
     bool (*decode)(const char *decoder, u64 v, struct strbuf *out);               /* A_FLAGS decoders of its own; may be NULL */
 };
 

@@ -25,19 +25,21 @@ static const u8 greg_off[15] = {
 
 static u64 *greg(struct guest_regs *r, unsigned i) { return (u64 *)(void *)((u8 *)r + greg_off[i]); }
 
-static void regs_out(struct task *t, struct sol_ucontext *uc)
+void sol_gregs_out(u64 *g, const struct guest_regs *regs)
 {
-    struct guest_regs *r = &t->regs;
+    struct guest_regs r = *regs;
 
-    for (unsigned i = 0; i < ARRAY_LEN(greg_off); i++) uc->gregs[i] = *greg(r, i);
-    uc->gregs[SOL_RIP] = r->rip;
-    uc->gregs[SOL_RFL] = r->eflags;
-    uc->gregs[SOL_RSP] = r->rsp;
-    uc->gregs[SOL_CS] = SOL_UCS_SEL;
-    uc->gregs[SOL_SS] = SOL_UDS_SEL;
-    uc->gregs[SOL_FSBASE] = r->fs_base;
-    uc->gregs[SOL_GSBASE] = r->gs_base;
+    for (unsigned i = 0; i < ARRAY_LEN(greg_off); i++) g[i] = *greg(&r, i);
+    g[SOL_RIP] = r.rip;
+    g[SOL_RFL] = r.eflags;
+    g[SOL_RSP] = r.rsp;
+    g[SOL_CS] = SOL_UCS_SEL;
+    g[SOL_SS] = SOL_UDS_SEL;
+    g[SOL_FSBASE] = r.fs_base;
+    g[SOL_GSBASE] = r.gs_base;
 }
+
+static void regs_out(struct task *t, struct sol_ucontext *uc) { sol_gregs_out(uc->gregs, &t->regs); }
 
 int sol_regs_in(struct guest_regs *r, const struct sol_ucontext *uc)
 {

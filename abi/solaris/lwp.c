@@ -52,6 +52,7 @@ struct sol_lwp *sol_lwp_new(struct task *t, struct sol_proc *proc)
     TAILQ_INSERT_TAIL(&proc->lwps, lw, link);
     proc->nlwps++;
     unlock(&proc->lock);
+    atomic_store(&t->abi_tid, lw->id);
     return lw;
 }
 

@@ -97,4 +97,5 @@ const struct abi abi_solaris = {
     .errno_name = solaris_errno_name,
     .signal_name = solaris_signal_name,
     .decode = solaris_decode,
+    .proc_process = solaris_proc_process,
 };

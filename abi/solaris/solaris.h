@@ -9,6 +9,7 @@
 #include "abi/solaris/solaris_syscalls.gen.h"
 #include "abi/solaris/uapi.h"
 #include "sentry/base/clock.h"
+#include "sentry/fs/proc/synth.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
@@ -101,6 +102,7 @@ u32 sol_wait_status(u32 host_status);            /* wait(2) word with the signal
 void solaris_deliver(struct task *t, sysret_t restart);
 void solaris_deliver_signals(struct task *t);
 void sol_context_save(struct task *t, struct sol_ucontext *uc, const ksigset_t *mask);
+void sol_gregs_out(u64 *gregs /* SOL_NGREG */, const struct guest_regs *r);
 /* Registers of uc into *r, harmless values only. -EINVAL: an address the processor would refuse. */
 int sol_regs_in(struct guest_regs *r, const struct sol_ucontext *uc) MUST_CHECK;
 
@@ -113,6 +115,9 @@ int sol_open(int dirfd, const char *path, const struct open_how_k *how, struct f
 int sol_stat(int dirfd, const char *path, int at_flags, struct kstat *st);
 int sol_walk(int dirfd, const char *path, u32 flags, struct path *out);
 int sol_access(int dirfd, const char *path, int mode, int at_flags);
+
+/* --- proc.c --- */
+extern const struct synth_entry solaris_proc_process[];   /* children of /proc/PID */
 
 /* --- time --- */
 int sol_copy_in_ktime(ktime_t *out, gaddr_t p) MUST_CHECK;    /* struct timespec: -EFAULT, -EINVAL */

@@ -52,6 +52,7 @@ struct task {
     TAILQ_ENTRY(task) tg_link;             /* (T) tg->tasks */
 
     const struct abi *abi;                 /* (t) changes at exec only */
+    s32 abi_tid;                           /* (a) the thread id an ABI with ids of its own shows; 0: none */
     void *abi_data;                        /* (t) owned by abi (see abi_ops.task_*) */
     struct guest_regs regs;                /* (t) */
     struct platform_ctx *ctx;              /* (c) */

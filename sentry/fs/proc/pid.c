@@ -249,7 +249,7 @@ static int show_range(struct synth_node *n, struct strbuf *b, bool env)
 static int show_cmdline(struct synth_node *n, struct strbuf *b) { return show_range(n, b, false); }
 static int show_environ(struct synth_node *n, struct strbuf *b) { return show_range(n, b, true); }
 
-static int show_auxv(struct synth_node *n, struct strbuf *b)
+int proc_show_auxv(struct synth_node *n, struct strbuf *b)
 {
     struct mm *mm = proc_mm_get(n);
     if (!mm) return 0;
@@ -475,7 +475,7 @@ static int show_mounts(struct synth_node *n, struct strbuf *b) { return mounts_t
 
 /* --- links --- */
 
-static int link_exe(struct synth_node *n, struct path *out)
+int proc_link_exe(struct synth_node *n, struct path *out)
 {
     struct mm *mm = proc_mm_get(n);
     if (!mm) return -ENOENT;
@@ -498,8 +498,8 @@ static int link_fs(struct synth_node *n, struct path *out, bool root)
     fs_context_put(fs);
     return 0;
 }
-static int link_cwd(struct synth_node *n, struct path *out) { return link_fs(n, out, false); }
-static int link_root(struct synth_node *n, struct path *out) { return link_fs(n, out, true); }
+int proc_link_cwd(struct synth_node *n, struct path *out) { return link_fs(n, out, false); }
+int proc_link_root(struct synth_node *n, struct path *out) { return link_fs(n, out, true); }
 
 static bool is_process(struct synth_node *n) { return n->tid == 0; }
 
@@ -509,15 +509,15 @@ const struct synth_entry proc_task_dir[] = {
     SYNTH_FILE("status", show_status),
     SYNTH_FILE("cmdline", show_cmdline),
     { .name = "environ", .mode = S_IFREG | 0400, .show = show_environ, .own_only = true },
-    { .name = "auxv", .mode = S_IFREG | 0400, .show = show_auxv, .own_only = true },
+    { .name = "auxv", .mode = S_IFREG | 0400, .show = proc_show_auxv, .own_only = true },
     { .name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm },
     { .name = "maps", .mode = S_IFREG | 0444, .show = proc_show_maps, .own_only = true },
     { .name = "smaps", .mode = S_IFREG | 0444, .show = proc_show_smaps, .own_only = true },
     { .name = "smaps_rollup", .mode = S_IFREG | 0444, .show = proc_show_smaps_rollup, .own_only = true },
     { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops, .own_only = true },
-    { .name = "exe", .mode = S_IFLNK | 0777, .get_link = link_exe },
-    { .name = "cwd", .mode = S_IFLNK | 0777, .get_link = link_cwd },
-    { .name = "root", .mode = S_IFLNK | 0777, .get_link = link_root },
+    { .name = "exe", .mode = S_IFLNK | 0777, .get_link = proc_link_exe },
+    { .name = "cwd", .mode = S_IFLNK | 0777, .get_link = proc_link_cwd },
+    { .name = "root", .mode = S_IFLNK | 0777, .get_link = proc_link_root },
     { .name = "fd", .mode = S_IFDIR | 0500, .lookup = proc_lookup_fd, .next = proc_next_fd },
     { .name = "fdinfo", .mode = S_IFDIR | 0555, .lookup = proc_lookup_fdinfo, .next = proc_next_fd },
     { .name = "task", .mode = S_IFDIR | 0555, .lookup = proc_lookup_task, .next = proc_next_task, .exists = is_process },

@@ -28,6 +28,11 @@ bool proc_next_fd(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *
 int proc_lookup_task(struct synth_node *dir, const char *name, struct synth_node *child);
 bool proc_next_task(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 
+/* Links of a process (pid.c), for the directories of other ABIs too. */
+int proc_link_exe(struct synth_node *n, struct path *out);
+int proc_link_cwd(struct synth_node *n, struct path *out);
+int proc_link_root(struct synth_node *n, struct path *out);
+int proc_show_auxv(struct synth_node *n, struct strbuf *b);
 int proc_show_maps(struct synth_node *n, struct strbuf *b);
 int proc_show_smaps(struct synth_node *n, struct strbuf *b);
 int proc_show_smaps_rollup(struct synth_node *n, struct strbuf *b);

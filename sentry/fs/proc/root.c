@@ -164,7 +164,7 @@ static int readlink_thread_self(struct synth_node *n UNUSED, char **out) { *out 
 static int readlink_mounts(struct synth_node *n UNUSED, char **out) { *out = xstrdup("self/mounts"); return 0; }
 static int readlink_net(struct synth_node *n UNUSED, char **out) { *out = xstrdup("self/net"); return 0; }
 
-static const struct synth_entry pid_entry = { .name = "pid", .mode = S_IFDIR | 0555, .children = proc_task_dir };
+static const struct synth_entry pid_entry = { .name = "pid", .mode = S_IFDIR | 0555, .children = proc_task_dir, .by_abi = true };
 
 struct tgroup *proc_dir_tgroup_get(struct file *f)
 {

@@ -1,4 +1,5 @@
 #include "sentry/fs/proc/synth.h"
+#include "abi/abi.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 
@@ -80,6 +81,23 @@ static const struct file_ops synth_file_fops = { .read = synth_read, .write = sy
 
 /* --- directories --- */
 
+/* The names in a directory as the current task's operating system has them. */
+static const struct synth_entry *children_of(const struct synth_node *n)
+{
+    const struct synth_entry *own = n->e->by_abi && current && current->abi ? current->abi->proc_process : NULL;
+    return own ? own : n->e->children;
+}
+
+/* Is the name of d still one of its directory, for whoever looks now? */
+static bool still_a_child(const struct dentry *d, const struct synth_node *n)
+{
+    const struct synth_node *dir = d->parent && d->parent->inode ? synth_node_of(d->parent->inode) : NULL;
+    if (!dir || !dir->e->by_abi) return true;
+    for (const struct synth_entry *e = children_of(dir); e && e->name; e++)
+        if (e == n->e) return true;
+    return false;
+}
+
 static u8 dtype_of(u32 mode) { return (u8)((mode & S_IFMT) >> 12); }
 
 static u64 synth_ino(const struct synth_node *n)
@@ -103,7 +121,7 @@ static int synth_readdir(struct file *f, struct dir_sink *s)
     }
     if (f->pos < SYNTH_DYNAMIC_POS) {
         unsigned i = 0;
-        for (const struct synth_entry *e = n->e->children; e && e->name; e++, i++) {
+        for (const struct synth_entry *e = children_of(n); e && e->name; e++, i++) {
             if (i + SYNTH_STATIC_POS < f->pos) continue;
             struct synth_node c = { .e = e, .pid = n->pid, .tid = n->tid, .id = n->id };
             if (e->exists && !e->exists(&c)) continue;
@@ -166,7 +184,7 @@ static bool synth_node_alive(struct synth_node *n)
 static int synth_lookup(struct inode *dir, struct dentry *d)
 {
     struct synth_node *n = synth_node_of(dir), c;
-    for (const struct synth_entry *e = n->e->children; e && e->name; e++) {
+    for (const struct synth_entry *e = children_of(n); e && e->name; e++) {
         if (strcmp(e->name, d->name)) continue;
         c = (struct synth_node){ .e = e, .pid = n->pid, .tid = n->tid, .id = n->id };
         if (!synth_node_alive(&c)) return 0;
@@ -181,7 +199,7 @@ static int synth_revalidate(struct dentry *d)
 {
     if (!d->inode) return 0; /* a process of that number may exist by now */
     struct synth_node *n = synth_node_of(d->inode);
-    return synth_node_alive(n);
+    return synth_node_alive(n) && still_a_child(d, n);
 }
 
 static int synth_getattr(struct inode *ino, struct kstat *st)
@@ -189,6 +207,7 @@ static int synth_getattr(struct inode *ino, struct kstat *st)
     struct synth_node *n = synth_node_of(ino);
     inode_fill_stat(ino, st);
     st->blksize = 1024;
+    if (n->e->size) st->size = n->e->size;
     struct task *t = synth_task_get(n);
     if (t) {
         struct cred *c = task_get_cred(t);

@@ -28,6 +28,8 @@ struct synth_entry {
     const struct file_ops *fops;                     /* instead of show/store */
     bool own_only;                                   /* needs ptrace-like access to the task to open */
     bool (*exists)(struct synth_node *n);            /* extra check at revalidation */
+    bool by_abi;                                     /* whoever looks finds the children that its ABI knows (abi->proc_process) */
+    u32 size;                                        /* what stat tells of a file of fixed size */
 };
 
 extern const struct file_ops synth_dir_fops;
