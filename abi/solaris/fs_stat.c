@@ -1,6 +1,7 @@
 /* stat, statvfs, access, readlink, resolvepath, pathconf, getdents. Source: the manual pages; sys/stat.h, sys/dirent.h. */
 #include "abi/solaris/solaris.h"
 #include "sentry/base/alloc.h"
+#include "sentry/fs/devpts/tty.h"
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
@@ -53,6 +54,9 @@ static sysret_t do_fstat(int fd, gaddr_t dst)
     AUTO_FILE f = fd_get_path(fd);
     if (!f) return -EBADF;
     int r = vfs_stat(fd, "", AT_EMPTY_PATH, &k);
+    struct tty *tty = f->ops == &pty_master_fops ? file_tty(f) : NULL;
+    /* ptsname(3C) takes the number of the terminal from the minor number of its master. */
+    if (!r && tty) k.rdev = makedev(5, tty->index);
     return r ? r : stat_out(dst, &k, f->inode->sb ? f->inode->sb->magic : 0);
 }
 

@@ -3,6 +3,7 @@
  * host's form goes through a little guest memory below the red zone of the caller's stack, which is nobody's.
  * Source: sys/filio.h, termios.h, ttycom.h, stropts.h, sockio.h.
  */
+#include "abi/solaris/net.h"
 #include "abi/solaris/solaris.h"
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
@@ -220,5 +221,6 @@ sysret_t solaris_ioctl(const struct syscall_args *a)
     for (size_t i = 0; i < ARRAY_LEN(same); i++)
         if (same[i].sol == cmd) return host_ioctl(f, same[i].host, arg);
     if ((cmd & 0xffffff00) == 0x5300) return streams(f, cmd, arg);
+    if ((cmd & 0xff00) == 0x6900) return sol_if_ioctl(f, cmd, arg);
     return -ENOTTY;
 }

@@ -161,7 +161,8 @@ static sysret_t associate_fd(struct port *p, u64 object, u32 events, u64 user)
     struct assoc *s;
 
     if (events & ~0x71ffu) return -EINVAL;
-    FILE_ARG(f, fd);
+    AUTO_FILE f = fd_get(fd);
+    if (!f) return -EBADFD;
     if (f->ops == &port_ops && f->priv == p) return -EINVAL;
     lock(&p->lock);
     HASH_FIND(hh, p->fds, &key, sizeof(key), s);
@@ -207,7 +208,7 @@ static sysret_t dissociate_fd(struct port *p, u64 object)
         if (f) (void)epoll_ctl_file(p->set, EPOLL_CTL_DEL, fd, f, NULL);
     }
     unlock(&p->lock);
-    if (!f) return -EBADF;
+    if (!f) return -EBADFD;
     file_put(f);
     return r;
 }

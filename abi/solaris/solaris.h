@@ -155,6 +155,9 @@ struct sol_flag { u32 sol, host; };
 u32 sol_flags_in(const struct sol_flag *t, size_t n, u32 v, u32 *unknown);
 u32 sol_flags_out(const struct sol_flag *t, size_t n, u32 v);
 
+/* SIOCGLIF* (net_if.c); -ENOTTY: not one of these. */
+sysret_t sol_if_ioctl(struct file *f, u32 cmd, gaddr_t arg);
+
 struct kevent_port;
 #define SOL_RELEASE "5.11"
 #define SOL_VERSION "sundog-0.1.0"
