@@ -42,7 +42,7 @@ static const char *const proc_names[NETB_PROC_END] = {
     [NETB_PROC_ARP] = "arp", [NETB_PROC_SNMP] = "snmp", [NETB_PROC_SNMP6] = "snmp6", [NETB_PROC_NETSTAT] = "netstat",
     [NETB_PROC_DEV_MCAST] = "dev_mcast", [NETB_PROC_IGMP] = "igmp",
 };
-static int proc_fds[NETB_PROC_END];
+static int proc_fds[NETB_PROC_END + NETB_SYSCTL_COUNT];
 static int if_sock = -1;           /* (c) for interface requests */
 static pthread_mutex_t nl_lock = PTHREAD_MUTEX_INITIALIZER;   /* guards: one question at a time on */
 static int nl_socks[2] = { -1, -1 };                          /* plain, and with strict checking of what is asked */
@@ -65,6 +65,9 @@ int netb_info_init(void)
         snprintf(path, sizeof path, "/proc/self/net/%s", proc_names[i]);
         proc_fds[i] = open(path, O_RDONLY | O_CLOEXEC);
     }
+#define SYSCTL_PATH(dir, name, text) "/proc/sys/net/" dir "/" name,
+    static const char *const sysctls[] = { NETB_SYSCTLS(SYSCTL_PATH) };
+    for (unsigned i = 0; i < NETB_SYSCTL_COUNT; i++) proc_fds[NETB_PROC_END + i] = open(sysctls[i], O_RDONLY | O_CLOEXEC);
     if_sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (if_sock < 0) if_sock = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (if_sock < 0) return -errno;
@@ -181,7 +184,7 @@ int netb_op_proc(struct netb_req *r)
     u32 which;
     int err = netb_take(r, &which, sizeof which);
     if (err) return err;
-    if (which >= NETB_PROC_END) return -EBADMSG;
+    if (which >= ARRAY_LEN(proc_fds)) return -EBADMSG;
     if (proc_fds[which] < 0) return -ENOENT;
     off_t off = 0;
     for (;;) {

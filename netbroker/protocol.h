@@ -28,7 +28,7 @@ enum netb_op {
     NETB_IFREQ,        /* netb_ifreq -> netb_ifreq */
     NETB_IFCONF,       /* -> struct ifreq[] of the IPv4 addresses */
     NETB_ROUTE,        /* one rtnetlink request of a GET kind -> pieces of the answer, each with NETB_MORE but the last */
-    NETB_PROC,         /* u32 enum netb_proc -> pieces of the text, likewise */
+    NETB_PROC,         /* u32 enum netb_proc, or NETB_PROC_END and the place in NETB_SYSCTLS -> pieces of the text, likewise */
     NETB_OP_END,
 };
 #define NETB_MORE 0x8000u                /* in type, reply only: another reply to this request follows */
@@ -38,6 +38,22 @@ enum netb_proc {
     NETB_PROC_DEV, NETB_PROC_ROUTE, NETB_PROC_IF_INET6, NETB_PROC_IPV6_ROUTE, NETB_PROC_ARP, NETB_PROC_SNMP, NETB_PROC_SNMP6,
     NETB_PROC_NETSTAT, NETB_PROC_DEV_MCAST, NETB_PROC_IGMP, NETB_PROC_END,
 };
+
+/* Files of /proc/sys/net, which follow: X(directory, name, text in a sandbox with its own loopback or NULL: not there) */
+#define NETB_SYSCTLS(X)                                                                                                             \
+    X("core", "somaxconn", "4096") X("core", "rmem_default", "212992") X("core", "rmem_max", "212992")                              \
+    X("core", "wmem_default", "212992") X("core", "wmem_max", "212992") X("core", "optmem_max", NULL)                               \
+    X("ipv4", "ip_local_port_range", "32768\t60999") X("ipv4", "ip_unprivileged_port_start", "1024") X("ipv4", "ip_forward", "0")     \
+    X("ipv4", "ip_default_ttl", NULL) X("ipv4", "ip_nonlocal_bind", NULL) X("ipv4", "ping_group_range", "1\t0")                      \
+    X("ipv4", "tcp_rmem", "4096\t131072\t6291456") X("ipv4", "tcp_wmem", "4096\t131072\t6291456") X("ipv4", "tcp_fin_timeout", "60") \
+    X("ipv4", "tcp_congestion_control", NULL) X("ipv4", "tcp_available_congestion_control", NULL) X("ipv4", "tcp_fastopen", NULL)   \
+    X("ipv4", "tcp_keepalive_time", NULL) X("ipv4", "tcp_keepalive_intvl", NULL) X("ipv4", "tcp_keepalive_probes", NULL)            \
+    X("ipv4", "tcp_max_syn_backlog", NULL) X("ipv4", "tcp_syncookies", NULL) X("ipv4", "tcp_tw_reuse", NULL)                        \
+    X("ipv4", "tcp_syn_retries", NULL) X("ipv4", "tcp_retries2", NULL) X("ipv4", "tcp_sack", NULL) X("ipv4", "tcp_timestamps", NULL) \
+    X("ipv4", "tcp_window_scaling", NULL) X("ipv4", "tcp_ecn", NULL) X("ipv4", "tcp_mtu_probing", NULL)                             \
+    X("ipv6", "bindv6only", NULL) X("ipv6", "auto_flowlabels", NULL)
+#define NETB_SYSCTL_ONE(dir, name, text) + 1u
+#define NETB_SYSCTL_COUNT (0u NETB_SYSCTLS(NETB_SYSCTL_ONE))
 
 struct netb_hdr {
     u32 type;          /* NETB_MAGIC | enum netb_op; a reply repeats it */

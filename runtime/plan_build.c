@@ -315,8 +315,7 @@ u32 plan_cpu_count(void)
     return sched_getaffinity(0, sizeof(set), &set) ? 1 : (u32)MAX(CPU_COUNT(&set), 1);
 }
 
-/* Both who ask the broker and the broker itself hold the rules. The command line gives none: a sandbox with the host's network may do all. */
-static void add_net(struct spawn_plan *p, const char *net)
+void plan_net(struct spawn_plan *p, const char *net)
 {
     p->net_host = !strcmp(net, "host");
     struct plan_net n = { .mode = p->net_host ? PLAN_NET_HOST : !strcmp(net, "none") ? PLAN_NET_NONE : PLAN_NET_LOOPBACK };
@@ -334,7 +333,7 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     plan_begin(&p->sentry);
     plan_begin(&p->gofer);
     plan_begin(&p->broker);
-    add_net(p, o->net);
+    plan_net(p, o->net);
     u32 uid = o->has_uid ? o->uid : geteuid(), gid = o->has_gid ? o->gid : getegid();
     bool same_user = uid == geteuid() && gid == getegid();
     const char *home = uid == 0 ? "/root" : same_user && getenv("HOME") ? getenv("HOME") : "/";

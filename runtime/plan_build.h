@@ -13,6 +13,11 @@ void plan_keep_fd(int **list, unsigned *n, int fd);
 void plan_std_fds(struct spawn_plan *p, const struct console *c, unsigned open_mask);
 void plan_solaris_pieces(struct spawn_plan *p, u32 *next_root);
 u32 plan_cpu_count(void);
+/*
+ * The network: none, loopback or host. Both who asks the broker and the broker itself hold the rules (docs/net-broker.md);
+ * here are none: a sandbox with the host's network may do all that its user may.
+ */
+void plan_net(struct spawn_plan *p, const char *kind);
 void plan_build_fini(struct spawn_plan *p);   /* closes the descriptors that were opened for the plans */
 
 #endif

@@ -15,6 +15,7 @@ struct oci_create {
     char *bundle_path, *rootfs;        /* absolute; owned */
     int dirfd;                         /* state directory */
     struct oci_config cfg;
+    bool net_missing;             /* the container is to have a network of its own, and the host gives none */
 };
 
 /* All checks that need no container. 0 or -1; oci_create_fini either way. */
@@ -38,8 +39,8 @@ void oci_plan_process(struct plan_writer *w, const struct oci_process *p, u32 pe
 int oci_console_socket(const char *path, int *slave, struct oci_process *p);   /* makes a pty, sends its master away */
 void console_ctty(int slave);
 
-/* ns.c: the supervisor goes into the container's host namespaces (network, ipc, uts). */
-int oci_namespaces_enter(const struct oci_config *c);
+/* ns.c: the supervisor goes into the container's host namespaces (network, ipc, uts). net_missing: the host refused a new one. */
+int oci_namespaces_enter(const struct oci_config *c, bool *net_missing);
 /* seccomp.c */
 int oci_seccomp_compile(json_object *seccomp, struct plan_writer *w);
 /* cgroup.c */

@@ -49,6 +49,7 @@ void oci_destroy(struct oci_state *s, bool run_poststop)
     /* They die with the supervisor; a stopped or traced one may need the word. */
     if (ours(s->sentry, "sundog-sentry") && proc_start_time(s->sentry, &letter) >= s->start) kill(s->sentry, SIGKILL);
     if (ours(s->gofer, "sundog-gofer") && proc_start_time(s->gofer, &letter) >= s->start) kill(s->gofer, SIGKILL);
+    if (ours(s->broker, "sundog-netbroker") && proc_start_time(s->broker, &letter) >= s->start) kill(s->broker, SIGKILL);
     oci_cgroup_destroy(s);
     if (run_poststop) poststop(s);
 }

@@ -348,6 +348,22 @@ static void add_preserved(struct oplan *o)
     }
 }
 
+/*
+ * The sandbox's sockets are the host's of the namespace the supervisor is in, which is the container's: the engine may
+ * have put its interfaces there, or may do so later. Annotation sundog.net names another kind.
+ */
+static int add_network(struct oplan *o)
+{
+    const char *kind = config_annotation(&o->c->cfg, "sundog.net");
+    if (!kind) kind = "host";
+    if (strcmp(kind, "host") && strcmp(kind, "loopback") && strcmp(kind, "none"))
+        return oci_fail("config.json: annotations.sundog.net: `%s` is not host, loopback or none", kind);
+    /* The host would give no namespace: better the sandbox's own loopback than the host's network, which nobody asked for. */
+    if (o->c->net_missing && !strcmp(kind, "host")) kind = "loopback";
+    plan_net(o->p, kind);
+    return 0;
+}
+
 int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struct console *con, unsigned open_mask)
 {
     const struct oci_config *cfg = &c->cfg;
@@ -356,6 +372,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     plan_begin(&p->sentry);
     plan_begin(&p->gofer);
     plan_begin(&p->broker);
+    if (add_network(&o)) return -1;
     struct plan_options po = { .trace_fd = -1, .ncpus = plan_cpu_count(), .flags = PLAN_OPT_CONTAINER | PLAN_OPT_HOLD | (oci.debug ? PLAN_OPT_DEBUG : 0) };
     if (cfg->res.memory.has_limit && cfg->res.memory.limit > 0) po.mem_limit = (u64)cfg->res.memory.limit;
     plan_add(&p->sentry, PLAN_OPTION, &po, sizeof(po));
@@ -371,8 +388,11 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     if (!abi || strcmp(abi, "linux")) plan_solaris_pieces(p, &o.nroots);
     for (unsigned i = 0; i < cfg->nmasked; i++) emit_str(&o, PLAN_MASK, cfg->masked[i]);
     for (unsigned i = 0; i < cfg->nreadonly; i++) emit_str(&o, PLAN_READONLY, cfg->readonly[i]);
-    for (unsigned i = 0; i < cfg->nsysctl; i++)
+    for (unsigned i = 0; i < cfg->nsysctl; i++) {
+        /* Set in the namespace (ns.c), which the sandbox shows; a loopback of its own has nothing to set. */
+        if (!strncmp(cfg->sysctl[i].key, "net.", 4)) continue;
         plan_add2(&p->sentry, PLAN_SYSCTL, NULL, 0, (const char *[]){ cfg->sysctl[i].key, cfg->sysctl[i].value }, 2);
+    }
     add_idmaps(&p->sentry, 0, &cfg->uids);
     add_idmaps(&p->sentry, 1, &cfg->gids);
     if (cfg->seccomp && oci_seccomp_compile(cfg->seccomp, &p->sentry)) return -1;

@@ -97,6 +97,7 @@ int state_save(int dirfd, const struct oci_state *s)
     json_object_object_add(o, "pid", json_object_new_int(s->pid));
     json_object_object_add(o, "sentry", json_object_new_int(s->sentry));
     json_object_object_add(o, "gofer", json_object_new_int(s->gofer));
+    json_object_object_add(o, "broker", json_object_new_int(s->broker));
     json_object_object_add(o, "start", json_object_new_int64((s64)s->start));
     json_object_object_add(o, "owner", json_object_new_int64(s->owner));
     for (unsigned i = 0; i < s->ncgroups; i++) json_object_array_add(list, json_object_new_string(s->cgroups[i]));
@@ -149,6 +150,7 @@ int state_load(const char *id, struct oci_state *s)
     s->pid = (pid_t)take_int(o, "pid");
     s->sentry = (pid_t)take_int(o, "sentry");
     s->gofer = (pid_t)take_int(o, "gofer");
+    s->broker = (pid_t)take_int(o, "broker");
     s->start = (u64)take_int(o, "start");
     s->owner = (u32)take_int(o, "owner");
     if (json_object_object_get_ex(o, "cgroups", &list) && json_object_is_type(list, json_type_array)) {

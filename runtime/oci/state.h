@@ -10,7 +10,7 @@
 struct oci_state {
     char *id, *status;             /* creating created running paused, as last written; state_status says stopped */
     char *bundle, *rootfs, *created, *reason, *systemd_unit;
-    pid_t pid, sentry, gofer;
+    pid_t pid, sentry, gofer, broker;
     u64 start;                     /* field 22 of /proc/PID/stat: tells a pid from its next owner */
     u32 owner;
     char **cgroups; unsigned ncgroups;   /* directories we made and must remove */

@@ -289,11 +289,12 @@ void supervise_reap(struct supervisor *s)
     pid_t pid;
     char why[160];
     while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
-        const char *who = pid == s->box.sentry ? "sentry" : pid == s->box.gofer ? "gofer" : NULL;
+        const char *who = pid == s->box.sentry ? "sentry" : pid == s->box.gofer ? "gofer" : pid == s->box.broker ? "network broker" : NULL;
         if (!who) continue;
         bool sentry = pid == s->box.sentry;
         if (sentry) s->box.sentry = 0;
-        else s->box.gofer = 0;
+        else if (pid == s->box.gofer) s->box.gofer = 0;
+        else s->box.broker = 0;
         /* Its last words may still lie in the socket; so may those of a sentry whose end let the gofer go. */
         struct pollfd p = { .fd = s->box.control, .events = POLLIN };
         while (!s->ended && s->box.control >= 0 && poll(&p, 1, !sentry && WIFEXITED(ws) ? 2000 : 0) > 0)

@@ -168,7 +168,7 @@ static int bring_up(struct supervisor *s)
         }
     }
     if (state_save(c->dirfd, &s->st)) return oci_fail("writing the state: %s", strerror(errno));
-    if (take_console(s) || oci_namespaces_enter(&c->cfg)) return -1;
+    if (take_console(s) || oci_namespaces_enter(&c->cfg, &c->net_missing)) return -1;
     if (hooks(s)) return -1;
     struct spawn_plan plan;
     if (oci_plan_build(&plan, c, &s->console, mask)) return -1;
@@ -184,6 +184,7 @@ static int bring_up(struct supervisor *s)
     }
     s->st.sentry = s->box.sentry;
     s->st.gofer = s->box.gofer;
+    s->st.broker = s->box.broker;
     s->listener = wire_listen(c->dirfd);
     if (s->listener < 0) return oci_fail("the control socket: %s", strerror(-s->listener));
     supervise_set_status(s, "created");

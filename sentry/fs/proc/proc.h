@@ -8,6 +8,9 @@
 extern const struct synth_entry proc_task_dir[];    /* children of /proc/PID and of /proc/PID/task/TID */
 extern const struct synth_entry proc_sys_dir[];     /* children of /proc/sys */
 extern const struct synth_entry proc_net_dir[];     /* children of /proc/PID/net */
+/* /proc/sys/net/DIR (net_sysctl.c) */
+int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
+bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
 bool proc_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 extern const struct synth_entry proc_ns_dir[];

@@ -116,15 +116,11 @@ CONST_FILE(show_128, "128")
 CONST_FILE(show_8192, "8192")
 CONST_FILE(show_10, "10")
 CONST_FILE(show_4096, "4096")
-CONST_FILE(show_1024, "1024")
-CONST_FILE(show_port_range, "32768\t60999")
 CONST_FILE(show_seccomp_avail, "kill_process kill_thread trap errno log allow")
 CONST_FILE(show_shmmax, "18446744073692774399")
 CONST_FILE(show_sem, "32000\t1024000000\t500\t32000")
 CONST_FILE(show_32000, "32000")
 CONST_FILE(show_pty_max, "4096")
-CONST_FILE(show_212992, "212992")
-CONST_FILE(show_tcp_mem3, "4096\t131072\t6291456")
 
 static const struct synth_entry random_dir[] = {
     SYNTH_FILE("uuid", show_uuid), SYNTH_FILE("boot_id", show_boot_id), SYNTH_FILE("entropy_avail", show_256), SYNTH_FILE("poolsize", show_256), { 0 } };
@@ -158,14 +154,10 @@ static const struct synth_entry fs_dir[] = {
     SYNTH_FILE("lease-break-time", show_50), SYNTH_FILE("protected_hardlinks", show_0), SYNTH_FILE("protected_symlinks", show_0),
     SYNTH_FILE("protected_fifos", show_0), SYNTH_FILE("protected_regular", show_0), SYNTH_FILE("suid_dumpable", show_0),
     SYNTH_DIR("inotify", inotify_dir), SYNTH_DIR("epoll", epoll_dir), SYNTH_DIR("mqueue", mqueue_dir), { 0 } };
-static const struct synth_entry core_dir[] = {
-    SYNTH_FILE("somaxconn", show_4096), SYNTH_FILE("rmem_default", show_212992), SYNTH_FILE("rmem_max", show_212992),
-    SYNTH_FILE("wmem_default", show_212992), SYNTH_FILE("wmem_max", show_212992), { 0 } };
-static const struct synth_entry ipv4_dir[] = {
-    SYNTH_FILE("ip_local_port_range", show_port_range), SYNTH_FILE("tcp_fin_timeout", show_60), SYNTH_FILE("ip_forward", show_0),
-    SYNTH_FILE("tcp_rmem", show_tcp_mem3), SYNTH_FILE("tcp_wmem", show_tcp_mem3), SYNTH_FILE("ip_unprivileged_port_start", show_1024), { 0 } };
 static const struct synth_entry unix_dir[] = { SYNTH_FILE("max_dgram_qlen", show_10), { 0 } };
-static const struct synth_entry net_dir[] = { SYNTH_DIR("core", core_dir), SYNTH_DIR("ipv4", ipv4_dir), SYNTH_DIR("unix", unix_dir), { 0 } };
+static const struct synth_entry none_dir[] = { { 0 } };
+#define NET_DIR(n) { .name = (n), .mode = S_IFDIR | 0555, .children = none_dir, .lookup = proc_sys_net_lookup, .next = proc_sys_net_next }
+static const struct synth_entry net_dir[] = { NET_DIR("core"), NET_DIR("ipv4"), NET_DIR("ipv6"), SYNTH_DIR("unix", unix_dir), { 0 } };
 
 static int show_max_userns(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&user_ns_max)); return 0; }
 static int store_max_userns(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
