@@ -34,7 +34,7 @@ static void run(void)
     EXPECT(1, 3, fds[0], &c, 1);
     EXPECT(0, 182, 1, p, 4, fds[0], 1, 2);
     EXPECT(0, 182, 2, p, 4, fds[0]);
-    EXPECT_ERR(9, 182, 1, p, 4, 99, 1, 0);
+    EXPECT_ERR(81, 182, 1, p, 4, 99, 1, 0);
     EXPECT_ERR(22, 182, 1, p, 9, fds[0], 1, 0);
     /* user events come in order */
     EXPECT(0, 182, 3, p, 11, 0x11);
