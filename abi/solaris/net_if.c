@@ -94,6 +94,17 @@ static void addr6_out(struct sol_lifreq *q, bool mask)
     else q->addr[23] = 1;
 }
 
+/* lifr_addrlen is the length of the prefix. */
+static s32 prefix_len(struct file *f, const struct ifreq *of)
+{
+    struct ifreq r = *of;
+    u32 mask;
+
+    if (host_request(f, SIOCGIFNETMASK, &r)) return 0;
+    memcpy(&mask, (const u8 *)&r.ifr_addr + 4, sizeof(mask));
+    return __builtin_popcount(mask);
+}
+
 static bool loopback(const struct ifreq *r) { return !strcmp(r->ifr_name, "lo"); }
 
 /* The addresses of a family, as lifreqs; q may be NULL to count. */
@@ -117,12 +128,14 @@ static int list(struct file *f, u32 family, struct sol_lifreq *q)
         if (q) {
             name_out(q[out].name, sizeof(q[out].name), all[i].ifr_name);
             addr_out(&q[out], &all[i].ifr_addr);
+            q[out].addrlen = prefix_len(f, &all[i]);
         }
         out++;
         if (family == S_AF_UNSPEC && loopback(&all[i])) {
             if (q) {
                 name_out(q[out].name, sizeof(q[out].name), all[i].ifr_name);
                 addr6_out(&q[out], false);
+                q[out].addrlen = 128;
             }
             out++;
         }
@@ -184,6 +197,7 @@ static sysret_t lifreq(struct file *f, u32 cmd, gaddr_t arg, bool v6)
         e = host_request(f, (cmd & 0xff) == 0x71 ? SIOCGIFADDR : (cmd & 0xff) == 0x73 ? SIOCGIFDSTADDR : (cmd & 0xff) == 0x7b ? SIOCGIFBRDADDR : SIOCGIFNETMASK, &r);
         if (e) return e;
         addr_out(&q, &r.ifr_addr);
+        q.addrlen = prefix_len(f, &r);
         break;
     case 0x7a:                                   /* MTU */
         if ((e = host_request(f, SIOCGIFMTU, &r))) return e;

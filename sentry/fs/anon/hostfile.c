@@ -250,9 +250,18 @@ static ssize_t stream_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 
 
 /* --- files with a position: it is the host's too, shared with the caller (`(a; sundog run b) > file`) --- */
 
+/* Another descriptor of ours may share the host's open file, as both of `sundog run x > out 2>&1` do: its position counts. */
+static void take_host_pos(struct file *f, const struct hostfile *h, u64 *pos)
+{
+    off_t now = pos == &f->pos ? lseek(h->fd, 0, SEEK_CUR) : -1;
+
+    if (now >= 0) *pos = (u64)now;
+}
+
 static ssize_t file_read(struct file *f, struct uio *u, u64 *pos, u32 flags UNUSED)
 {
     struct hostfile *h = f->priv;
+    take_host_pos(f, h, pos);
     ssize_t n = uio_host_read(u, h->fd, (s64)*pos, u->resid);
     if (n <= 0) return n;
     *pos += (u64)n;
@@ -265,6 +274,7 @@ static ssize_t file_write(struct file *f, struct uio *u, u64 *pos, u32 flags UNU
     struct hostfile *h = f->priv;
     /* With O_APPEND on the host's open file, pwrite appends as well, and only write moves the position. */
     bool append = f->flags & O_APPEND, at_pos = pos == &f->pos;
+    take_host_pos(f, h, pos);
     ssize_t n = uio_host_write(u, h->fd, append && at_pos ? -1 : (s64)*pos, u->resid);
     if (n <= 0) return n;
     if (append && at_pos) {
