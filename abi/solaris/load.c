@@ -97,16 +97,12 @@ int solaris_recognise(const u8 *head, size_t len)
     if (len < sizeof(e)) return 0;
     memcpy(&e, head, sizeof(e));
     if (memcmp(e.e_ident, ELFMAG, SELFMAG) || e.e_ident[EI_DATA] != ELFDATA2LSB) return 0;
-    if (e.e_ident[EI_CLASS] == ELFCLASS32 && e.e_machine == EM_386 && e.e_ident[EI_OSABI] == ELFOSABI_SOLARIS) {
-        log_error("this is a 32-bit Solaris program (i386); only 64-bit ones (amd64) run here");
-        return 0;
-    }
     if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_machine != EM_X86_64 || e.e_phentsize != sizeof(Elf64_Phdr)) return 0;
     if (e.e_type != ET_EXEC && e.e_type != ET_DYN) return 0;
     if (e.e_ident[EI_OSABI] == ELFOSABI_SOLARIS) return 30;
     if (e.e_ident[EI_OSABI] != ELFOSABI_NONE) return 0;
     says = headers_say(head, len, &e);
-    return says > 0 ? 20 : says < 0 ? 0 : 1;   /* 1: only when it is asked for by name */
+    return says > 0 ? 26 : says < 0 ? 0 : 1;   /* 26: whatever --abi says; 1: only when it is asked for by name */
 }
 
 static u64 random_u64(void)
