@@ -82,6 +82,11 @@ struct platform_ops {
      * user could change). Runs before the sentry locks itself in; leaves nothing behind.
      */
     int (*probe)(char *why, size_t why_len);
+    /*
+     * NULL, or: after a good probe, is something else the better choice here? The reason in `why` then. Asked for "auto"
+     * only.
+     */
+    bool (*declines)(char *why, size_t why_len);
     /* Called once, while the process has a single thread and before the host filter is loaded. */
     int (*init)(const struct platform_config *cfg, struct platform **out);
     void (*free)(struct platform *p);

@@ -19,7 +19,8 @@ static const struct platform_ops *find_auto(char *why, size_t why_len)
 
     for (size_t i = 0; i < ARRAY_LEN(platforms); i++) {
         one[0] = 0;
-        if (platforms[i]->probe(one, sizeof(one)) == 0) return platforms[i];
+        if (platforms[i]->probe(one, sizeof(one)) == 0 && !(platforms[i]->declines && platforms[i]->declines(one, sizeof(one))))
+            return platforms[i];
         if (at < why_len) {
             int n = snprintf(why + at, why_len - at, "%s%s: %s", at ? "; " : "", platforms[i]->name, one);
             at += n > 0 ? (size_t)n : 0;

@@ -43,6 +43,7 @@ static void kvm_ctx_free(struct platform_ctx *ctx)
 const struct platform_ops platform_kvm_ops = {
     .name = "kvm",
     .probe = kvm_probe,
+    .declines = kvm_declines,
     .init = kvm_init,
     .free = kvm_vm_stop,
     .abilities = kvm_abilities,

@@ -282,12 +282,21 @@ static void drain_kicks(void)
     while (sigtimedwait(&set, NULL, &zero) == KVM_KICK_SIGNAL) continue;
 }
 
+/*
+ * Is an exception on its way to the guest? If not, the shadow that `mov ss` may have cast is lifted: where the vCPU goes
+ * on, it would hit another instruction.
+ */
 static bool event_pending(struct kvm_vcpu *v)
 {
     struct kvm_vcpu_events ev = { .flags = 0 };
 
-    return ioctl(v->fd, KVM_GET_VCPU_EVENTS, &ev) == 0 &&
-           (ev.exception.injected || ev.exception.pending || ev.interrupt.injected || ev.nmi.injected);
+    if (ioctl(v->fd, KVM_GET_VCPU_EVENTS, &ev)) return false;
+    if (ev.exception.injected || ev.exception.pending || ev.interrupt.injected || ev.nmi.injected) return true;
+    if (ev.interrupt.shadow) {
+        ev = (struct kvm_vcpu_events){ .flags = KVM_VCPUEVENT_VALID_SHADOW };
+        ioctl(v->fd, KVM_SET_VCPU_EVENTS, &ev);
+    }
+    return false;
 }
 
 enum interrupted { STOPPED, UNDER_WAY };

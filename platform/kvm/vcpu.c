@@ -26,7 +26,7 @@ HOSTCALL_ARG(ioctl, "start state of a processor", 1, KVM_SET_SREGS);
 HOSTCALL_ARG(ioctl, "start state of a processor", 1, KVM_SET_XCRS);
 HOSTCALL_ARG(ioctl, "start state of a processor", 1, KVM_SET_MSRS);
 HOSTCALL_ARG(ioctl, "start state of a processor: the host's time stamps", 1, KVM_SET_DEVICE_ATTR);
-HOSTCALL_ARG(ioctl, "a processor that crashed forgets what was pending", 1, KVM_SET_VCPU_EVENTS);
+HOSTCALL_ARG(ioctl, "a processor that crashed or changes its place forgets what was pending", 1, KVM_SET_VCPU_EVENTS);
 HOSTCALL_ARG(ioctl, "which signal ends a run", 1, KVM_SET_SIGNAL_MASK);
 HOSTCALL_ARG(ioctl, "extended registers of a guest thread", 1, KVM_GET_XSAVE);
 HOSTCALL_ARG(ioctl, "extended registers of a guest thread", 1, KVM_SET_XSAVE);
