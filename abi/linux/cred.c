@@ -261,8 +261,8 @@ sysret_t linux_capget(const struct syscall_args *a)
 
     if (words < 0) return words == -EINVAL && !a->a[1] ? 0 : words;
     if (h.pid < 0) return -EINVAL;
-    if (h.pid && h.pid != current->tid) {
-        struct task *t = task_lookup_get(h.pid);
+    if (h.pid && h.pid != current->vtid) {
+        struct task *t = task_lookup_get(pid_in(h.pid));
         if (!t) return -ESRCH;
         c = task_get_cred(t);
         task_put(t);
@@ -287,7 +287,7 @@ sysret_t linux_capset(const struct syscall_args *a)
     int words = cap_words(a->a[0], &h);
 
     if (words < 0) return words;
-    if (h.pid && h.pid != current->tid) return -EPERM;
+    if (h.pid && h.pid != current->vtid) return -EPERM;
     if (copy_in(d, a->a[1], (size_t)words * sizeof(d[0]))) return -EFAULT;
     e = (d[0].effective | (u64)d[1].effective << 32) & CAPS_KNOWN;
     p = (d[0].permitted | (u64)d[1].permitted << 32) & CAPS_KNOWN;

@@ -80,7 +80,7 @@ static sysret_t record_lock(struct file *f, int cmd, gaddr_t arg)
             l.whence = SEEK_SET;
             l.start = (s64)k.start;
             l.len = k.end == INT64_MAX ? 0 : (s64)(k.end - k.start) + 1;
-            l.pid = k.pid;
+            l.pid = k.pid > 0 ? pid_out(k.pid) : k.pid;
         }
         return copy_out(arg, &l, sizeof(l));
     }
@@ -97,17 +97,17 @@ static sysret_t owner_cmd(struct file *f, int cmd, u64 arg)
     switch (cmd) {
     case F_SETOWN:
         if ((s32)arg == INT32_MIN) return -EINVAL;
-        return (s32)arg < 0 ? file_set_owner(f, F_OWNER_PGRP, -(s32)arg) : file_set_owner(f, F_OWNER_PID, (s32)arg);
+        return (s32)arg < 0 ? file_set_owner(f, F_OWNER_PGRP, pid_in(-(s32)arg)) : file_set_owner(f, F_OWNER_PID, pid_in((s32)arg));
     case F_GETOWN:
         o = file_get_owner(f);
-        return o.type == F_OWNER_PGRP ? -o.id : o.id;
+        return o.type == F_OWNER_PGRP ? -pid_out(o.id) : pid_out(o.id);
     case F_SETOWN_EX:
         if ((err = copy_in(&ex, arg, sizeof(ex)))) return err;
         if (ex.type != F_OWNER_TID && ex.type != F_OWNER_PID && ex.type != F_OWNER_PGRP) return -EINVAL;
-        return file_set_owner(f, ex.type, ex.pid);
+        return file_set_owner(f, ex.type, pid_in(ex.pid));
     case F_GETOWN_EX:
         o = file_get_owner(f);
-        ex = (struct linux_f_owner_ex){ .type = o.id ? o.type : F_OWNER_TID, .pid = o.id };
+        ex = (struct linux_f_owner_ex){ .type = o.id ? o.type : F_OWNER_TID, .pid = pid_out(o.id) };
         return copy_out(arg, &ex, sizeof(ex));
     case F_SETSIG:
         if (arg > 64) return -EINVAL;

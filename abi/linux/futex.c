@@ -196,7 +196,7 @@ sysret_t linux_get_robust_list(const struct syscall_args *a)
     u64 head, len = sizeof(struct linux_robust_list_head);
 
     if (ARG_INT(0)) {
-        t = task_lookup_get(ARG_INT(0));
+        t = task_lookup_get(pid_in(ARG_INT(0)));
         if (!t) return -ESRCH;
         /* ptrace(2)'s read check in short: the same user, or the capability. */
         struct cred *c = task_get_cred(t);
@@ -228,7 +228,7 @@ static bool robust_death(struct task *t, gaddr_t addr, bool pi, bool pending)
         return true;
     }
     for (;;) {
-        if ((val & FUTEX_TID_MASK) != (u32)t->tid) return true;
+        if ((val & FUTEX_TID_MASK) != (u32)t->vtid) return true;
         if (user_cmpxchg32(addr, val, (val & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen)) return false;
         if (seen == val) break;
         val = seen;

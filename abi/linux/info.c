@@ -169,7 +169,7 @@ sysret_t linux_prlimit64(const struct syscall_args *a)
 
     if (a->a[2] && copy_in(&u, a->a[2], sizeof(u))) return -EFAULT;
     if (ARG_INT(0)) {
-        if (!(t = task_lookup_get(ARG_INT(0)))) return -ESRCH;
+        if (!(t = task_lookup_get(pid_in(ARG_INT(0))))) return -ESRCH;
     } else {
         task_get(t);
     }

@@ -40,7 +40,7 @@ static sysret_t compare(const void *x, const void *y)
 
 sysret_t linux_kcmp(const struct syscall_args *a)
 {
-    struct task *t = task_lookup_get(ARG_INT(0)), *u = task_lookup_get(ARG_INT(1));
+    struct task *t = task_lookup_get(pid_in(ARG_INT(0))), *u = task_lookup_get(pid_in(ARG_INT(1)));
     const void *x = NULL, *y = NULL;
     sysret_t r = -ESRCH;
 

@@ -218,7 +218,7 @@ bool linux_may_access_task(struct task *t)
 /* The mm of a process named by pid that current may look into. */
 static int access_mm(s32 pid, struct mm **out)
 {
-    struct task *t = task_lookup_get(pid);
+    struct task *t = task_lookup_get(pid_in(pid));
 
     if (!t) return -ESRCH;
     if (!linux_may_access_task(t)) {
@@ -295,7 +295,7 @@ sysret_t linux_process_madvise(const struct syscall_args *a)
     if (!(tg = pidfd_tgroup(f))) return -EBADF;
     if (advice != 20 /* COLD */ && advice != 21 /* PAGEOUT */ && advice != MADV_WILLNEED && advice != 25 /* COLLAPSE */)
         return -EINVAL;
-    r = access_mm(tg->tgid, &mm);
+    r = access_mm(pid_out(tg->tgid), &mm);
     if (!r && tg != current->tg && !capable(CAP_SYS_NICE)) {
         mm_put(mm);
         r = -EPERM;

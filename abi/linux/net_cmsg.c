@@ -1,5 +1,6 @@
 /* Ancillary data of sendmsg(2) and recvmsg(2). cmsg(3), unix(7), ip(7), ipv6(7) */
 #include "abi/linux/net.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/base/alloc.h"
 #include <linux/capability.h>
 #include <netinet/in.h>
@@ -35,11 +36,12 @@ static int cred_in(struct net_msg *m, const u8 *data, u64 n)
     u.uid = uid_in(u.uid);
     u.gid = gid_in(u.gid);
     if (u.uid == ~0u || u.gid == ~0u) return -EINVAL;
-    bool ok = (u.pid == current->tg->tgid || capable(CAP_SYS_ADMIN)) &&
+    struct pid_ns *ns = current->tg->pid_ns;
+    bool ok = (u.pid == current->tg->vtgid || ns_capable(ns ? ns->ns.owner : NULL, CAP_SYS_ADMIN)) &&
               (u.uid == c->uid || u.uid == c->euid || u.uid == c->suid || own_ns_capable(CAP_SETUID)) &&
               (u.gid == c->gid || u.gid == c->egid || u.gid == c->sgid || own_ns_capable(CAP_SETGID));
     if (!ok) return -EPERM;
-    m->cred = (struct net_cred){ u.pid, u.uid, u.gid };
+    m->cred = (struct net_cred){ pid_in(u.pid), u.uid, u.gid };
     m->has_cred = true;
     return 0;
 }
@@ -222,7 +224,7 @@ int linux_cmsg_out(struct net_msg *m, struct socket *s, gaddr_t control, u64 len
     if (s->domain == AF_INET || s->domain == AF_INET6) {
         if (s->type == SOCK_DGRAM && !m->has_error) put_inet(&k, m, s);
     } else if (m->got & WANT_CRED) {
-        struct linux_ucred u = { m->cred.pid, uid_out(m->cred.uid), gid_out(m->cred.gid) };
+        struct linux_ucred u = { pid_out(m->cred.pid), uid_out(m->cred.uid), gid_out(m->cred.gid) };
         put(&k, SOL_SOCKET, SCM_CREDENTIALS, &u, sizeof u);
     }
     if (m->files) put_files(&k, m->files, cloexec);

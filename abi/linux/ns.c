@@ -5,6 +5,7 @@
 #include "sentry/fs/anon/anon.h"
 #include "sentry/ipc/sysv.h"
 #include "sentry/kernel/ns.h"
+#include "sentry/kernel/pid_ns.h"
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
@@ -87,6 +88,8 @@ static int enter(enum ns_type type, struct ns *ns, const struct cred *as, struct
         *mnt = container_of(ns, struct mnt_ns, ns);
         return 0;
     }
+    struct pid_ns *pid = ns ? container_of(ns, struct pid_ns, ns) : NULL;
+    if (type == NS_PID && !pid_ns_contains(current->tg->pid_ns, pid)) return -EINVAL;   /* only downwards */
     nsproxy_set(n, type, ns);
     return 0;
 }

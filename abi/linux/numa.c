@@ -87,7 +87,7 @@ sysret_t linux_migrate_pages(const struct syscall_args *a)
     int r;
 
     if ((r = read_nodes(a->a[2], a->a[1], &nodes)) || (r = read_nodes(a->a[3], a->a[1], &nodes))) return r;
-    if (!(t = ARG_INT(0) ? task_lookup_get(ARG_INT(0)) : (task_get(current), current))) return -ESRCH;
+    if (!(t = ARG_INT(0) ? task_lookup_get(pid_in(ARG_INT(0))) : (task_get(current), current))) return -ESRCH;
     r = linux_may_access_task(t) ? nodes & ~1ULL ? -EINVAL : 0 : -EPERM;
     task_put(t);
     return r;
@@ -102,7 +102,7 @@ sysret_t linux_move_pages(const struct syscall_args *a)
 
     if (flags & ~(u32)(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) return -EINVAL;
     if ((flags & MPOL_MF_MOVE_ALL) && !capable(CAP_SYS_NICE)) return -EPERM;
-    if (!(t = ARG_INT(0) ? task_lookup_get(ARG_INT(0)) : (task_get(current), current))) return -ESRCH;
+    if (!(t = ARG_INT(0) ? task_lookup_get(pid_in(ARG_INT(0))) : (task_get(current), current))) return -ESRCH;
     mm = linux_may_access_task(t) ? task_get_mm(t) : NULL;
     task_put(t);
     if (!mm) return -EPERM;

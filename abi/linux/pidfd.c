@@ -11,6 +11,7 @@ sysret_t linux_pidfd_open(const struct syscall_args *a)
 
     if (flags & ~(u32)O_NONBLOCK) return -EINVAL;
     if (pid <= 0) return -EINVAL;
+    pid = pid_in(pid);
     struct tgroup *tg = tgroup_lookup_get(pid);
     if (!tg) {
         /* A thread that leads no group: EINVAL up to Linux 6.8; later ENOENT. */

@@ -121,10 +121,10 @@ sysret_t linux_wait4(const struct syscall_args *a)
     if (pid == INT32_MIN) return -ESRCH;
     if (pid > 0) {
         req.which = P_PID;
-        req.id = pid;
+        req.id = pid_in(pid);
     } else if (pid != -1) {
         req.which = P_PGID;
-        req.id = pid ? -pid : (s32)task_getpgid(0);
+        req.id = pid ? pid_in(-pid) : (s32)task_getpgid(0);
     }
     ret = task_wait(&req, &res);
     if (ret <= 0) return ret;
@@ -150,10 +150,11 @@ sysret_t linux_waitid(const struct syscall_args *a)
         break;
     case P_PID:
         if (req.id <= 0) return -EINVAL;
+        req.id = pid_in(req.id);
         break;
     case P_PGID:
         if (req.id < 0) return -EINVAL;
-        if (!req.id) req.id = (s32)task_getpgid(0);
+        req.id = req.id ? pid_in(req.id) : (s32)task_getpgid(0);
         break;
     case 3: {   /* P_PIDFD */
         if (req.id < 0) return -EINVAL;
@@ -191,16 +192,19 @@ sysret_t linux_waitid(const struct syscall_args *a)
 
 /* --- names --- */
 
+/* A process number or an error. */
+static sysret_t number_out(sysret_t r) { return r > 0 ? pid_out((s32)r) : r; }
+
 sysret_t linux_getpid(const struct syscall_args *a)
 {
     (void)a;
-    return current->tg->tgid;
+    return current->tg->vtgid;
 }
 
 sysret_t linux_gettid(const struct syscall_args *a)
 {
     (void)a;
-    return current->tid;
+    return current->vtid;
 }
 
 sysret_t linux_getppid(const struct syscall_args *a)
@@ -209,7 +213,7 @@ sysret_t linux_getppid(const struct syscall_args *a)
 
     (void)a;
     lock(&kernel.tasklist);
-    pid = current->tg->parent ? current->tg->parent->tgid : 0;
+    pid = current->tg->parent ? pid_out(current->tg->parent->tgid) : 0;
     unlock(&kernel.tasklist);
     return pid;
 }
@@ -217,32 +221,32 @@ sysret_t linux_getppid(const struct syscall_args *a)
 sysret_t linux_set_tid_address(const struct syscall_args *a)
 {
     current->clear_child_tid = a->a[0];
-    return current->tid;
+    return current->vtid;
 }
 
 sysret_t linux_getpgid(const struct syscall_args *a)
 {
-    return task_getpgid(ARG_INT(0));
+    return number_out(task_getpgid(pid_in(ARG_INT(0))));
 }
 
 sysret_t linux_getpgrp(const struct syscall_args *a)
 {
     (void)a;
-    return task_getpgid(0);
+    return number_out(task_getpgid(0));
 }
 
 sysret_t linux_setpgid(const struct syscall_args *a)
 {
-    return task_setpgid(ARG_INT(0), ARG_INT(1));
+    return task_setpgid(pid_in(ARG_INT(0)), pid_in(ARG_INT(1)));
 }
 
 sysret_t linux_getsid(const struct syscall_args *a)
 {
-    return task_getsid(ARG_INT(0));
+    return number_out(task_getsid(pid_in(ARG_INT(0))));
 }
 
 sysret_t linux_setsid(const struct syscall_args *a)
 {
     (void)a;
-    return task_setsid();
+    return number_out(task_setsid());
 }

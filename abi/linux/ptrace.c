@@ -353,7 +353,7 @@ sysret_t linux_ptrace(const struct syscall_args *a)
     sysret_t r;
 
     if (req == R_TRACEME) return ptrace_traceme();
-    struct task *t = task_lookup_get(ARG_INT(1));
+    struct task *t = task_lookup_get(pid_in(ARG_INT(1)));
     if (!t) return -ESRCH;
     if (req == R_ATTACH || req == R_SEIZE) r = attach(t, req == R_SEIZE, a->a[2], a->a[3]);
     else r = to_tracee(t, req, a->a[2], a->a[3]);

@@ -35,7 +35,7 @@ static struct task *pid_task_get(s32 pid)
         task_get(current);
         return current;
     }
-    return task_lookup_get(pid);
+    return task_lookup_get(pid_in(pid));
 }
 
 static bool same_owner(struct task *t)
@@ -291,7 +291,7 @@ static bool for_each_of(int kind, u32 who, void (*fn)(struct task *t, void *arg)
         task_put(t);
         return true;
     }
-    s32 pgid = kind == WHO_PGRP && !who ? (s32)task_getpgid(0) : (s32)who;
+    s32 pgid = kind == WHO_PGRP && !who ? (s32)task_getpgid(0) : pid_in((s32)who);
     u32 uid = who ? uid_in((u32)who) : current_cred()->uid;
     struct tgroup *tg;
     for (s32 next = 1; (tg = tgroup_next_get(next)); tgroup_put(tg)) {

@@ -151,7 +151,7 @@ static s32 cannot_sync_locked(struct task *t)
 
     TAILQ_FOREACH(i, &t->tg->tasks, tg_link) {
         if (i == t || (i->seccomp_mode == 0)) continue;
-        if (i->seccomp_mode == MODE_STRICT || !is_ancestor(i->seccomp, t->seccomp)) return i->tid;
+        if (i->seccomp_mode == MODE_STRICT || !is_ancestor(i->seccomp, t->seccomp)) return i->vtid;
     }
     return 0;
 }

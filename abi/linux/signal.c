@@ -1,6 +1,7 @@
 /* The signal calls, and siginfo in its Linux layout. Source: signal(7), kernel/signal.c. */
 #include "abi/linux/linux.h"
 #include "abi/linux/uapi_signal.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include <string.h>
@@ -277,6 +278,7 @@ static sysret_t kill_all(const struct ksiginfo *info)
     lock(&kernel.tasklist);
     HASH_ITER(hh, kernel.tasks_by_tid, t, tmp) {
         if (t->tg->leader != t || t->tg == kernel.init || t->tg == current->tg) continue;
+        if (!pid_ns_contains(current->tg->pid_ns, t->tg->pid_ns) || t->tg == pid_ns_init_locked(current->tg->pid_ns)) continue;
         if (n == cap) list = xrealloc(list, (cap = cap * 2 + 16) * sizeof(struct task *));
         task_get(t);
         list[n++] = t;
@@ -309,14 +311,14 @@ sysret_t linux_kill(const struct syscall_args *a)
 
     if (!valid_signo(ARG_INT(1))) return -EINVAL;
     ksiginfo_user(&info, ARG_INT(1), SI_USER);
-    if (pid > 0) return kill_pid(pid, &info);
+    if (pid > 0) return kill_pid(pid_in(pid), &info);
     if (pid == -1) return kill_all(&info);
     if (pid == INT32_MIN) return -ESRCH;
     if (pid == 0) {
         sysret_t own = task_getpgid(0);
         return own < 0 ? own : signal_send_pgrp((s32)own, &info, true);
     }
-    return signal_send_pgrp(-pid, &info, true);
+    return signal_send_pgrp(pid_in(-pid), &info, true);
 }
 
 static sysret_t send_thread(s32 tgid, s32 tid, const struct ksiginfo *info)
@@ -342,7 +344,7 @@ sysret_t linux_tgkill(const struct syscall_args *a)
 
     if (ARG_INT(0) <= 0 || ARG_INT(1) <= 0 || !valid_signo(ARG_INT(2))) return -EINVAL;
     ksiginfo_user(&info, ARG_INT(2), SI_TKILL);
-    return send_thread(ARG_INT(0), ARG_INT(1), &info);
+    return send_thread(pid_in(ARG_INT(0)), pid_in(ARG_INT(1)), &info);
 }
 
 sysret_t linux_tkill(const struct syscall_args *a)
@@ -351,7 +353,7 @@ sysret_t linux_tkill(const struct syscall_args *a)
 
     if (ARG_INT(0) <= 0 || !valid_signo(ARG_INT(1))) return -EINVAL;
     ksiginfo_user(&info, ARG_INT(1), SI_TKILL);
-    return send_thread(-1, ARG_INT(0), &info);
+    return send_thread(-1, pid_in(ARG_INT(0)), &info);
 }
 
 /* Only the process itself may send what looks like the kernel's or kill(2)'s. */
@@ -359,7 +361,7 @@ static int queue_info(struct ksiginfo *info, gaddr_t p, int signo, s32 target)
 {
     if (linux_copy_in_siginfo(info, p)) return -EFAULT;
     info->signo = signo;
-    if ((info->code >= 0 || info->code == SI_TKILL) && target != current->tg->tgid && target != current->tid)
+    if ((info->code >= 0 || info->code == SI_TKILL) && target != current->tg->vtgid && target != current->vtid)
         return -EPERM;
     return valid_signo(signo) ? 0 : -EINVAL;
 }
@@ -369,7 +371,7 @@ sysret_t linux_rt_sigqueueinfo(const struct syscall_args *a)
     struct ksiginfo info;
     int r = queue_info(&info, a->a[2], ARG_INT(1), ARG_INT(0));
 
-    return r ? r : kill_pid(ARG_INT(0), &info);
+    return r ? r : kill_pid(pid_in(ARG_INT(0)), &info);
 }
 
 sysret_t linux_rt_tgsigqueueinfo(const struct syscall_args *a)
@@ -379,7 +381,7 @@ sysret_t linux_rt_tgsigqueueinfo(const struct syscall_args *a)
 
     if (r) return r;
     if (ARG_INT(0) <= 0 || ARG_INT(1) <= 0) return -EINVAL;
-    return send_thread(ARG_INT(0), ARG_INT(1), &info);
+    return send_thread(pid_in(ARG_INT(0)), pid_in(ARG_INT(1)), &info);
 }
 
 sysret_t linux_restart_syscall(const struct syscall_args *a)

@@ -20,6 +20,8 @@ static int set_in(struct ipc_set_k *out, const struct linux_ipc64_perm *p)
     return out->uid == UINT32_MAX || out->gid == UINT32_MAX ? -EINVAL : 0;
 }
 
+static sysret_t pid_or_error(sysret_t r) { return r > 0 ? pid_out((s32)r) : r; }
+
 /* --- shared memory --- */
 
 sysret_t linux_shmget(const struct syscall_args *a) { return shm_get(ARG_INT(0), a->a[1], ARG_U32(2)); }
@@ -33,7 +35,7 @@ static sysret_t shm_stat_out(s32 id, enum ipc_stat_how how, gaddr_t to)
 
     if (r < 0) return r;
     struct linux_shmid64_ds ds = { .perm = perm_out(&st.perm), .segsz = st.size, .atime = st.atime, .dtime = st.dtime, .ctime = st.ctime,
-        .cpid = st.cpid, .lpid = st.lpid, .nattch = st.nattch };
+        .cpid = pid_out(st.cpid), .lpid = pid_out(st.lpid), .nattch = st.nattch };
     if (copy_out(to, &ds, sizeof ds)) return -EFAULT;
     return how == IPC_STAT_ID ? 0 : r;
 }
@@ -163,7 +165,7 @@ sysret_t linux_semctl(const struct syscall_args *a)
     case LINUX_SEM_STAT: return sem_stat_out(id, IPC_STAT_INDEX, p);
     case LINUX_SEM_STAT_ANY: return sem_stat_out(id, IPC_STAT_ANY, p);
     case LINUX_SEM_GETVAL: return sem_get_one(id, num, SEM_VALUE);
-    case LINUX_SEM_GETPID: return sem_get_one(id, num, SEM_PID);
+    case LINUX_SEM_GETPID: return pid_or_error(sem_get_one(id, num, SEM_PID));
     case LINUX_SEM_GETNCNT: return sem_get_one(id, num, SEM_NCOUNT);
     case LINUX_SEM_GETZCNT: return sem_get_one(id, num, SEM_ZCOUNT);
     case LINUX_SEM_SETVAL: return sem_set_one(id, num, (s32)p);
@@ -221,7 +223,7 @@ static sysret_t msq_stat_out(s32 id, enum ipc_stat_how how, gaddr_t to)
 
     if (r < 0) return r;
     struct linux_msqid64_ds ds = { .perm = perm_out(&st.perm), .stime = st.stime, .rtime = st.rtime, .ctime = st.ctime,
-        .cbytes = st.cbytes, .qnum = st.qnum, .qbytes = st.qbytes, .lspid = st.lspid, .lrpid = st.lrpid };
+        .cbytes = st.cbytes, .qnum = st.qnum, .qbytes = st.qbytes, .lspid = pid_out(st.lspid), .lrpid = pid_out(st.lrpid) };
     if (copy_out(to, &ds, sizeof ds)) return -EFAULT;
     return how == IPC_STAT_ID ? 0 : r;
 }

@@ -42,7 +42,7 @@ static bool deadlock_locked(s32 owner, s32 me)
         struct pi_wait *w;
         if (owner == me) return true;
         TAILQ_FOREACH(w, &pi_waits, link)
-            if (w->task->tid == owner) break;
+            if (w->task->vtid == owner) break;
         if (!w) return false;
         owner = w->owner;
     }
@@ -67,7 +67,7 @@ static void remove_locked(struct pi_wait *w)
  */
 static bool hand_over_locked(struct pi_wait *w, u32 val, u32 extra)
 {
-    u32 next = (u32)w->task->tid | FUTEX_WAITERS | extra, seen;
+    u32 next = (u32)w->task->vtid | FUTEX_WAITERS | extra, seen;
 
     if (mm_user_cmpxchg32(w->mm, w->addr, val, next, &seen) < 0) return false;
     if (seen != val) return true;
@@ -75,7 +75,7 @@ static bool hand_over_locked(struct pi_wait *w, u32 val, u32 extra)
     struct pi_wait *o;
     remove_locked(w);
     TAILQ_FOREACH(o, &pi_waits, link)
-        if (futex_same(&o->key, &w->key)) o->owner = t->tid;
+        if (futex_same(&o->key, &w->key)) o->owner = t->vtid;
     task_get(t);
     atomic_store(&w->granted, 1);
     task_wake(t);
@@ -89,7 +89,7 @@ static bool hand_over_locked(struct pi_wait *w, u32 val, u32 extra)
  */
 static int try_locked(struct mm *mm, gaddr_t addr, const struct mm_page_id *key, struct task *t, bool try_only, s32 *owner)
 {
-    u32 val, seen, tid = (u32)t->tid;
+    u32 val, seen, tid = (u32)t->vtid;
 
     if (mm_copy_in(mm, &val, addr, sizeof val) != sizeof val) return -EFAULT;
     for (;;) {
@@ -125,7 +125,7 @@ static int try_locked(struct mm *mm, gaddr_t addr, const struct mm_page_id *key,
             val = again;
             continue;
         }
-        if (deadlock_locked((s32)own, t->tid)) return -EDEADLK;
+        if (deadlock_locked((s32)own, t->vtid)) return -EDEADLK;
         *owner = (s32)own;
         return 1;
     }
@@ -173,7 +173,7 @@ sysret_t futex_unlock_pi(gaddr_t addr, bool shared)
 
     r = user_load32(addr, &val);
     if (r) return r;
-    if ((val & FUTEX_TID_MASK) != (u32)current->tid) return -EPERM;
+    if ((val & FUTEX_TID_MASK) != (u32)current->vtid) return -EPERM;
     r = futex_key(addr, shared, true, &key);
     if (r) return r;
     lock(&pi_lock);
@@ -190,7 +190,7 @@ sysret_t futex_unlock_pi(gaddr_t addr, bool shared)
         }
         if (r || !retry) break;
         val = seen;
-        if ((val & FUTEX_TID_MASK) != (u32)current->tid) {
+        if ((val & FUTEX_TID_MASK) != (u32)current->vtid) {
             r = -EPERM;
             break;
         }
@@ -209,8 +209,8 @@ again:
     TAILQ_FOREACH(w, &pi_waits, link)
     {
         u32 val;
-        if (w->owner != t->tid) continue;
-        if (mm_copy_in(w->mm, &val, w->addr, sizeof val) == sizeof val && (val & FUTEX_TID_MASK) == (u32)t->tid) {
+        if (w->owner != t->vtid) continue;
+        if (mm_copy_in(w->mm, &val, w->addr, sizeof val) == sizeof val && (val & FUTEX_TID_MASK) == (u32)t->vtid) {
             (void)hand_over_locked(w, val, FUTEX_OWNER_DIED);
             goto again;
         }

@@ -3,6 +3,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ns.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
@@ -32,11 +33,13 @@ static int check_flags(const struct clone_args_k *a)
     if ((f & CLONE_SIGHAND) && (f & CLONE_CLEAR_SIGHAND)) return -EINVAL;
     if ((f & CLONE_PIDFD) && (f & (CLONE_THREAD | CLONE_DETACHED))) return -EINVAL;
     /* Siblings of init would have nobody to reap them. */
-    if ((f & CLONE_PARENT) && current->tg == kernel.init) return -EINVAL;
+    if ((f & CLONE_PARENT) && (current->tg == kernel.init || current->tg->unkillable)) return -EINVAL;
+    if ((f & CLONE_THREAD) && nsproxy_at(current->ns, NS_PID) != (current->tg->pid_ns ? &current->tg->pid_ns->ns : NULL)) return -EINVAL;
     if (a->exit_signal < 0 || a->exit_signal > KSIG_MAX) return -EINVAL;
     if (a->set_tid_n) {
         if (a->set_tid_n > 1 || a->set_tid[0] < 1 || a->set_tid[0] >= kernel.pid_max) return -EINVAL;
-        if (!capable(CAP_SYS_ADMIN) && !capable(CAP_CHECKPOINT_RESTORE)) return -EPERM;
+        const struct user_ns *u = current->tg->pid_ns ? current->tg->pid_ns->ns.owner : NULL;
+        if (!ns_capable(u, CAP_SYS_ADMIN) && !ns_capable(u, CAP_CHECKPOINT_RESTORE)) return -EPERM;
     }
     return 0;
 }
@@ -150,6 +153,7 @@ static int copy_shared(struct task *c, u64 flags)
         if ((r = nsproxy_new(p->ns, flags, c->cred, &c->ns)) < 0) return r;
     }
     if (!(flags & NSPROXY_FLAGS)) nsproxy_get(c->ns = p->ns);
+    if (!(flags & CLONE_THREAD) && c->ns && c->ns->pid_children) ns_get(&(c->tg->pid_ns = c->ns->pid_children)->ns);
     if (flags & CLONE_FILES) {
         fdtable_get(p->files);
         c->files = p->files;
@@ -178,6 +182,7 @@ static int link_child(struct task *c, const struct clone_args_k *a)
 {
     struct task *p = current;
     struct tgroup *tg = c->tg, *init = kernel.init;
+    struct pid_ns *ns = tg->pid_ns;
     int r = 0;
 
     lock(&kernel.tasklist);
@@ -188,15 +193,24 @@ static int link_child(struct task *c, const struct clone_args_k *a)
     else if (kernel.max_tasks && kernel.nr_tasks >= kernel.max_tasks) {
         r = -EAGAIN;
         if (policy_limit_hit) policy_limit_hit("processes");
-    } else if (a->set_tid_n) r = pid_in_use_locked(a->set_tid[0]) ? -EEXIST : a->set_tid[0];
+    } else if (ns && (ns->dead || (ns->init && ns->init->group_exit))) r = -ENOMEM;
+    else if (a->set_tid_n && !ns) r = pid_in_use_locked(a->set_tid[0]) ? -EEXIST : a->set_tid[0];
     else r = pid_alloc_locked();
     if (r < 0) goto out;
     c->tid = r;
-    r = 0;
+    if ((r = pid_ns_number(c->tid, ns, a->set_tid_n ? a->set_tid[0] : 0, &c->vtid)) < 0) {
+        c->tid = 0;
+        goto out;
+    }
     if (a->flags & CLONE_THREAD) {
         task_link_locked(c);
     } else {
         tg->tgid = c->tid;
+        tg->vtgid = c->vtid;
+        if (ns && !ns->init) {
+            ns->init = tg;
+            tg->unkillable = true;
+        }
         tg->parent = a->flags & CLONE_PARENT ? p->tg->parent : p->tg;
         tg->parent_tid = a->flags & CLONE_PARENT ? p->tg->parent_tid : p->tid;
         if (tg->parent) LIST_INSERT_HEAD(&tg->parent->children, tg, sibling);
@@ -271,10 +285,10 @@ sysret_t task_clone(const struct clone_args_k *a)
         task_open_gate(c);
         goto fail;
     }
-    s32 tid = c->tid;
+    s32 tid = pid_out(c->tid), own = c->vtid;   /* its number here, and there */
     /* As in Linux, addresses that cannot be written are the program's problem. */
     if ((a->flags & CLONE_PARENT_SETTID) && copy_out(a->parent_tid, &tid, sizeof tid) < 0) { /* ignored */ }
-    if (a->flags & CLONE_CHILD_SETTID) (void)mm_copy_out(c->mm, a->child_tid, &tid, sizeof tid);
+    if (a->flags & CLONE_CHILD_SETTID) (void)mm_copy_out(c->mm, a->child_tid, &own, sizeof own);
     if (!(a->flags & CLONE_THREAD)) ptimers_rlimit_cpu(c->tg);
     if ((a->flags & CLONE_SYSVSEM) && sem_undo_clone) sem_undo_clone(c, true);
     int event = unlikely(p->ptrace) ? ptrace_clone(c, a->flags, a->exit_signal) : 0;

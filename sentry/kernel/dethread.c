@@ -1,6 +1,7 @@
 /* execve(2) in a process of several threads: the others go, and the one that execs becomes the leader. */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 
 /* Takes tid, place and name of the dead leader. tasklist and sighand held; the old leader goes to *old. */
 static void take_leadership(struct task *t, struct task **old)
@@ -19,11 +20,14 @@ static void take_leadership(struct task *t, struct task **old)
     if (charged) user_uncharge(leader->nproc_uid, USER_NPROC);
     atomic_store(&leader->state, TASK_DEAD);
 
+    s32 own = t->tid;
     t->tid = tg->tgid;
+    t->vtid = tg->vtgid;
     t->start_time = leader->start_time;
     t->exit_signal = tg->exit_signal;
     tg->leader = t;
     HASH_ADD(hh, kernel.tasks_by_tid, tid, sizeof t->tid, t);
+    pid_ns_release_locked(own);
     *old = leader;
 }
 

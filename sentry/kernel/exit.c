@@ -4,6 +4,7 @@
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/ipc/futex.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
@@ -100,12 +101,44 @@ static void zap_all_others(struct task *t)
     unlock(&kernel.tasklist);
 }
 
+/* The same for process 1 of a pid namespace of the guest's own; those of namespaces below go too. pid_namespaces(7) */
+static void zap_pid_ns(struct task *t, struct pid_ns *ns)
+{
+    struct task *i, *next;
+    struct tgroup *c, *cnext;
+    struct reap_list reaped = TAILQ_HEAD_INITIALIZER(reaped);
+
+    lock(&kernel.tasklist);
+    struct sighand *own = tgroup_lock_sighand(t->tg);
+    t->tg->group_exit = true;
+    unlock(&own->lock);
+    ns->dead = true;
+    ns->zapper = t;
+    for (bool first = true, more = true; more; first = false) {
+        more = false;
+        LIST_FOREACH_SAFE(c, &t->tg->children, sibling, cnext)
+            if (c->zombie) tgroup_reap_locked(c, &reaped);
+        HASH_ITER(hh, kernel.tasks_by_tid, i, next) {
+            if (i->tg == t->tg || i->tg->leader != i || i->tg->zombie || !pid_ns_contains(ns, i->tg->pid_ns)) continue;
+            if (first) tgroup_kill(i->tg, SIGKILL);
+            more = true;
+        }
+        unlock(&kernel.tasklist);
+        reap_list_put(&reaped);
+        if (more) task_sleep_uninterruptible(KTIME_NEVER);
+        lock(&kernel.tasklist);
+    }
+    ns->zapper = NULL;
+    unlock(&kernel.tasklist);
+}
+
 static void last_thread(struct task *t)
 {
     struct tgroup *tg = t->tg;
     struct session *s = NULL;
 
     if (tg == kernel.init) zap_all_others(t);
+    else if (tg->pid_ns && tg->pid_ns->init == tg) zap_pid_ns(t, tg->pid_ns);
     ptimers_exit(tg);
     lock(&kernel.tasklist);
     if (tg->pgrp && tg->pgrp->session->sid == tg->tgid) s = tg->pgrp->session;   /* stays while this group is in it */

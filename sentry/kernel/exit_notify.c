@@ -1,6 +1,7 @@
 /* What the family hears of an exit: reparenting, SIGCHLD, orphaned process groups, reaping. Follows kernel/exit.c of Linux. */
 #include "sentry/base/log.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
@@ -24,6 +25,7 @@ void tgroup_reap_locked(struct tgroup *tg, struct reap_list *reaped)
     struct task *leader = tg->leader;
 
     tg->reaped = true;
+    if (tg->pid_ns && tg->pid_ns->init == tg) tg->pid_ns->init = NULL;
     if (tg->parent) LIST_REMOVE(tg, sibling);
     tg->parent = NULL;
     tgroup_leave_pgrp_locked(tg);
@@ -53,6 +55,7 @@ static bool notify_parent(struct tgroup *tg)
 
     if (!parent) return true;
     if (parent == kernel.init && kernel.zapper) return true;
+    if (parent->pid_ns && parent->pid_ns->init == parent && parent->pid_ns->zapper) return true;
     struct sighand *ps = tgroup_lock_sighand(parent);
     const struct ksigaction *a = &ps->action[SIGCHLD];
     if (signo == SIGCHLD && (a->handler == 1 || (a->flags & SA_NOCLDWAIT))) {
@@ -64,7 +67,7 @@ static bool notify_parent(struct tgroup *tg)
     if (signo > 0) {
         struct ksiginfo info;
         ksiginfo_exit(&info, signo, tg->exit_status);
-        info.pid = tg->tgid;
+        info.pid = pid_to_ns(tg->tgid, parent->pid_ns);
         lock(&tg->leader->lock);
         info.uid = tg->leader->cred->uid;
         unlock(&tg->leader->lock);
@@ -106,15 +109,18 @@ static void send_pdeath(struct tgroup *child, struct task *dead)
     TAILQ_FOREACH(i, &child->tasks, tg_link) {
         int signo = i->pdeath_signal;
         if (!signo || i->exiting) continue;
-        struct ksiginfo info = { .signo = signo, .code = SI_USER, .pid = dead->tg->tgid, .uid = dead->cred->uid };
+        struct ksiginfo info = { .signo = signo, .code = SI_USER, .pid = pid_to_ns(dead->tg->tgid, child->pid_ns), .uid = dead->cred->uid };
         signal_send_group_locked(child, &info);
     }
 }
 
 static struct tgroup *find_reaper(struct tgroup *tg)
 {
-    for (struct tgroup *p = tg->parent; p; p = p->parent)
+    struct tgroup *init = pid_ns_init_locked(tg->pid_ns);
+    /* Children stay in the namespace of the dead: no farther up than its process 1. */
+    for (struct tgroup *p = tg->parent; p && p->pid_ns == tg->pid_ns; p = p->parent)
         if (p->is_subreaper && p->nr_live) return p;
+    if (init && init != tg && !init->zombie) return init;
     return tg == kernel.init ? NULL : kernel.init;
 }
 

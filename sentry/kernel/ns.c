@@ -2,6 +2,7 @@
 #include "sentry/kernel/ns.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/vfs/vfs.h"
 #include <linux/capability.h>
 #include <sched.h>
@@ -106,6 +107,10 @@ static int make(const struct nsproxy *old, enum ns_type type, struct user_ns *ow
     case NS_CGROUP:
         *out = xnew(struct ns);
         break;
+    case NS_PID:
+        /* Nested ones are made by those who live in theirs: not by who has announced another for its children. */
+        if (nsproxy_at(old, NS_PID) != (current->tg->pid_ns ? &current->tg->pid_ns->ns : NULL)) return -EINVAL;
+        return pid_ns_new(current->tg->pid_ns, owner, out);
     default:
         return -EINVAL;
     }
@@ -166,6 +171,9 @@ bool task_ns_get(struct task *t, enum ns_type type, struct ns **out)
         if (!fs) return false;
         *out = &fs_get_ns(fs)->ns;
         fs_context_put(fs);
+    } else if (type == NS_PID) {
+        *out = t->tg->pid_ns ? &t->tg->pid_ns->ns : NULL;
+        ns_get(*out);
     } else {
         struct nsproxy *p = task_get_nsproxy(t);
         *out = nsproxy_at(p, type);

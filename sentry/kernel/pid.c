@@ -1,6 +1,7 @@
 /* Numbers of tasks, process groups and sessions; membership. All under kernel.tasklist. */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 
 #define RESERVED_PIDS 300        /* as in Linux: not handed out again after the first wrap */
 
@@ -44,6 +45,7 @@ void session_put_locked(struct session *s)
 {
     if (!ref_put(&s->refs)) return;
     HASH_DEL(kernel.sessions, s);
+    pid_ns_release_locked(s->sid);
     free(s);
 }
 
@@ -64,6 +66,7 @@ static void pgrp_put_locked(struct pgrp *p)
     if (!ref_put(&p->refs)) return;
     HASH_DEL(kernel.pgrps, p);
     session_put_locked(p->session);
+    pid_ns_release_locked(p->pgid);
     free(p);
 }
 

@@ -2,6 +2,7 @@
 #include "sentry/kernel/ptrace.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -15,7 +16,7 @@ static LIST_HEAD(, ptrace_link) links = LIST_HEAD_INITIALIZER(links);   /* (T) *
 static unsigned nlinks;                                                 /* (a) */
 
 /* The end of a tracee that its tracer has still to wait for. A record: the task itself goes at once. */
-struct death { LIST_ENTRY(death) link; struct tgroup *tracer; s32 tracer_tid, tid, pgid; u32 uid, status; struct rusage_acc ru; };
+struct death { LIST_ENTRY(death) link; struct tgroup *tracer; s32 tracer_tid, tid, nr /* as the tracer sees it */, pgid; u32 uid, status; struct rusage_acc ru; };
 static LIST_HEAD(, death) deaths = LIST_HEAD_INITIALIZER(deaths);       /* (T) */
 
 /* --- linking --- */
@@ -52,7 +53,7 @@ static void tell_tracer_locked(struct ptrace_link *l, int why, int status)
 {
     struct task *t = l->tracee;
     struct tgroup *tg = l->tracer->tg;
-    struct ksiginfo info = { .signo = SIGCHLD, .code = why, .pid = t->tid, .status = status };
+    struct ksiginfo info = { .signo = SIGCHLD, .code = why, .pid = pid_to_ns(t->tid, tg->pid_ns), .status = status };
 
     lock(&t->lock);
     info.uid = t->cred->uid;
@@ -124,7 +125,7 @@ static struct ksiginfo trap_info(u32 code)
     struct ksiginfo i;
 
     ksiginfo_user(&i, SIGTRAP, (int)code);
-    i.pid = current->tid;
+    i.pid = current->vtid;
     return i;
 }
 
@@ -300,7 +301,7 @@ void ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent)
     if (t->tg->leader != t || l->tracer->tg != parent) {
         struct death *d = xnew(struct death);
         struct ksiginfo i;
-        *d = (struct death){ .tracer = l->tracer->tg, .tracer_tid = l->tracer->tid, .tid = t->tid, .status = status,
+        *d = (struct death){ .tracer = l->tracer->tg, .tracer_tid = l->tracer->tid, .tid = t->tid, .nr = pid_to_ns(t->tid, l->tracer->tg->pid_ns), .status = status,
             .pgid = t->tg->pgrp ? t->tg->pgrp->pgid : 0 };
         lock(&t->lock);
         d->uid = t->cred->uid;
@@ -347,9 +348,9 @@ sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out)
         ret = 0;
         if (!(r->options & WEXITED)) continue;
         ksiginfo_exit(&info, SIGCHLD, d->status);
-        *out = (struct wait_result){ .pid = d->tid, .uid = d->uid, .code = info.code, .status = info.status, .wstatus = d->status,
+        *out = (struct wait_result){ .pid = d->nr, .uid = d->uid, .code = info.code, .status = info.status, .wstatus = d->status,
             .ru = d->ru };
-        ret = d->tid;
+        ret = d->nr;
         if (!(r->options & WNOWAIT)) {
             LIST_REMOVE(d, link);
             free(d);
@@ -361,12 +362,12 @@ sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out)
         if (l->tracer->tg != current->tg || !wanted(r, t->tid, t->tg->pgrp ? t->tg->pgrp->pgid : 0, l->tracer->tid)) continue;
         ret = 0;
         if (!l->stopped || !l->unreported || l->listening) continue;
-        *out = (struct wait_result){ .pid = t->tid, .code = CLD_TRAPPED, .status = (int)l->code, .wstatus = l->code << 8 | 0x7f };
+        *out = (struct wait_result){ .pid = pid_to_ns(t->tid, current->tg->pid_ns), .code = CLD_TRAPPED, .status = (int)l->code, .wstatus = l->code << 8 | 0x7f };
         lock(&t->lock);
         out->uid = t->cred->uid;
         unlock(&t->lock);
         if (!(r->options & WNOWAIT)) l->unreported = false;
-        return t->tid;
+        return out->pid;
     }
     return ret;
 }

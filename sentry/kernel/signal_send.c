@@ -1,6 +1,7 @@
 /* Sending signals: who may, what is dropped, which thread gets it. Follows kernel/signal.c of Linux and signal(7). */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include <linux/capability.h>
 
 static const ksigset_t stop_signals = { { 1ULL << (SIGSTOP - 1) | 1ULL << (SIGTSTP - 1) | 1ULL << (SIGTTIN - 1) |
@@ -153,14 +154,23 @@ static struct task *group_first_shlocked(struct tgroup *tg)
 static int send(struct tgroup *tg, struct task *t, const struct ksiginfo *info, bool have_tasklist)
 {
     int r = 0;
+    struct ksiginfo theirs = *info;
+    bool from_above = false;
 
     if (info->signo == 0) return 0;
     if (!valid(info->signo)) return -EINVAL;
+    if (current && (tg->pid_ns || current->tg->pid_ns)) {
+        /* The sender's number as the receiver sees it; from a namespace above process 1 may be killed and stopped. */
+        s32 nr = pid_to_ns(current->tg->tgid, tg->pid_ns);
+        from_above = !nr && sig_kernel_only(info->signo);
+        if (info->code == SI_USER || info->code == SI_TKILL || (info->code < 0 && !nr)) theirs.pid = nr;
+        info = &theirs;
+    }
     bool take = !have_tasklist && info->signo == SIGCONT;   /* its effect on a stopped group is told to the parent */
     if (take) lock(&kernel.tasklist);
     struct sighand *s = tgroup_lock_sighand(tg);
     struct task *to = t ? t : group_first_shlocked(tg);
-    if (to) r = signal_send_shlocked(to, info, !t, from_outside(info), NULL);
+    if (to) r = signal_send_shlocked(to, info, !t, from_outside(info) || from_above, NULL);
     unlock(&s->lock);
     if (info->signo == SIGCONT) group_continue_notify_locked(tg);
     if (take) unlock(&kernel.tasklist);
@@ -205,6 +215,7 @@ int signal_send_all(const struct ksiginfo *info)
     lock(&kernel.tasklist);
     HASH_ITER(hh, kernel.tasks_by_tid, t, next) {
         if (t->tg->leader != t || t->tg == kernel.init || (current && t->tg == current->tg)) continue;
+        if (current && current->tg->pid_ns && (!pid_ns_contains(current->tg->pid_ns, t->tg->pid_ns) || t->tg == current->tg->pid_ns->init)) continue;
         int e = signal_may_send(t, info->signo);
         if (!e) e = signal_send_group_locked(t->tg, info);
         count++;

@@ -3,6 +3,7 @@
  * one completes the stop and tells the parent. SIGCONT undoes any stage. Source: signal(7), waitpid(2), do_signal_stop().
  */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
@@ -15,7 +16,7 @@ void group_stop_notify_locked(struct tgroup *tg, int why, int signo)
     u64 ut, st;
 
     if (!parent || !tg->leader) return;
-    struct ksiginfo info = { .signo = SIGCHLD, .code = why, .pid = tg->tgid, .status = signo };
+    struct ksiginfo info = { .signo = SIGCHLD, .code = why, .pid = pid_to_ns(tg->tgid, parent->pid_ns), .status = signo };
     lock(&tg->leader->lock);
     info.uid = tg->leader->cred->uid;
     unlock(&tg->leader->lock);

@@ -5,6 +5,7 @@
 #include "sentry/base/log.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ns.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
@@ -47,6 +48,7 @@ void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned n
     kernel.ncpus = ncpus ? ncpus : 1;
     kernel.next_tid = 1;
     kernel.pid_max = 4194304;
+    kernel.max_tasks = TASKS_DEFAULT_MAX;
     kernel.boot_mono = clock_mono();
     kernel.boot_real = clock_real();
     if (!kernel.domainname[0]) strcpy(kernel.domainname, "(none)");
@@ -123,6 +125,7 @@ void tgroup_put(struct tgroup *tg)
     waitq_fini(&tg->stop_wait);
     lock_fini(&tg->rlim_lock);
     lock_fini(&tg->timers_lock);
+    if (tg->pid_ns) ns_put(&tg->pid_ns->ns);
     free(tg);
 }
 
@@ -153,6 +156,9 @@ void task_unlink_locked(struct task *t)
     }
     kernel.nr_tasks--;
     if (kernel.zapper) task_wake(kernel.zapper);
+    for (struct pid_ns *p = t->tg->pid_ns; p; p = p->parent)
+        if (p->zapper) task_wake(p->zapper);
+    pid_ns_release_locked(t->tid);
     lock(&t->lock);
     bool charged = t->nproc_charged;
     t->nproc_charged = false;
@@ -319,7 +325,7 @@ struct task *task_new_process(struct tgroup *parent, struct fs_context *fs, stru
         task_discard(t);
         return NULL;
     }
-    t->tid = tg->tgid = pid;
+    t->tid = tg->tgid = t->vtid = tg->vtgid = pid;
     t->exit_signal = SIGCHLD;
     user_charge(cred->uid, USER_NPROC, RLIM_INFINITY);
     t->nproc_uid = cred->uid;

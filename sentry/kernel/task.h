@@ -21,6 +21,7 @@ struct mm;
 struct fdtable;
 struct fs_context;
 struct nsproxy;
+struct pid_ns;
 struct tty;
 struct tgroup;
 struct ptimers;
@@ -47,6 +48,7 @@ enum task_work {
 struct task {
     refcount_t refs;
     s32 tid;                               /* (c) */
+    s32 vtid;                              /* (c) but for exec by a non-leader: its number in its own pid namespace */
     struct tgroup *tg;                     /* (c) except exec by a non-leader */
     UT_hash_handle hh;                     /* (T) by tid */
     TAILQ_ENTRY(task) tg_link;             /* (T) tg->tasks */
@@ -139,6 +141,8 @@ struct pgrp { refcount_t refs; s32 pgid; struct session *session; TAILQ_HEAD(, t
 struct tgroup {
     refcount_t refs;
     s32 tgid;                              /* (c) */
+    s32 vtgid;                             /* (c) the same in its own pid namespace */
+    struct pid_ns *pid_ns;                 /* (c) counted; NULL: the initial one. kernel/pid_ns.h */
     struct task *leader;                   /* (T) */
     TAILQ_HEAD(, task) tasks;              /* (T) */
     unsigned nr_tasks;                     /* (T) live threads */
@@ -185,6 +189,9 @@ struct tgroup {
 
 extern _Thread_local struct task *current;
 
+/* Against programs that fork without end. */
+#define TASKS_DEFAULT_MAX 8192u
+
 struct kernel {
     lock_t tasklist;                       /* LC_TASKLIST; guards: */
     struct task *tasks_by_tid;
@@ -203,7 +210,7 @@ struct kernel {
     char nodename[65], domainname[65];     /* under uts_lock */
     lock_t uts_lock;
     u64 mem_limit;                         /* bytes shown in meminfo */
-    u32 max_tasks;                         /* of the whole sandbox; 0: no limit */
+    u32 max_tasks;                         /* of the whole sandbox, TASKS_DEFAULT_MAX unless its policy says otherwise */
     bool kill_on_init_exit;
     struct task *zapper;                   /* (T) last thread of init, waiting for all others to go; borrowed */
 };
@@ -270,6 +277,13 @@ struct wait_req {
 struct wait_result { s32 pid; u32 uid; int code; /* CLD_* */ int status; /* siginfo style */ u32 wstatus; /* wait(2) word */ struct rusage_acc ru; };
 /* pid > 0 found, 0 with WNOHANG and none ready, -ECHILD, -ERESTARTSYS. */
 sysret_t task_wait(const struct wait_req *r, struct wait_result *out);
+
+/*
+ * Numbers of processes, groups and sessions as current's pid namespace has them; only the ABI's edge converts. In: one
+ * that nobody has if there is none. Out: 0. What is <= 0 stays.
+ */
+s32 pid_in(s32 nr);
+s32 pid_out(s32 id);
 
 /* sessions */
 sysret_t task_setsid(void);

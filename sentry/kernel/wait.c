@@ -1,5 +1,6 @@
 /* wait4(2), waitid(2): kernel/exit.c do_wait(). */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
@@ -52,7 +53,7 @@ static void report(const struct wait_req *r, struct tgroup *c, struct wait_resul
 {
     bool keep = r->options & WNOWAIT;
 
-    *out = (struct wait_result){ .pid = c->tgid, .uid = uid_of(c) };
+    *out = (struct wait_result){ .pid = pid_to_ns(c->tgid, current->tg->pid_ns), .uid = uid_of(c) };
     out->ru = c->dead;
     acc_add(&out->ru, &c->children_acc);
     if (c->zombie && (r->options & WEXITED)) {

@@ -180,7 +180,7 @@ static ssize_t getopt_locked(struct socket *s, int opt, void *val, size_t size)
     case SO_SNDTIMEO: return put_timeout(val, size, s->sndtimeo);
     case SO_PEERCRED: {
         struct net_cred c = { 0, ~0u, ~0u };
-        if (s->has_peercred) c = (struct net_cred){ s->peercred.pid, uid_out(s->peercred.uid), gid_out(s->peercred.gid) };
+        if (s->has_peercred) c = (struct net_cred){ pid_out(s->peercred.pid), uid_out(s->peercred.uid), gid_out(s->peercred.gid) };
         return put_bytes(val, size, &c, sizeof c);
     }
     case SO_PEERGROUPS: {

@@ -40,7 +40,7 @@ static int take_policy(const u8 *data, u32 len)
     warn_only = p.flags & PLAN_POLICY_WARN;
     net_deny = p.flags & PLAN_POLICY_NET_DENY;
     wants_absent = p.flags & PLAN_POLICY_ROOT;
-    kernel.max_tasks = p.max_tasks;
+    if (p.max_tasks) kernel.max_tasks = p.max_tasks;
     paths = pathrules_new();
     nets = connrules_new();
     return p.event_fd >= 0 ? evlog_open(p.event_fd) : 0;

@@ -79,3 +79,4 @@ void dnotify_release(struct file *f) { (void)f; }
 void fsnotify_links(struct inode *ino) { (void)ino; }
 
 struct fs_context *task_get_fs(struct task *t UNUSED) { return NULL; }
+int pid_ns_new(struct pid_ns *parent UNUSED, struct user_ns *owner UNUSED, struct ns **out UNUSED) { return -EINVAL; }

@@ -25,7 +25,7 @@ static void pidfd_fdinfo(struct file *f, struct strbuf *out)
     struct tgroup *tg = f->priv;
 
     lock(&kernel.tasklist);
-    s32 pid = tg->reaped ? -1 : tg->tgid;
+    s32 pid = tg->reaped ? -1 : pid_out(tg->tgid);
     unlock(&kernel.tasklist);
     strbuf_printf(out, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
 }

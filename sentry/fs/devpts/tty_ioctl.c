@@ -116,7 +116,7 @@ static sysret_t get_pgrp(struct tty *tty, bool master, gaddr_t arg)
     unlock(&kernel.tasklist);
     if (!mine && !master) return -ENOTTY;
     lock(&tty->lock);
-    s32 pgid = tty->pgid;
+    s32 pgid = pid_out(tty->pgid);
     unlock(&tty->lock);
     return copy_out(arg, &pgid, sizeof(pgid));
 }
@@ -129,6 +129,7 @@ static sysret_t set_pgrp(struct tty *tty, gaddr_t arg)
     s32 pgid;
     if ((err = copy_in(&pgid, arg, sizeof(pgid)))) return err;
     if (pgid < 0) return -EINVAL;
+    pgid = pid_in(pgid);
     sysret_t r = 0;
     lock(&tty->lock);
     lock(&kernel.tasklist);
@@ -146,7 +147,7 @@ static sysret_t get_sid(struct tty *tty, bool master, gaddr_t arg)
 {
     lock(&kernel.tasklist);
     bool mine = tty->session && (master || current->tg->pgrp->session == tty->session);
-    s32 sid = tty->session ? tty->session->sid : 0;
+    s32 sid = tty->session ? pid_out(tty->session->sid) : 0;
     unlock(&kernel.tasklist);
     return mine ? copy_out(arg, &sid, sizeof(sid)) : -ENOTTY;
 }

@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/pid_ns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct mm *proc_mm_get(struct synth_node *n)
     return mm;
 }
 
+#define NR(id) pid_to_ns(id, n->ns)   /* as this /proc numbers it */
 #define TASK_OR_ESRCH(t, n)                                                                         \
     struct task *t = synth_task_get(n);                                                             \
     if (!t) return -ESRCH
@@ -99,8 +101,8 @@ static int show_stat(struct synth_node *n, struct strbuf *b)
         task_account(t, &ut, &st);
     }
     struct mm *mm = synth_may_access(t) ? task_get_mm(t) : NULL;
-    strbuf_printf(b, "%d (%s) %c %d %d %d %d %d 0 %llu %llu %llu %llu %llu %llu %lld %lld %d %d %u 0 %llu %llu %llu %llu", t->tid, comm,
-                  task_state_letter(t), tgroup_ppid(t->tg), tgroup_pgid(t->tg), tgroup_sid(t->tg), tty_nr, tpgid,
+    strbuf_printf(b, "%d (%s) %c %d %d %d %d %d 0 %llu %llu %llu %llu %llu %llu %lld %lld %d %d %u 0 %llu %llu %llu %llu", NR(t->tid), comm,
+                  task_state_letter(t), NR(tgroup_ppid(t->tg)), NR(tgroup_pgid(t->tg)), NR(tgroup_sid(t->tg)), tty_nr, NR(tpgid),
                   (unsigned long long)self.min_flt, (unsigned long long)kids.min_flt, (unsigned long long)self.maj_flt,
                   (unsigned long long)kids.maj_flt, (unsigned long long)TICKS(ut), (unsigned long long)TICKS(st),
                   (long long)TICKS(kids.utime_ns), (long long)TICKS(kids.stime_ns), 20 + t->nice, t->nice, t->tg->nr_tasks,
@@ -171,6 +173,17 @@ static void show_cpus_allowed(struct task *t, struct strbuf *b)
     strbuf_printf(b, "\n");
 }
 
+/* The numbers of one process, from the reader's namespace down to its own. */
+static void show_chain(struct strbuf *b, const char *label, s32 id, const struct pid_ns *ns)
+{
+    s32 nr[PID_NS_CHAIN];
+    unsigned k;
+    pid_ns_chain(id, ns, nr, &k);
+    strbuf_printf(b, "%s", label);
+    for (unsigned i = 0; i < k; i++) strbuf_printf(b, "\t%d", nr[i]);
+    if (!k) strbuf_printf(b, "\t0");
+}
+
 static int show_status(struct synth_node *n, struct strbuf *b)
 {
     TASK_OR_ESRCH(t, n);
@@ -186,12 +199,16 @@ static int show_status(struct synth_node *n, struct strbuf *b)
     sig_view(t, &s);
     strbuf_printf(b, "Name:\t%s\n", comm);
     if (fs) strbuf_printf(b, "Umask:\t%04o\n", fs->umask);
-    strbuf_printf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_name(task_state_letter(t)), t->tg->tgid,
-                  t->tid, tgroup_ppid(t->tg), ptrace_tracer_tid(t));
+    strbuf_printf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_name(task_state_letter(t)), NR(t->tg->tgid),
+                  NR(t->tid), NR(tgroup_ppid(t->tg)), NR(ptrace_tracer_tid(t)));
     strbuf_printf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", uid_out(c->uid), uid_out(c->euid), uid_out(c->suid), uid_out(c->fsuid),
                   gid_out(c->gid), gid_out(c->egid), gid_out(c->sgid), gid_out(c->fsgid), ft ? ft->size : 0);
     for (unsigned i = 0; i < c->ngroups; i++) strbuf_printf(b, "%u ", gid_out(c->groups[i]));
-    strbuf_printf(b, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\nKthread:\t0\n", t->tg->tgid, t->tid, tgroup_pgid(t->tg), tgroup_sid(t->tg));
+    show_chain(b, "\nNStgid:", t->tg->tgid, n->ns);
+    show_chain(b, "\nNSpid:", t->tid, n->ns);
+    show_chain(b, "\nNSpgid:", tgroup_pgid(t->tg), n->ns);
+    show_chain(b, "\nNSsid:", tgroup_sid(t->tg), n->ns);
+    strbuf_printf(b, "\nKthread:\t0\n");
     if (mm) {
         u64 kb = GPAGE_SIZE / 1024;
         strbuf_printf(b, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t       0 kB\nVmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\n",
@@ -383,7 +400,7 @@ static int show_children(struct synth_node *n, struct strbuf *b)
     TASK_OR_ESRCH(t, n);
     struct tgroup *c;
     lock(&kernel.tasklist);
-    LIST_FOREACH(c, &t->tg->children, sibling) if (!c->zombie || !c->reaped) strbuf_printf(b, "%d ", c->tgid);
+    LIST_FOREACH(c, &t->tg->children, sibling) if (!c->zombie || !c->reaped) strbuf_printf(b, "%d ", NR(c->tgid));
     unlock(&kernel.tasklist);
     task_put(t);
     return 0;

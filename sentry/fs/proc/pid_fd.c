@@ -1,6 +1,7 @@
 /* /proc/PID/fd, fdinfo and task. proc_pid_fd(5) */
 #include "sentry/base/alloc.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/pid_ns.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -136,6 +137,7 @@ int proc_lookup_task(struct synth_node *dir, const char *name, struct synth_node
 {
     s64 tid;
     if (parse_id(name, &tid)) return -ENOENT;
+    tid = pid_from_ns((s32)tid, dir->ns);
     struct task *t = task_lookup_get((s32)tid);
     if (!t) return -ENOENT;
     bool ok = t->tg->tgid == dir->pid;
@@ -152,7 +154,7 @@ bool proc_next_task(struct synth_node *dir, s64 from, s64 *id, char name[32], u8
     tgroup_put(tg);
     if (!t) return false;
     *id = t->tid;
-    snprintf(name, 32, "%d", t->tid);
+    snprintf(name, 32, "%d", pid_to_ns(t->tid, dir->ns));
     *dtype = DT_DIR;
     task_put(t);
     return true;

@@ -5,6 +5,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/ipc/sysv.h"
+#include "sentry/kernel/pid_ns.h"
 
 #include <dirent.h>
 #include <linux/magic.h>
@@ -159,8 +160,20 @@ static int show_vmstat(struct synth_node *n UNUSED, struct strbuf *b)
 static int show_cgroups(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"); return 0; }
 static int show_partitions(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "major minor  #blocks  name\n\n"); return 0; }
 
-static int readlink_self(struct synth_node *n UNUSED, char **out) { *out = xasprintf("%d", current->tg->tgid); return 0; }
-static int readlink_thread_self(struct synth_node *n UNUSED, char **out) { *out = xasprintf("%d/task/%d", current->tg->tgid, current->tid); return 0; }
+static int readlink_self(struct synth_node *n, char **out)
+{
+    s32 pid = pid_to_ns(current->tg->tgid, n->ns);
+    if (!pid) return -ENOENT;   /* the reader is not seen in the namespace that this /proc shows */
+    *out = xasprintf("%d", pid);
+    return 0;
+}
+static int readlink_thread_self(struct synth_node *n, char **out)
+{
+    s32 pid = pid_to_ns(current->tg->tgid, n->ns);
+    if (!pid) return -ENOENT;
+    *out = xasprintf("%d/task/%d", pid, pid_to_ns(current->tid, n->ns));
+    return 0;
+}
 static int readlink_mounts(struct synth_node *n UNUSED, char **out) { *out = xstrdup("self/mounts"); return 0; }
 static int readlink_net(struct synth_node *n UNUSED, char **out) { *out = xstrdup("self/net"); return 0; }
 
@@ -173,12 +186,13 @@ struct tgroup *proc_dir_tgroup_get(struct file *f)
     return n->e == &pid_entry && !n->tid ? tgroup_lookup_get(n->pid) : NULL;
 }
 
-static int lookup_pid(struct synth_node *dir UNUSED, const char *name, struct synth_node *child)
+static int lookup_pid(struct synth_node *dir, const char *name, struct synth_node *child)
 {
     char *end;
     if (*name < '1' || *name > '9' || strlen(name) > 9) return -ENOENT;
     long pid = strtol(name, &end, 10);
     if (*end) return -ENOENT;
+    pid = pid_from_ns((s32)pid, dir->ns);
     struct task *t = task_lookup_get((s32)pid);
     if (!t) return -ENOENT;
     /* /proc/TID of another thread than the leader can be opened, but is not listed: show its thread. */
@@ -187,8 +201,20 @@ static int lookup_pid(struct synth_node *dir UNUSED, const char *name, struct sy
     return 0;
 }
 
-static bool next_pid(struct synth_node *dir UNUSED, s64 from, s64 *id, char name[32], u8 *dtype)
+static bool next_pid(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype)
 {
+    if (dir->ns) {
+        for (s32 nr = (s32)from; (nr = pid_ns_next(dir->ns, nr)) != 0; nr++) {
+            struct tgroup *g = tgroup_lookup_get(pid_from_ns(nr, dir->ns));
+            if (!g) continue;
+            tgroup_put(g);
+            *id = nr;
+            snprintf(name, 32, "%d", nr);
+            *dtype = DT_DIR;
+            return true;
+        }
+        return false;
+    }
     struct tgroup *tg = tgroup_next_get((s32)from);
     if (!tg) return false;
     *id = tg->tgid;
@@ -232,6 +258,18 @@ static const struct synth_entry root_dir[] = {
 static const struct synth_entry root_entry = {
     .name = "/", .mode = S_IFDIR | 0555, .children = root_dir, .lookup = lookup_pid, .next = next_pid };
 
-static const struct super_ops proc_super_ops = { .name = "proc", .statfs = synth_statfs };
+static void proc_super_free(struct super *sb)
+{
+    struct pid_ns *ns = sb->priv;
+    free(sb);
+    if (ns) ns_put(&ns->ns);
+}
+static const struct super_ops proc_super_ops = { .name = "proc", .statfs = synth_statfs, .free = proc_super_free };
 
-int procfs_new(struct super **out) { return synth_new(&root_entry, &proc_super_ops, PROC_SUPER_MAGIC, out); }
+/* Shows the processes of the caller's pid namespace. */
+int procfs_new(struct super **out)
+{
+    struct pid_ns *ns = current ? current->tg->pid_ns : NULL;
+    if (ns) ns_get(&ns->ns);
+    return synth_new(&root_entry, &proc_super_ops, PROC_SUPER_MAGIC, ns, out);
+}

@@ -123,7 +123,7 @@ static int synth_readdir(struct file *f, struct dir_sink *s)
         unsigned i = 0;
         for (const struct synth_entry *e = children_of(n); e && e->name; e++, i++) {
             if (i + SYNTH_STATIC_POS < f->pos) continue;
-            struct synth_node c = { .e = e, .pid = n->pid, .tid = n->tid, .id = n->id };
+            struct synth_node c = { .e = e, .pid = n->pid, .tid = n->tid, .id = n->id, .ns = n->ns };
             if (e->exists && !e->exists(&c)) continue;
             if (!s->emit(s, e->name, strlen(e->name), synth_ino(&c), dtype_of(e->mode), i + 1 + SYNTH_STATIC_POS)) return 0;
             f->pos = i + 1 + SYNTH_STATIC_POS;
@@ -156,6 +156,7 @@ static struct inode *synth_inode_new(struct super *sb, const struct synth_node *
 {
     struct synth_inode *si = xnew(struct synth_inode);
     si->n = *n;
+    si->n.ns = sb->priv;
     const struct file_ops *fops = S_ISDIR(n->e->mode) ? &synth_dir_fops : n->e->fops ? n->e->fops : &synth_file_fops;
     inode_init(&si->i, sb, &synth_inode_ops, fops, synth_ino(n), n->e->mode);
     si->i.nlink = S_ISDIR(n->e->mode) ? 2 : 1;
@@ -186,7 +187,7 @@ static int synth_lookup(struct inode *dir, struct dentry *d)
     struct synth_node *n = synth_node_of(dir), c;
     for (const struct synth_entry *e = children_of(n); e && e->name; e++) {
         if (strcmp(e->name, d->name)) continue;
-        c = (struct synth_node){ .e = e, .pid = n->pid, .tid = n->tid, .id = n->id };
+        c = (struct synth_node){ .e = e, .pid = n->pid, .tid = n->tid, .id = n->id, .ns = n->ns };
         if (!synth_node_alive(&c)) return 0;
         dentry_instantiate(d, synth_inode_new(dir->sb, &c));
         return 0;
@@ -300,10 +301,11 @@ int synth_statfs(struct super *sb, struct dentry *d UNUSED, struct statfs *out)
     return 0;
 }
 
-int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct super **out)
+int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct pid_ns *ns, struct super **out)
 {
     struct super *sb = xnew(struct super);
     super_init(sb, ops, magic);
+    sb->priv = ns;
     struct synth_node n = { .e = root };
     struct inode *ino = synth_inode_new(sb, &n);
     ino->nlink = 2;

@@ -10,7 +10,8 @@
 #include "sentry/vfs/file.h"
 
 struct synth_entry;
-struct synth_node { const struct synth_entry *e; s32 pid, tid; s64 id; /* descriptor number, CPU number */ };
+/* pid and tid are the kernel's; ns: the pid namespace whose numbers the tree shows (NULL: the initial one). */
+struct synth_node { const struct synth_entry *e; s32 pid, tid; s64 id; /* descriptor number, CPU number */ struct pid_ns *ns; };
 
 struct synth_entry {
     const char *name;
@@ -33,7 +34,7 @@ struct synth_entry {
 };
 
 extern const struct file_ops synth_dir_fops;
-int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct super **out);
+int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct pid_ns *ns /* of /proc: borrowed, kept in sb->priv */, struct super **out);
 struct synth_node *synth_node_of(struct inode *ino);
 struct task *synth_task_get(struct synth_node *n);   /* counted or NULL when it is gone */
 /* The process whose /proc/PID directory f is open on; counted, NULL: none. */

@@ -88,7 +88,7 @@ static int show_threads_max(struct synth_node *n UNUSED, struct strbuf *b)
 {
     u64 total, free_;
     proc_memory(&total, &free_);
-    strbuf_printf(b, "%llu\n", (unsigned long long)MIN(total / (8 * 16384), (u64)4194304));
+    strbuf_printf(b, "%llu\n", (unsigned long long)MIN(total / (8 * 16384), (u64)kernel.max_tasks));
     return 0;
 }
 

@@ -88,4 +88,4 @@ static const struct synth_entry root_dir[] = {
 static const struct synth_entry root_entry = { .name = "/", .mode = S_IFDIR | 0555, .children = root_dir };
 static const struct super_ops sys_super_ops = { .name = "sysfs", .statfs = synth_statfs };
 
-int sysfs_new(struct super **out) { return synth_new(&root_entry, &sys_super_ops, SYSFS_MAGIC, out); }
+int sysfs_new(struct super **out) { return synth_new(&root_entry, &sys_super_ops, SYSFS_MAGIC, NULL, out); }
