@@ -58,11 +58,12 @@ int op_rename(struct gofer_req *r)
     const char *oname = cur_str(&c, GOFER_NAME_MAX);
     const char *nname = oname ? cur_str(&c, GOFER_NAME_MAX) : NULL;
     if (!nname || name_check(oname) || name_check(nname) || c.left) return -EBADMSG;
-    /* RENAME_WHITEOUT would make a device node */
-    if (q.flags & ~(u32)(RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
+    if (q.flags & ~(u32)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) return -EINVAL;
     AUTO_NODE struct gofer_node_entry *odir = node_get(q.odir);
     AUTO_NODE struct gofer_node_entry *ndir = node_get(q.ndir);
     if (!odir || !ndir) return -EBADF;
+    /* makes a device node, of the harmless number that marks what a layer removes */
+    if ((q.flags & RENAME_WHITEOUT) && !(gofer_root_get(odir->root)->flags & PLAN_ROOT_LAYER)) return -EINVAL;
     if (odir->mode != S_IFDIR || ndir->mode != S_IFDIR) return -ENOTDIR;
     if (odir->root != ndir->root) return -EXDEV;
     int err = node_may_name(odir, oname);

@@ -230,8 +230,10 @@ int op_mknod(struct gofer_req *r)
     if (!err && c.left) err = -EBADMSG;
     if (err) return err;
     u32 type = q.mode & S_IFMT;
-    if (type == S_IFCHR || type == S_IFBLK) return -EPERM; /* never a device node, whatever the gofer may do */
-    if (type != S_IFIFO && type != S_IFSOCK && type != S_IFREG) return -EBADMSG;
+    /* Never a device node, whatever the gofer may do; 0/0 is none, it marks what a layer removes. */
+    bool whiteout = type == S_IFCHR && (gofer_root_get(dir->root)->flags & PLAN_ROOT_LAYER);
+    if ((type == S_IFCHR && !whiteout) || type == S_IFBLK) return -EPERM;
+    if (!whiteout && type != S_IFIFO && type != S_IFSOCK && type != S_IFREG) return -EBADMSG;
     err = mode_check(dir, q.mode & ~(u32)S_IFMT, false);
     if (err) return err;
     if (mknodat(dir->fd, name, q.mode, 0)) return -errno;

@@ -20,6 +20,7 @@ static const struct opt_desc run_opts[] = {
     { O_ROX, "--rox", V_REQUIRED, "PATH[:AT]", "show PATH read-only, executables allowed", "@file" },
     { O_RW, "--rw", V_REQUIRED, "PATH[:AT]", "PATH may be changed, nothing in it can be executed", "@file" },
     { O_RWX, "--rwx", V_REQUIRED, "PATH[:AT]", "PATH may be changed, executables allowed", "@file" },
+    { O_OVERLAY, "--overlay", V_REQUIRED, "LAYER", "keep what copy-on-write places change in a layer: a name, or a directory", "@layer" },
     { O_ENV, "--env", V_REQUIRED, "K=V | K", "set an environment variable, or pass the caller's K", NULL },
     { O_CWD, "--cwd", V_REQUIRED, "PATH", "working directory inside", "@dir" },
     { O_HOSTNAME, "--hostname", V_REQUIRED, "NAME", "host name inside (sundog)", NULL },
@@ -44,6 +45,15 @@ static const struct opt_desc syscalls_opts[] = {
     HELP,
 };
 
+static const struct opt_desc learn_opts[] = {
+    { O_OUTPUT, "-o", V_REQUIRED, "FILE", "where the profile is written", "@file" },
+    { O_NET, "--net", V_REQUIRED, "KIND", "none, loopback (inside the sandbox only) or host (loopback)", "none loopback host" },
+    { O_ENV, "--env", V_REQUIRED, "K=V | K", "set an environment variable, or pass the caller's K", NULL },
+    { O_CWD, "--cwd", V_REQUIRED, "PATH", "working directory inside", "@dir" },
+    { O_PLATFORM, "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)", "auto kvm trap ptrace" },
+    { O_DEBUG, "--debug", V_NONE, "", "diagnostics of the sandbox itself", NULL },
+    HELP,
+};
 static const struct opt_desc check_opts[] = { PARAM, JSON, HELP };
 static const struct opt_desc show_opts[] = {
     { O_EFFECTIVE, "--effective", V_NONE, "", "after layers, parents and fragments: each rule with its origin", NULL },
@@ -65,6 +75,13 @@ static const struct opt_desc why_opts[] = {
     HELP,
 };
 static const struct opt_desc doctor_opts[] = { JSON, HELP };
+static const struct opt_desc diff_opts[] = { PARAM, JSON, HELP };
+static const struct opt_desc commit_opts[] = {
+    { O_FORCE, "--force", V_NONE, "", "also over what changed underneath since the layer was made", NULL },
+    JSON,
+    HELP,
+};
+static const struct opt_desc discard_opts[] = { JSON, HELP };
 static const struct opt_desc only_help[] = { HELP };
 
 #define OPTS(list) .opts = list, .nopts = ARRAY_LEN(list)
@@ -77,6 +94,10 @@ const struct verb_desc verb_table[] = {
               "and /dev, and no network but loopback.\n\n"
               "Exit status: the program's; 128+n if signal n ended it; 125 the sandbox failed; 126 COMMAND is not\n"
               "executable; 127 COMMAND was not found." },
+    { .name = "learn", .args = "[--] COMMAND [ARG...]", .summary = "run COMMAND and write the profile that it needs", OPTS(learn_opts), .command = true,
+      .complete = "@command",
+      .text = "The command sees the whole host, copy-on-write: its changes are dropped at the end. Secrets (~/.ssh, ~/.gnupg and their\n"
+              "like) stay denied. The exit status is the command's." },
     { .name = "check", .args = "PROFILE...", .summary = "look for mistakes in profiles, and for what they expose", OPTS(check_opts),
       .complete = "@profile",
       .text = "Errors, with file and line, and then warnings: rules that name nothing that exists, grants of a whole home or root,\n"
@@ -88,6 +109,14 @@ const struct verb_desc verb_table[] = {
       .text = "QUESTION is open:r:/path, open:rw:/path, exec:/path, connect:host:443 (or connect:host:53/udp), listen:address:port,\n"
               "resolve:host, or call:name of a system call. The answer names the rule that decides, with its file and line. Exit\n"
               "status 0 when all are allowed, 1 when one is denied." },
+    { .name = "diff", .args = "LAYER | PROFILE PROFILE", .summary = "what a layer changes, or how two profiles differ", OPTS(diff_opts),
+      .complete = "@layer",
+      .text = "A layer's lines begin with A (added), M (modified), R (replaced by another kind) or D (deleted). Exit status 0 when there\n"
+              "is no difference, 1 otherwise." },
+    { .name = "commit", .args = "LAYER", .summary = "apply the changes of a layer to the host, and remove it", OPTS(commit_opts), .complete = "@layer",
+      .text = "Each file is replaced by one rename. What changed underneath since the layer was made is a conflict: then nothing is\n"
+              "applied, and the exit status is 1." },
+    { .name = "discard", .args = "LAYER", .summary = "remove a layer and its changes", OPTS(discard_opts), .complete = "@layer" },
     { .name = "why", .args = "[ID]", .summary = "what was denied in a run, by which rule, and what would allow it", OPTS(why_opts), .complete = "@run",
       .text = "Runs with a profile are recorded in ~/.local/state/sundog/runs, the last 50 of them. Without ID the latest is meant.\n"
               "Exit status 0 when nothing was denied, 1 otherwise." },

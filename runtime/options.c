@@ -191,7 +191,9 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
         o->strace = true;
         o->strace_json = !strcmp(form, "json");
         return 0;
+    case O_OVERLAY: o->layer = val; return 0;
     case O_PROFILE: o->profile_name = val; return 0;
+    case O_OUTPUT: o->output = val; return 0;
     case O_PARAM: return append(&o->params, &o->nparams, val);
     case O_RULE: return append(&o->rules, &o->nrules, val);
     case O_MODE:
@@ -207,13 +209,13 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
     return 0;
 }
 
-int options_parse_run(struct run_options *o, int argc, char **argv, bool *done)
+int options_parse_run(struct run_options *o, const char *verb, int argc, char **argv, bool *done)
 {
-    *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog", .net = "loopback", .event_fd = -1 };
+    *o = (struct run_options){ .platform = "auto", .abi = "auto", .hostname = "sundog", .event_fd = -1 };
     *done = false;
     struct verb_words w;
     int id;
-    verb_begin(&w, "run", argc, argv);
+    verb_begin(&w, verb, argc, argv);
     while ((id = verb_next(&w)) >= 0) {
         if (id == O_VERSION) {
             printf("sundog %s\n", SUNDOG_VERSION);
@@ -228,7 +230,7 @@ int options_parse_run(struct run_options *o, int argc, char **argv, bool *done)
         return 0;
     }
     if (id == VERB_BAD) return EXIT_SANDBOX;
-    if (w.i >= argc) return fail("no command given: sundog run [options] -- COMMAND [ARG...]");
+    if (w.i >= argc) return fail("no command given: sundog %s [options] -- COMMAND [ARG...]", verb);
     if (!argv[w.i][0]) return fail("the command is an empty string");
     o->argv = argv + w.i;
     if (!o->profile_name && (o->nparams || o->nrules || o->warn)) return fail("--param, --rule and --mode need a --profile");

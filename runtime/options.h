@@ -26,13 +26,16 @@ struct run_options {
     const char *profile_name, **params; unsigned nparams;   /* --profile, --param */
     const char **rules; unsigned nrules;                    /* --rule: lines of the command line's layer */
     struct profile *profile;             /* owned; loaded and flattened, NULL: none */
+    const char *layer;                   /* --overlay */
+    const char *output;                  /* -o of learn */
+    bool learn;                          /* the record also says what was only looked at */
     bool warn;                           /* what the profile denies is let through and recorded */
     int event_fd;                        /* memory file of the record, -1: none; borrowed */
     bool strace, strace_json, timing, backtrace, debug, no_patch;
 };
 
-/* Parses argv[0..argc) after the word `run`. 0, or an exit status after a message; *done: --help was served. */
-int options_parse_run(struct run_options *o, int argc, char **argv, bool *done);
+/* Parses argv[0..argc) after the word `run`, or another verb that takes its options. 0, or an exit status after a message; *done: --help was served. */
+int options_parse_run(struct run_options *o, const char *verb, int argc, char **argv, bool *done);
 void options_fini(struct run_options *o);
 /* The entry of a NULL-terminated list closest to `word`, or NULL when nothing is near. */
 const char *options_nearest(const char *word, const char *const *list);

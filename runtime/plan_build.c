@@ -1,3 +1,4 @@
+#include "runtime/layer.h"
 #include "runtime/plan_build_int.h"
 #include "runtime/profile/apply.h"
 #include "sentry/base/alloc.h"
@@ -56,8 +57,14 @@ int builder_host(struct builder *b, const char *host, const char *at, bool overl
     if (overlay && !S_ISDIR(st.st_mode)) return fail("showing %s: a directory is wanted here", host);
     plan_add2(&b->p->gofer, PLAN_ROOT, &r, sizeof(r), &at, 1);
     plan_keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
+    u32 root = b->nroots++, upper = 0;
+    if (overlay && b->o->layer && S_ISDIR(st.st_mode)) {
+        int e = layer_upper(b, host, at, &upper);
+        if (e) return e;
+    }
     struct mount_entry *e = builder_mount(b, overlay ? PM_OVERLAY : PM_GOFER, at, overlay ? "overlay" : host, flags);
-    e->m.gofer_root = b->nroots++;
+    e->m.gofer_root = root;
+    e->m.upper_root = upper;
     e->m.mode = S_ISDIR(st.st_mode) ? 0755 : 0; /* 0: the mount point is a file */
     return 0;
 }
@@ -90,6 +97,14 @@ void plan_solaris_pieces(struct spawn_plan *p, u32 *next_root)
         plan_keep_fd(&p->gofer_fds, &p->n_gofer_fds, fd);
         return;
     }
+}
+
+u32 builder_layer_root(struct builder *b, int fd)
+{
+    struct plan_root r = { .fd = fd, .flags = PLAN_ROOT_NODEV_CREATE | PLAN_ROOT_LAYER };
+    plan_add(&b->p->gofer, PLAN_ROOT, &r, sizeof(r));
+    plan_keep_fd(&b->p->gofer_fds, &b->p->n_gofer_fds, fd);
+    return b->nroots++;
 }
 
 void builder_sentry_fd(struct builder *b, int fd) { plan_keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, fd); }
@@ -333,10 +348,12 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     plan_begin(&p->sentry);
     plan_begin(&p->gofer);
     plan_begin(&p->broker);
-    plan_net(p, o->net);
+    const char *net = o->net ? o->net : profile_wants_host_net(o->profile) ? "host" : "loopback";
+    p->net_host = !strcmp(net, "host");
+    if (!p->net_host || !o->profile) plan_net(p, net);
     u32 uid = o->has_uid ? o->uid : geteuid(), gid = o->has_gid ? o->gid : getegid();
     bool same_user = uid == geteuid() && gid == getegid();
-    const char *home = uid == 0 ? "/root" : same_user && getenv("HOME") ? getenv("HOME") : "/";
+    const char *home = o->profile && same_user && getenv("HOME") ? getenv("HOME") : uid == 0 ? "/root" : same_user && getenv("HOME") ? getenv("HOME") : "/";
 
     struct plan_options po = { .trace_fd = -1, .mem_limit = o->memory ? o->memory : profile_memory(o->profile), .ncpus = plan_cpu_count() };
     po.flags = (o->strace ? PLAN_OPT_STRACE : 0) | (o->strace_json ? PLAN_OPT_STRACE_JSON : 0) | (o->backtrace ? PLAN_OPT_BACKTRACE : 0) |
@@ -348,6 +365,7 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     plan_add_str(&p->sentry, PLAN_HOSTNAME, o->hostname);
     char cwd[PATH_MAX];
     int r = o->profile ? profile_apply(&b, cwd, home) : add_views(&b, cwd, home);
+    if (!r && o->profile && p->net_host) r = profile_apply_net(&b);
     if (r) return r;
     if (strcmp(o->abi, "linux")) plan_solaris_pieces(p, &b.nroots);
     emit_mounts(&b);

@@ -19,6 +19,7 @@ struct builder {
 struct mount_entry *builder_mount(struct builder *b, enum plan_mount_type type, const char *at, const char *source, u32 flags);
 /* A host path handed to the gofer as a root and mounted at `at`. 0, or an exit status after a message. */
 int builder_host(struct builder *b, const char *host, const char *at, bool overlay, u32 flags);
+u32 builder_layer_root(struct builder *b, int fd);    /* the upper of an overlay; takes the descriptor; index of the root */
 void builder_sentry_fd(struct builder *b, int fd);    /* stays open in the sentry; closed here with the plan */
 void builder_dir(struct builder *b, const char *path, u32 mode);
 void builder_symlink(struct builder *b, const char *target, const char *path);

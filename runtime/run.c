@@ -1,5 +1,6 @@
 /* `sundog run`: build the plan, start the two, relay signals and window sizes, translate the end into an exit status. */
 #include "runtime/commands.h"
+#include "runtime/run.h"
 #include "runtime/plan_build.h"
 #include "runtime/profile/apply.h"
 #include "runtime/profile/runlog.h"
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 struct run {
-    struct run_options opt;
+    struct run_options *o;
     struct console console;
     struct sandbox box;
     struct runlog log;
@@ -36,7 +37,7 @@ static void control_send(struct run *r, enum control_kind kind, const void *data
     memcpy(buf, &m, sizeof(m));
     memcpy(buf + sizeof(m), data, len);
     /* A sentry that does not read its socket does not get to block us; at worst it misses a signal. */
-    if (send(r->box.control, buf, sizeof(m) + len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && r->opt.debug)
+    if (send(r->box.control, buf, sizeof(m) + len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && r->o->debug)
         fail("debug: control message %u was not sent: %s", kind, strerror(errno));
 }
 
@@ -227,7 +228,7 @@ static int start(struct run *r)
     unsigned open_mask = secure_std_fds();
     console_detect(&r->console);
     struct spawn_plan plan;
-    int status = plan_build(&plan, &r->opt, &r->console, open_mask);
+    int status = plan_build(&plan, r->o, &r->console, open_mask);
     timing_mark("plan");
     if (!status) {
         sigprocmask(SIG_BLOCK, &set, NULL);
@@ -250,11 +251,9 @@ static int start(struct run *r)
     return status;
 }
 
-/* The profile with the command line's mounts and rules on top, and the record of what it decides. */
-static int prepare_profile(struct run *r)
+/* The profile with the command line's mounts and rules on top. */
+static int load_profile(struct run_options *o)
 {
-    struct run_options *o = &r->opt;
-    r->log.fd = -1;
     if (!o->profile_name) return 0;
     struct profile *p = o->profile = profile_load(o->profile_name, o->params, o->nparams, o->rules, o->nrules);
     if (!p) return EXIT_SANDBOX;
@@ -265,9 +264,6 @@ static int prepare_profile(struct run *r)
     }
     if (profile_flatten(p)) return EXIT_SANDBOX;
     profile_apply_env(p, o);
-    int e = runlog_begin(&r->log, o);
-    if (e) return fail("making the record of the run: %s", strerror(-e));
-    o->event_fd = r->log.fd;
     return 0;
 }
 
@@ -276,32 +272,47 @@ static void finish_record(struct run *r)
     unsigned denied, warned;
     if (r->log.fd < 0) return;
     runlog_end(&r->log, r->status, &denied, &warned);
-    if (denied + warned && (isatty(2) || r->opt.debug))
+    if (!r->o->learn && denied + warned && (isatty(2) || r->o->debug))
         fail("%u kind%s of access %s; `sundog why` tells more", denied + warned, denied + warned == 1 ? "" : "s",
              denied ? "denied" : "let pass that the profile denies");
 }
 
-int cmd_run(int argc, char **argv)
+int run_execute(struct run_options *o, u8 **events, size_t *len)
 {
     static struct run r;
-    bool helped;
-    r.status = options_parse_run(&r.opt, argc, argv, &helped);
-    if (r.status || helped) return r.status;
-    if ((r.status = prepare_profile(&r))) return r.status;
+    r.o = o;
+    r.log.fd = -1;
+    if (o->profile) {
+        int e = runlog_begin(&r.log, o);
+        if (e) return fail("making the record of the run: %s", strerror(-e));
+        o->event_fd = r.log.fd;
+    }
     timing_mark("options");
     r.status = start(&r);
-    if (!r.status) {
+    bool started = !r.status;
+    if (started) {
         release_std_fds();
         wait_end(&r);
         timing_mark("program");
     }
     spawn_kill(&r.box);
     console_restore();
+    if (events && started && r.log.fd >= 0) *events = runlog_copy(&r.log, len);
     finish_record(&r);
-    if (r.opt.timing) {
+    if (o->timing) {
         timing_mark("clean-up");
         timing_print();
     }
-    options_fini(&r.opt);
     return r.status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static struct run_options o;
+    bool helped;
+    int status = options_parse_run(&o, "run", argc, argv, &helped);
+    if (status || helped) return status;
+    if (!(status = load_profile(&o))) status = run_execute(&o, NULL, NULL);
+    options_fini(&o);
+    return status;
 }

@@ -142,7 +142,8 @@ static void emit_rules(struct view *v)
 {
     struct plan_writer *se = &v->b->p->sentry, *go = &v->b->p->gofer;
     const struct run_options *o = v->b->o;
-    struct plan_policy pp = { .flags = PLAN_POLICY_ROOT | PLAN_POLICY_NET_DENY | (o->warn ? PLAN_POLICY_WARN : 0), .event_fd = o->event_fd };
+    struct plan_policy pp = { .flags = PLAN_POLICY_ROOT | PLAN_POLICY_NET_DENY | (o->warn ? PLAN_POLICY_WARN : 0) | (o->learn ? PLAN_POLICY_LOOK : 0) |
+                                    (v->b->p->net_host ? PLAN_POLICY_NET_HOST : 0), .event_fd = o->event_fd };
     for (unsigned i = 0; i < v->p->nrules; i++) {
         u64 n = 0;
         if (v->p->rules[i].section == PS_LIMIT && v->p->rules[i].key == PK_PROCESSES && !profile_size_parse(v->p->rules[i].value, &n)) pp.max_tasks = (u32)n;

@@ -233,6 +233,21 @@ bad:
     return NULL;
 }
 
+struct profile *profile_load_lines(const char *const *lines, unsigned n)
+{
+    struct profile *p = xnew(struct profile);
+    struct pparse s = { .p = p, .file = profile_intern_file(p, "built in"), .fragment = true, .inherit = follow_inherit, .include = follow_include };
+    for (unsigned i = 0; i < n; i++) {
+        AUTO_FREE char *line = xstrdup(lines[i]);
+        s.line = i + 1;
+        if (pparse_line(&s, line)) {
+            profile_free(p);
+            return NULL;
+        }
+    }
+    return p;
+}
+
 /* --- flattening --- */
 
 /* How much a rule lets through: of two about the same object, larger is looser. */

@@ -56,6 +56,8 @@ struct profile {
  * file:line.
  */
 struct profile *profile_load(const char *name, const char *const *params, unsigned nparams, const char *const *extra, unsigned nextra);
+/* Lines of a head (includes), without a file. NULL after a message. */
+struct profile *profile_load_lines(const char *const *lines, unsigned n);
 /* One text, without layers, parents or includes (tests, the fuzzer). quiet: messages go to *error (malloc'ed). */
 struct profile *profile_parse_text(const char *text, size_t len, const char *file, char **error);
 void profile_free(struct profile *p);

@@ -136,6 +136,14 @@ int runlog_begin(struct runlog *l, const struct run_options *o)
     return 0;
 }
 
+u8 *runlog_copy(const struct runlog *l, size_t *len)
+{
+    u8 *copy = xzalloc(EVLOG_SIZE);
+    ssize_t n = pread(l->fd, copy, EVLOG_SIZE, 0);
+    *len = n < 0 ? 0 : (size_t)n;
+    return copy;
+}
+
 void runlog_end(struct runlog *l, int status, unsigned *denied, unsigned *warned)
 {
     *denied = *warned = 0;

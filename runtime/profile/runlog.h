@@ -18,7 +18,9 @@ struct runlog { char *dir, *id; int fd; };      /* fd: memory file of the record
 
 /* Makes the memory file, and the run's directory if the state directory can be written; else only the file. 0 or -errno */
 int runlog_begin(struct runlog *l, const struct run_options *o);
-/* Copies the record; *denied: records of denials, *warned: of warnings. */
+/* A copy of the record, malloc'ed; NULL: there is none. */
+u8 *runlog_copy(const struct runlog *l, size_t *len);
+/* Keeps the record; *denied: records of denials, *warned: of warnings. */
 void runlog_end(struct runlog *l, int status, unsigned *denied, unsigned *warned);
 
 /* Reading. id NULL: the latest. NULL after a message. */

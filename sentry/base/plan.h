@@ -46,6 +46,7 @@ enum plan_kind {
     PLAN_POLICY = 48,        /* struct plan_policy */
     PLAN_PATH_RULE,          /* struct plan_path_rule, pattern\0 */
     PLAN_CONN_RULE,          /* struct plan_net_rule, host name\0 (empty: by address) */
+    PLAN_NET_PIN,            /* u8 address[16], name\0: the name was resolved to it */
     PLAN_SYS_RULE,           /* u32 rule id, name\0: a system call that is refused with EPERM */
     /* gofer */
     PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order; then where it is
@@ -57,7 +58,8 @@ struct plan_record { u16 kind, flags; u32 len; };
 struct plan_cred { u32 uid, gid, umask; u32 ngroups; u64 caps[5]; /* inheritable permitted effective bounding ambient */ u32 no_new_privs; u32 pad; };
 struct plan_rlimit { u32 which, pad; u64 soft, hard; };
 enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, tmpfs above */, PM_PROC, PM_SYS, PM_DEV, PM_DEVPTS, PM_MQUEUE, PM_CGROUP };
-struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 how; /* PLAN_MOUNT_* */ u32 uid, gid; /* of a tmpfs' root */ };
+struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 how; /* PLAN_MOUNT_* */ u32 uid, gid; /* of a tmpfs' root */
+                    u32 upper_root; /* PM_OVERLAY: gofer root above + 1; 0: tmpfs */ u32 pad; };
 #define PLAN_MOUNT_COPYUP 1u  /* tmpfs: starts with what lay there */
 struct plan_node { u32 mode, uid, gid, pad; u64 rdev; };
 struct plan_idmap { u32 inside, outside, count; };
@@ -102,6 +104,8 @@ struct plan_net_rule {
 struct plan_root { s32 fd; u32 flags; };
 #define PLAN_POLICY_WARN 1u        /* what a rule denies is let through and recorded */
 #define PLAN_POLICY_ROOT 2u        /* names that are absent in the root file system are recorded */
+#define PLAN_POLICY_LOOK 8u        /* objects that are only looked up are recorded too */
+#define PLAN_POLICY_NET_HOST 16u   /* the loopback is the host's: no exception for it */
 #define PLAN_POLICY_NET_DENY 4u    /* connections that no rule names are refused, except inside the sandbox */
 struct plan_policy { u32 flags; s32 event_fd; /* sealed memory file of the record (evlog.h); -1 none */ u32 max_tasks; /* 0: no limit */ u32 pad; };
 struct plan_path_rule { u32 id, perms; /* PR_* of pathrules.h */ };
@@ -110,6 +114,7 @@ struct plan_conn_rule { u32 id; u8 op, allow, protos, prefix; u16 lo, hi; u8 ip[
 #define PLAN_ROOT_NOEXEC 2u
 #define PLAN_ROOT_NODEV_CREATE 4u   /* always set in practice: refuse device nodes */
 #define PLAN_ROOT_ALLOW_SUID 8u
+#define PLAN_ROOT_LAYER 32u         /* the upper of an overlay: whiteouts (character device 0/0) may be made */
 #define PLAN_ROOT_FILE 16u          /* the root is a single file, not a directory */
 
 /* Writer (runtime). */

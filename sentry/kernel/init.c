@@ -60,7 +60,8 @@ static int new_super(struct init *in, const struct plan_mount *m, struct super *
     case PM_GOFER: return gofer_fs_new(in->gofer, m->gofer_root, gflags, out);
     case PM_OVERLAY:
         r = gofer_fs_new(in->gofer, m->gofer_root, gflags, &lower);
-        if (!r) r = tmpfs_new(m->size, m->mode, 0, 0, &upper);
+        if (!r && m->upper_root) r = gofer_fs_new(in->gofer, m->upper_root - 1, GOFER_FS_EXCLUSIVE, &upper);
+        else if (!r) r = tmpfs_new(m->size, m->mode, 0, 0, &upper);
         if (!r) r = overlay_new(lower, lower->root, upper, out);
         if (lower) super_put(lower);
         if (upper) super_put(upper);

@@ -258,8 +258,8 @@ static bool host_rules_allow(enum connrule_op op, const struct socket *s, const 
 int net_policy(const struct socket *s, enum connrule_op op, const struct net_addr *a)
 {
     if (a->family != AF_INET && a->family != AF_INET6) return 0; /* local ones are the sandbox's own */
-    if (s->host && !host_rules_allow(op, s, a)) return -EACCES;
-    return policy_net(op, s->type == SOCK_STREAM ? CR_TCP : CR_UDP, a->in.ip, a->in.port);
+    int r = policy_net(op, s->type == SOCK_STREAM ? CR_TCP : CR_UDP, a->in.ip, a->in.port);
+    return r ? r : s->host && !host_rules_allow(op, s, a) ? -EACCES : 0;
 }
 
 int net_bind(struct socket *s, const struct net_addr *a)

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-bool policy_records_absent, policy_syscalls;
+bool policy_records_absent, policy_records_looks, policy_syscalls;
 
 /* All (c) after policy_init. */
 static struct pathrules *paths;
 static struct connrules *nets;
-static bool warn_only, net_deny, wants_absent;
+static bool warn_only, net_deny, net_host, wants_absent, wants_looks;
 static u32 *sys_rule[2];                 /* by number: rule id, 0: allowed */
 static unsigned sys_len[2];
 
@@ -39,6 +39,8 @@ static int take_policy(const u8 *data, u32 len)
     memcpy(&p, data, sizeof(p));
     warn_only = p.flags & PLAN_POLICY_WARN;
     net_deny = p.flags & PLAN_POLICY_NET_DENY;
+    net_host = p.flags & PLAN_POLICY_NET_HOST;
+    wants_looks = p.flags & PLAN_POLICY_LOOK;
     wants_absent = p.flags & PLAN_POLICY_ROOT;
     if (p.max_tasks) kernel.max_tasks = p.max_tasks;
     paths = pathrules_new();
@@ -67,6 +69,10 @@ static int take_record(const struct plan_record *rec, const u8 *data)
         if (r.prefix > 128) return -EINVAL;
         connrules_add(nets, &r);
         return 0;
+    case PLAN_NET_PIN:
+        if (!nets || rec->len < 16 || !(s = plan_string(data, rec->len, 16, 0))) return -EINVAL;
+        policy_pin(s, data);
+        return 0;
     case PLAN_SYS_RULE:
         if (rec->len < sizeof(id) || !(s = plan_string(data, rec->len, sizeof(id), 0))) return -EINVAL;
         memcpy(&id, data, sizeof(id));
@@ -87,7 +93,11 @@ int policy_init(const u8 *plan, size_t len)
     return err ? err : k;
 }
 
-void policy_start(void) { policy_records_absent = wants_absent; }
+void policy_start(void)
+{
+    policy_records_absent = wants_absent;
+    policy_records_looks = wants_looks && evlog_on();
+}
 
 static u32 effective(u32 perms) { return perms & PR_OVERLAY ? perms | PR_WRITE : perms; }
 
@@ -104,7 +114,7 @@ enum policy_verdict policy_check(enum policy_op op, const struct policy_object *
         n = connrules_decide(nets, op == POLICY_NET_BIND ? CR_LISTEN : CR_CONNECT, o->proto, o->ip, o->port);
         if (n) id = n->id;
         /* Nobody's rule: the sandbox's own loopback is its own affair, what is beyond is denied. */
-        if (n ? !n->allow : net_deny && !connrule_ip_is_loopback(o->ip)) v = POLICY_DENY;
+        if (n ? !n->allow : net_deny && (net_host || !connrule_ip_is_loopback(o->ip))) v = POLICY_DENY;
         break;
     case POLICY_FILE_READ: want = PR_READ; goto file;
     case POLICY_FILE_WRITE: want = PR_WRITE; goto file;
@@ -199,6 +209,15 @@ int policy_enter(struct dentry *dir, const char *name, const char *rest)
         evlog_add(EV_READ, warn_only ? EV_WARNED : EV_DENIED, pathrules_rule(paths, s), PR_READ, text);
     }
     return warn_only ? 0 : -EACCES;
+}
+
+#define SEEN_LOOK 0x80u
+
+void policy_looked(struct dentry *d)
+{
+    if (!d->policy || (__atomic_fetch_or(&d->policy_seen, SEEN_LOOK, __ATOMIC_RELAXED) & SEEN_LOOK)) return;
+    AUTO_FREE char *text = text_of(d, NULL, NULL);
+    evlog_add(EV_READ, EV_ALLOWED, pathrules_rule(paths, d->policy), 0, text);
 }
 
 void policy_absent(struct dentry *dir, const char *name, const char *rest)

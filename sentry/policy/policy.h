@@ -27,6 +27,7 @@ enum policy_verdict policy_check(enum policy_op op, const struct policy_object *
 int policy_init(const u8 *plan, size_t len);
 /* The views are made; from here on it is the program that looks for names. */
 void policy_start(void);
+extern bool policy_records_looks;       /* (c) after policy_start: policy_looked is to be called */
 extern bool policy_records_absent;      /* (c) after policy_start */
 extern bool policy_syscalls;            /* (c) calls are counted, and perhaps refused: the dispatch asks policy_syscall */
 
@@ -49,6 +50,7 @@ int policy_would(struct dentry *d, u32 want);
 /* May the walk go on to `name` in dir? -EACCES where nothing there or beneath it is granted. rest: the path behind it. */
 int policy_enter(struct dentry *dir, const char *name, const char *rest);
 /* A name that is not there, in the root file system: recorded, so that it can be shown next time. */
+void policy_looked(struct dentry *d);
 void policy_absent(struct dentry *dir, const char *name, const char *rest);
 /* May from's object get to's place (rename, link)? Rights must not change by it: -EXDEV. */
 int policy_move(struct dentry *from, struct dentry *to, bool is_dir);

@@ -147,6 +147,7 @@ int walk_lookup_last(struct walk *w, struct dentry **out)
     vfs_lookup_ahead = w->rest;
     int r = dentry_lookup_valid(dir, w->last, strlen(w->last), w->flags & WALK_CACHED, out);
     vfs_lookup_ahead = NULL;
+    if (unlikely(policy_records_looks) && r == 0 && (*out)->inode) policy_looked(*out);
     if (unlikely(policy_records_absent) && r == 0 && !(*out)->inode) policy_absent(dir, w->last, w->rest);
     return r;
 }

@@ -20,7 +20,7 @@ static bool helped;
 #define PARSE(...)                                                                                                     \
     ({                                                                                                                 \
         static char *argv_[] = { __VA_ARGS__ }; /* the options keep pointing into it */                                \
-        options_parse_run(&o, (int)ARRAY_LEN(argv_), argv_, &helped);                                                  \
+        options_parse_run(&o, "run", (int)ARRAY_LEN(argv_), argv_, &helped);                                                  \
     })
 
 /* Messages of expected failures would only confuse the log. */

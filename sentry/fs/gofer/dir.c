@@ -310,9 +310,10 @@ static int tmpfile_op(struct inode *dir, u32 mode, struct inode **out)
 
 static int mkdir_op(struct inode *dir, struct dentry *d, u32 mode) { return new_object(dir, d, GOFER_MKDIR, mode, NULL, NULL, NULL); }
 
-static int mknod_op(struct inode *dir, struct dentry *d, u32 mode, u64 rdev UNUSED)
+static int mknod_op(struct inode *dir, struct dentry *d, u32 mode, u64 rdev)
 {
-    if (S_ISCHR(mode) || S_ISBLK(mode)) return -EPERM;
+    /* 0/0: a whiteout, which the gofer makes in layers alone */
+    if ((S_ISCHR(mode) && rdev) || S_ISBLK(mode)) return -EPERM;
     if (!(mode & S_IFMT)) mode |= S_IFREG;
     return new_object(dir, d, GOFER_MKNOD, mode & (S_IFMT | 07777), NULL, NULL, NULL);
 }
@@ -375,7 +376,6 @@ static int rmdir_op(struct inode *dir, struct dentry *d) { return remove_name(di
 
 static int rename_op(struct inode *odir, struct dentry *od, struct inode *ndir, struct dentry *nd, u32 flags)
 {
-    if (flags & RENAME_WHITEOUT) return -EINVAL; /* would need a device node on the host */
     struct gofer_rename_req q = { .odir = GI(odir)->h, .ndir = GI(ndir)->h, .flags = flags };
     int err = gofer_call_simple(FS(odir)->c, GOFER_RENAME, &q, sizeof q, od->name, nd->name, NULL, NULL, NULL);
     if (err) return err;

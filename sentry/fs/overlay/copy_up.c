@@ -125,7 +125,9 @@ static int make_upper(struct ovl_super *s, struct dentry *updir, const char *nam
     copy_xattrs(lower->inode, d->inode);
     copy_attrs(st, d->inode);
     u64 ino = lower->inode->ino;
-    (void)d->inode->ops->setxattr(d->inode, OVL_ORIGIN, &ino, sizeof(ino), 0);
+    (void)ovl_upper_setxattr(d->inode, OVL_ORIGIN, &ino, sizeof(ino));
+    struct ovl_base base = { .ino = ino, .size = st->size, .mtime_sec = st->mtime.tv_sec, .mtime_nsec = st->mtime.tv_nsec };
+    (void)ovl_upper_setxattr(d->inode, OVL_BASE, &base, sizeof(base));
     *out = d;
     return 0;
 }

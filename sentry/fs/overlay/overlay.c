@@ -3,6 +3,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 
 #define UPPER_KEY (1ULL << 63)
@@ -46,10 +47,29 @@ static void ovl_free(struct super *sb)
 
 static const struct super_ops ovl_super_ops = { .name = "overlay", .statfs = ovl_statfs, .free = ovl_free, .kill = ovl_kill };
 
+/* trusted.* or, where the upper is the host's, user.*: see overlay.h */
+static const char *upper_name(const struct inode *upper, const char *name, char buf[64])
+{
+    snprintf(buf, 64, "%s.%s", strcmp(upper->sb->ops->name, "gofer") ? "trusted" : "user", name);
+    return buf;
+}
+
+ssize_t ovl_upper_getxattr(struct inode *upper, const char *name, void *buf, size_t size)
+{
+    char full[64];
+    return upper->ops->getxattr ? upper->ops->getxattr(upper, upper_name(upper, name, full), buf, size) : -EOPNOTSUPP;
+}
+
+int ovl_upper_setxattr(struct inode *upper, const char *name, const void *val, size_t size)
+{
+    char full[64];
+    return upper->ops->setxattr ? upper->ops->setxattr(upper, upper_name(upper, name, full), val, size, 0) : -EOPNOTSUPP;
+}
+
 u64 ovl_origin(struct inode *upper)
 {
     u64 ino = 0;
-    if (!upper->ops->getxattr || upper->ops->getxattr(upper, OVL_ORIGIN, &ino, sizeof(ino)) != sizeof(ino)) return 0;
+    if (ovl_upper_getxattr(upper, OVL_ORIGIN, &ino, sizeof(ino)) != sizeof(ino)) return 0;
     return ino;
 }
 

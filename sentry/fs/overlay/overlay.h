@@ -13,10 +13,16 @@
 
 #include "sentry/vfs/file.h"
 
-#define OVL_ORIGIN "trusted.overlay.origin"    /* u64: inode number in the lower: st_ino stays */
+/*
+ * Attributes of the upper. In a tmpfs they are trusted.overlay.*; a layer that is kept on the host has user.overlay.*,
+ * as Linux' overlay with the option userxattr, since an ordinary user may set those.
+ */
+#define OVL_ORIGIN "overlay.origin"            /* u64: inode number in the lower: st_ino stays */
+#define OVL_BASE "overlay.base"                /* struct ovl_base: what the lower was when it was copied up */
 #define UPPER_INO (1ULL << 48)                 /* numbers of files that are only above, away from those of the host */
-#define OVL_OPAQUE "trusted.overlay.opaque"    /* "y": nothing of the lower shows through */
+#define OVL_OPAQUE "overlay.opaque"            /* "y": nothing of the lower shows through */
 
+struct ovl_base { u64 ino, size; s64 mtime_sec, mtime_nsec; };
 struct ovl_inode;
 struct ovl_super {
     struct super sb;
@@ -77,6 +83,12 @@ struct ovl_list { struct ovl_ent *by_name, **order; size_t n, cap; int err; };
 int ovl_list_read(struct inode *dir, struct ovl_list *l);
 void ovl_list_fini(struct ovl_list *l);
 
-static inline bool ovl_private_xattr(const char *name) { return !__builtin_strncmp(name, "trusted.overlay.", 16); }
+static inline bool ovl_private_xattr(const char *name)
+{
+    return !__builtin_strncmp(name, "trusted.overlay.", 16) || !__builtin_strncmp(name, "user.overlay.", 13);
+}
+/* Attributes of inodes of the upper, by the names above. */
+ssize_t ovl_upper_getxattr(struct inode *upper, const char *name, void *buf, size_t size);
+int ovl_upper_setxattr(struct inode *upper, const char *name, const void *val, size_t size);
 
 #endif

@@ -27,7 +27,7 @@ int ovl_lookup_layers(struct inode *dir, const char *name, struct dentry **upper
             return 0;
         } else {
             *upper = d;
-            *opaque = !S_ISDIR(d->inode->mode) || d->inode->ops->getxattr(d->inode, OVL_OPAQUE, NULL, 0) > 0;
+            *opaque = !S_ISDIR(d->inode->mode) || ovl_upper_getxattr(d->inode, OVL_OPAQUE, NULL, 0) > 0;
             if (*opaque) return 0;
         }
     }
@@ -93,7 +93,7 @@ int ovl_make_whiteout(struct dentry *updir, const char *name)
     return r;
 }
 
-static int set_opaque(struct dentry *ud) { return ud->inode->ops->setxattr(ud->inode, OVL_OPAQUE, "y", 1, 0); }
+static int set_opaque(struct dentry *ud) { return ovl_upper_setxattr(ud->inode, OVL_OPAQUE, "y", 1); }
 
 /* The directory above and a free name in it for d; *white says that a whiteout had to go. */
 static int begin_new(struct inode *dir, struct dentry *d, struct dentry **updir, struct dentry **ud, bool *white)
