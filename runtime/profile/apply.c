@@ -212,7 +212,11 @@ int profile_apply(struct builder *b, char *cwd, const char *home)
     else if (!root_shown) builder_mount(b, PM_TMPFS, "/", "root", MNT_NOSUID | MNT_NODEV);
     if (root_shown || o->warn) builder_mount(b, PM_TMPFS, "/tmp", "tmpfs", MNT_NOSUID | MNT_NODEV)->m.mode = 01777;
     else builder_empty_places(b, home);
-    if (!root_shown && !o->warn) add_top_links(&v);
+    if (!root_shown && !o->warn) {
+        add_top_links(&v);
+        for (unsigned i = 0; i < v.p->nrules; i++)
+            if (v.p->rules[i].link && v.p->rules[i].section == PS_FILES && prule_perms(v.p->rules[i].key)) add_link(&v, v.p->rules[i].link);
+    }
     builder_kernel_mounts(b);
     if (!r) r = add_roots(&v);
     char here[PATH_MAX];

@@ -76,7 +76,8 @@ int profile_compile(struct profile *p, struct compiled *c)
         if (u->section != PS_FILES && u->section != PS_EXEC) continue;
         if (!(u->section == PS_FILES && u->value)) { /* value: shown at another place, which is as written */
             char *real = resolved(u->object);
-            free(u->object);
+            if (strcmp(real, u->object) && !u->link) u->link = u->object;
+            else free(u->object);
             u->object = real;
         }
     }

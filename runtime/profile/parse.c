@@ -420,7 +420,7 @@ struct profile *profile_parse_text(const char *text, size_t len, const char *fil
 void profile_free(struct profile *p)
 {
     if (!p) return;
-    for (unsigned i = 0; i < p->nrules; i++) free(p->rules[i].object), free(p->rules[i].value);
+    for (unsigned i = 0; i < p->nrules; i++) free(p->rules[i].object), free(p->rules[i].value), free(p->rules[i].link);
     for (unsigned i = 0; i < p->nfiles; i++) free(p->files[i]);
     for (unsigned i = 0; i < p->nparams; i++) free(p->params[i].name), free(p->params[i].value);
     free(p->rules);

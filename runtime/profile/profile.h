@@ -35,6 +35,7 @@ struct prule {
     enum psection section;
     enum pkey key;
     char *object;              /* owned; path, host:port, group, name. Variables replaced */
+    char *link;                /* owned or NULL; the path as written, when symbolic links led elsewhere */
     char *value;               /* owned or NULL; protocol, limit, text of a variable */
     const char *file;          /* owned by the profile */
     unsigned line;
