@@ -240,6 +240,7 @@ const struct platform_ops platform_ptrace_ops = {
     .ctx_free = ptrace_ctx_free,
     .ctx_run = ptrace_ctx_run,
     .ctx_kick = ptrace_ctx_kick,
+    .ctx_woken = ptrace_ctx_woken,
     .ctx_get_xstate = ptrace_ctx_get_xstate,
     .ctx_set_xstate = ptrace_ctx_set_xstate,
 };

@@ -4,6 +4,9 @@
  * *home* CPU. The pairs spread themselves: whoever enters the guest looks, at most once per tick of the coarse clock,
  * whether another CPU has fewer contexts in guest code, and moves when it does twice running.
  *
+ * Two tasks that wake each other and never run at the same time (one writes, then reads the answer) belong on one CPU, for
+ * the same reason: the one that finds that the other sleeps again, time after time, moves to it.
+ *
  * A guest that computes for long never comes by to look. For those a balancer thread gives their stub thread back
  * to the host's scheduler (a round trip each 20 ms may well cross CPUs). It sleeps while no CPU has two of them.
  */
@@ -22,6 +25,8 @@
 HOSTCALL(futex, "the balancer sleeps while there is nothing to balance");
 HOSTCALL(clock_nanosleep, "the balancer's tick");
 
+#define PULLS 8          /* such wake-ups before a task moves to its waker */
+#define PULLED_CROWDED 8 /* looks before it moves away again */
 #define BALANCE_NS (20 * NSEC_PER_MSEC)
 
 int place_init(struct placement *pl, unsigned ncpus)
@@ -72,7 +77,10 @@ static void choose_home(struct placement *pl, struct place_ctx *ctx)
     if (ctx->home < 0) {
         if (best >= 0) pin_self(pl, ctx, best);
     } else if (load_of(pl, best) < load_of(pl, ctx->home)) {
-        if (++ctx->crowded >= 2) pin_self(pl, ctx, best);
+        if (++ctx->crowded >= (ctx->pulled ? PULLED_CROWDED : 2u)) {
+            ctx->pulled = false;
+            pin_self(pl, ctx, best);
+        }
     } else {
         ctx->crowded = 0;
     }
@@ -108,6 +116,32 @@ void place_leave(struct placement *pl, struct place_ctx *ctx)
     if (pl->ncpu < 2) return;
     c = __atomic_exchange_n(&ctx->counted, -1, __ATOMIC_SEQ_CST);
     if (c >= 0) __atomic_sub_fetch(&pl->load[c].running, 1, __ATOMIC_SEQ_CST);
+}
+
+void place_woken(struct placement *pl, struct place_ctx *ctx, int cpu)
+{
+    int to = -1;
+
+    if (pl->ncpu < 2 || ctx->home < 0 || ctx->apart) return;
+    if (pl->cpu[ctx->home] == cpu) {
+        ctx->pulls = 0;
+        return;
+    }
+    /* Somebody computes: two that can run at the same time are better apart. */
+    for (int i = 0; i < pl->ncpu; i++) {
+        if (pl->cpu[i] == cpu) to = i;
+        if (load_of(pl, i)) to = -1, i = pl->ncpu;
+    }
+    if (to < 0) {
+        ctx->pulls = 0;
+        return;
+    }
+    /* In one direction only, or the two would change places. */
+    if (to < ctx->home && ++ctx->pulls >= PULLS) {
+        pin_self(pl, ctx, to);
+        ctx->pulls = 0;
+        ctx->pulled = true;
+    }
 }
 
 /* Frees the stub threads that have been computing since the last look. True: there was something to look at. */

@@ -23,6 +23,8 @@ struct place_ctx {
     int home;                    /* (t) index into placement.cpu, -1: none yet, -2: pinning does not work here */
     s64 tick;                    /* (t) coarse clock at the last look at the load */
     unsigned crowded;            /* (t) looks in a row that found a better CPU */
+    unsigned pulls;              /* (t) wake-ups in a row from one other CPU while no guest code ran */
+    bool pulled;                 /* (t) it is where it is for that reason */
     int th_cpu;                  /* (a) CPU the stub thread is pinned to, -1: not pinned */
     int counted;                 /* (a) CPU index in whose load this context counts, -1: none */
     u32 runs;                    /* (a) written by the owner */
@@ -50,5 +52,7 @@ void place_remove(struct placement *pl, struct place_ctx *pc);
 /* Around the time in guest code; tid is the stub thread's. */
 void place_enter(struct placement *pl, struct place_ctx *pc, pid_t tid);
 void place_leave(struct placement *pl, struct place_ctx *pc);
+/* platform_ops.ctx_woken. */
+void place_woken(struct placement *pl, struct place_ctx *pc, int cpu);
 
 #endif

@@ -55,6 +55,7 @@ static inline struct request_page *trap_request(const struct stub_runner *r)
 /* run.c */
 void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
 void trap_ctx_kick(struct platform_ctx *ctx);
+void trap_ctx_woken(struct platform_ctx *ctx, int cpu);
 /* Has the runner save the extended registers that it has in the processor; what happens then is an event of its own. */
 void trap_xstate_save(struct platform_ctx *ctx);
 /* The context lets go of its runner. */

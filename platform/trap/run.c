@@ -282,6 +282,8 @@ dead:
     exit->event = PLATFORM_DEAD;
 }
 
+void trap_ctx_woken(struct platform_ctx *ctx, int cpu) { place_woken(&ctx->p->place, &ctx->place, cpu); }
+
 void trap_ctx_kick(struct platform_ctx *ctx)
 {
     u64 r;

@@ -204,6 +204,7 @@ const struct platform_ops platform_trap_ops = {
     .ctx_free = trap_ctx_free,
     .ctx_run = trap_ctx_run,
     .ctx_kick = trap_ctx_kick,
+    .ctx_woken = trap_ctx_woken,
     .ctx_get_xstate = trap_ctx_get_xstate,
     .ctx_set_xstate = trap_ctx_set_xstate,
 };

@@ -6,9 +6,11 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/kernel/internal.h"
 #include <linux/futex.h>
+#include <sched.h>
 #include <unistd.h>
 
 HOSTCALL(futex, "tasks sleep and wake each other");
+HOSTCALL(getcpu, "who is woken may want to be where its waker is");
 
 enum { WAKE_IDLE, WAKE_WOKEN, WAKE_ASLEEP };
 
@@ -48,6 +50,8 @@ static int sleep_raw(struct task *t, ktime_t deadline)
     while (atomic_load(&t->wake_word) == WAKE_ASLEEP && r != -ETIMEDOUT)
         r = host_futex_wait(&t->wake_word, WAKE_ASLEEP, deadline);
     account_sleep_end(t);
+    int cpu = __atomic_exchange_n(&t->woken_on, 0, __ATOMIC_RELAXED);
+    if (cpu && kernel.pops->ctx_woken && t->ctx) kernel.pops->ctx_woken(t->ctx, cpu - 1);
     if (state == TASK_RUNNING) atomic_store(&t->state, TASK_RUNNING);
     return atomic_xchg(&t->wake_word, WAKE_IDLE) == WAKE_WOKEN ? 0 : -ETIMEDOUT;
 }
@@ -80,6 +84,8 @@ int task_sleep_uninterruptible(ktime_t deadline)
 
 void task_wake(struct task *t)
 {
+    /* Before the wake: afterwards t may be gone. */
+    if (current && atomic_load(&t->wake_word) == WAKE_ASLEEP) __atomic_store_n(&t->woken_on, sched_getcpu() + 1, __ATOMIC_RELAXED);
     if (atomic_xchg(&t->wake_word, WAKE_WOKEN) == WAKE_ASLEEP) host_futex_wake(&t->wake_word);
 }
 

@@ -71,6 +71,7 @@ struct task {
 
     /* sleeping and waking */
     u32 wake_word;                         /* (a) futex word: 1 = woken */
+    int woken_on;                          /* (a) host CPU its last waker ran on, plus 1 */
     u32 work;                              /* (a) enum task_work bits */
     u32 in_guest;                          /* (a) 1 while inside ctx_run */
     enum task_state state;                 /* (a) for /proc and ps */

@@ -13,7 +13,7 @@
 #define DONE 0xffffu        /* patched, or not to be */
 #define NHITS 128u          /* sites counted at a time */
 #define MAX_COPIES 32u      /* pages of text with patched sites */
-#define MAX_TRAMPOLINES 4u  /* pages; each serves text within 2 GiB */
+#define MAX_TRAMPOLINES 16u /* pages; each serves text within 2 GiB */
 #define SLOT 64u            /* bytes of a trampoline page for one site */
 #define NSLOTS (GPAGE_SIZE / SLOT)
 #define REACH 0x7f000000ULL /* less than a jump reaches */
@@ -24,10 +24,9 @@ struct hit { gaddr_t rip; u32 n; };
 struct trampoline {
     gaddr_t at;              /* (c) */
     mpage_t page;            /* (c) */
-    u32 used;                /* (a) */
     bool gone;               /* (a) unmapped for good */
     u64 gone_gen;            /* (c) once gone: mm->map_gen afterwards */
-    gaddr_t site[NSLOTS];    /* (c) up to used: first displaced instruction */
+    gaddr_t site[NSLOTS];    /* (a) first displaced instruction; 0: free, else (c) */
 };
 struct copy { gaddr_t va; mpage_t page; };
 
@@ -41,12 +40,30 @@ struct text {
     bool clash;              /* a VMA covers a trampoline */
 };
 
-/* What to displace before a `syscall`: whole instructions that may be executed twice. */
-struct match { unsigned off, n; };
+/*
+ * What to displace before a `syscall`: one instruction that may be executed twice. If it is shorter than a jump, the bytes
+ * behind it, the `syscall` first, are taken for the rest of the jump's operand and stay as they are: that leaves a window of
+ * `len` places, `d` away, where the trampoline must lie.
+ */
+struct match { unsigned off, n; s64 d; u64 len; };
 
 /* glibc's syscall(), up to its last move: the number comes from memory there, so only the surroundings tell. */
 static const u8 libc_syscall[] = { 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6, 0x48, 0x89, 0xca, 0x4d,
                                    0x89, 0xc2, 0x4d, 0x89, 0xc8, 0x4c, 0x8b, 0x4c, 0x24, 0x08 };
+
+/* Go's Syscall6: mov %rcx, %rsi; mov %rbx, %rdi. The number is its caller's. */
+static const u8 go_syscall[] = { 0x48, 0x89, 0xce, 0x48, 0x89, 0xdf };
+
+/* The jump's operand when only its first bytes are free. */
+static void set_window(struct match *m, const u8 *page)
+{
+    unsigned n_free = m->n - 1;
+    u32 d = 0;
+
+    memcpy((u8 *)&d + n_free, page + m->off + m->n, 4 - n_free);
+    m->d = (s32)d;
+    m->len = 1ULL << (8 * n_free);
+}
 
 /* `end`: offset in the page of the syscall instruction. */
 static bool match_site(const u8 *page, unsigned end, u32 nr, struct match *m)
@@ -57,17 +74,27 @@ static bool match_site(const u8 *page, unsigned end, u32 nr, struct match *m)
     if (end >= 6 && page[end - 5] == 0xb8) { /* mov $nr, %eax, without a prefix */
         u8 before = page[end - 6];
         memcpy(&imm, page + end - 4, 4);
-        *m = (struct match){ end - 5, 5 };
+        *m = (struct match){ .off = end - 5, .n = 5 };
         return imm == nr && (before & 0xf0) != 0x40 && before != 0x66;
     }
     if (end >= 7 && page[end - 7] == 0x48 && page[end - 6] == 0xc7 && page[end - 5] == 0xc0) { /* mov $nr, %rax */
         memcpy(&imm, page + end - 4, 4);
-        *m = (struct match){ end - 7, 7 };
+        *m = (struct match){ .off = end - 7, .n = 7 };
         return imm == nr;
     }
     if (end >= sizeof(libc_syscall) && memcmp(page + end - sizeof(libc_syscall), libc_syscall, sizeof(libc_syscall)) == 0) {
-        *m = (struct match){ end - 5, 5 };
+        *m = (struct match){ .off = end - 5, .n = 5 };
         return true;
+    }
+    if (end >= sizeof(go_syscall) && memcmp(page + end - sizeof(go_syscall), go_syscall, sizeof(go_syscall)) == 0) {
+        *m = (struct match){ .off = end - 3, .n = 3 };
+        set_window(m, page);
+        return true;
+    }
+    if (end >= 3 && end + 3 <= GPAGE_SIZE && page[end - 2] == 0x31 && page[end - 1] == 0xc0) { /* xor %eax, %eax: read */
+        *m = (struct match){ .off = end - 2, .n = 2 };
+        set_window(m, page);
+        return nr == 0 && (page[end - 3] & 0xf0) != 0x40;
     }
     return false;
 }
@@ -183,15 +210,13 @@ static void map_trampoline(const struct trampoline *tr, struct mm_update *u)
                                             .len = GPAGE_SIZE, .off = tr->page << GPAGE_SHIFT });
 }
 
-static struct trampoline *new_trampoline(struct mm *mm, gaddr_t site, struct mm_update *u)
+static struct trampoline *new_trampoline(struct mm *mm, gaddr_t at, struct mm_update *u)
 {
     struct text *x = mm->text;
     struct trampoline *tr;
     mpage_t page;
-    gaddr_t at;
 
     if (x->ntramps == MAX_TRAMPOLINES) return NULL;
-    at = place_for(mm, site);
     for (u32 i = 0; i < x->ntramps; i++)
         if (x->tramp[i]->at == at) at = 0; /* full, or gone */
     if (!at || !(page = memfile_alloc(1))) return NULL;
@@ -204,22 +229,31 @@ static struct trampoline *new_trampoline(struct mm *mm, gaddr_t site, struct mm_
     return tr;
 }
 
+static bool slot_fits(const struct trampoline *tr, unsigned slot, gaddr_t site, const u8 *insns, unsigned n)
+{
+    return !tr->site[slot] || (tr->site[slot] == site && !memcmp((u8 *)memfile_ptr(tr->page) + slot * SLOT, insns, n));
+}
+
 /* The trampoline with the code for this site and these instructions, or one with room; the slot. */
-static struct trampoline *slot_for(struct mm *mm, gaddr_t site, const u8 *insns, unsigned n, unsigned *slot, struct mm_update *u)
+static struct trampoline *slot_for(struct mm *mm, gaddr_t site, const u8 *insns, const struct match *m, unsigned *slot, struct mm_update *u)
 {
     struct text *x = mm->text;
-    struct trampoline *tr, *room = NULL;
+    gaddr_t low = m->len ? site + JMP_LEN + (gaddr_t)m->d : site - REACH, high = m->len ? low + m->len : site + REACH, at;
 
+    if (!m->len && site < REACH) low = 0;
     for (u32 i = 0; i < x->ntramps; i++) {
-        tr = x->tramp[i];
-        if (tr->gone || tr->at > site + REACH || site > tr->at + REACH + GPAGE_SIZE) continue;
-        for (*slot = 0; *slot < tr->used; ++*slot)
-            if (tr->site[*slot] == site && !memcmp((u8 *)memfile_ptr(tr->page) + *slot * SLOT, insns, n)) return tr;
-        if (tr->used < NSLOTS) room = tr;
+        struct trampoline *tr = x->tramp[i];
+        for (*slot = 0; !tr->gone && *slot < NSLOTS; ++*slot) {
+            at = tr->at + *slot * SLOT;
+            if (at >= low && at < high && slot_fits(tr, *slot, site, insns, m->n)) return tr;
+        }
     }
-    tr = room ? room : new_trampoline(mm, site, u);
-    if (tr) *slot = tr->used;
-    return tr;
+    *slot = 0;
+    if (!m->len) return new_trampoline(mm, place_for(mm, site), u);
+    at = (low + SLOT - 1) & ~(gaddr_t)(SLOT - 1);
+    if (at >= high || at >= mm->addr_limit - GPAGE_SIZE || !range_is_free(mm, gpage_down(at))) return NULL;
+    *slot = (unsigned)((at & ~GPAGE_MASK) / SLOT);
+    return new_trampoline(mm, gpage_down(at), u);
 }
 
 /* Original text, if what backs it is a file that this mapping cannot change. */
@@ -252,20 +286,19 @@ static bool patch_locked(struct mm *mm, gaddr_t rip, u32 nr, struct mm_update *u
     if (x->off || (!old && x->ncopies == MAX_COPIES) || !read_text(mm, va, original, &prot)) return false;
     if (!match_site(original, (unsigned)(rip - 2 - va), nr, &m)) return false;
     site = va + m.off;
-    if (!(tr = slot_for(mm, site, original + m.off, m.n, &slot, u))) return false;
-    if (slot == tr->used) {
+    if (!(tr = slot_for(mm, site, original + m.off, &m, &slot, u))) return false;
+    if (!tr->site[slot]) {
         code = (u8 *)memfile_ptr(tr->page) + slot * SLOT;
         if (!kernel.pops->as_call_site(mm->as, tr->at + slot * SLOT, rip, original + m.off, m.n, code, SLOT)) return false;
-        tr->site[slot] = site;
-        atomic_store(&tr->used, slot + 1);
+        atomic_store(&tr->site[slot], site);
     }
     if (!(page = memfile_alloc(1))) return false;
     memcpy(memfile_ptr(page), old ? memfile_ptr(old->page) : original, GPAGE_SIZE);
     code = (u8 *)memfile_ptr(page) + m.off;
     d = (s32)(s64)(tr->at + slot * SLOT - (site + JMP_LEN));
     code[0] = 0xe9;
-    memcpy(code + 1, &d, sizeof(d));
-    memset(code + JMP_LEN, 0x90, m.n - JMP_LEN);
+    memcpy(code + 1, &d, MIN(m.n, JMP_LEN) - 1); /* of a short one the rest is there already */
+    if (m.n > JMP_LEN) memset(code + JMP_LEN, 0x90, m.n - JMP_LEN);
     update_raw(u, &(struct platform_mapop){ .kind = PLATFORM_MAP, .prot = (u8)prot, .fd = memfile_fd(), .addr = va, .len = GPAGE_SIZE,
                                             .off = page << GPAGE_SHIFT });
     if (old) {
@@ -337,11 +370,12 @@ void mm_text_settle(struct mm *mm, struct guest_regs *regs, struct platform_exit
     for (u32 i = 0, n = atomic_load(&x->ntramps); i < n; i++) {
         struct trampoline *tr = x->tramp[i];
         u64 off = regs->rip - tr->at;
-        if (off >= GPAGE_SIZE || off / SLOT >= atomic_load(&tr->used)) continue;
+        gaddr_t site = off < GPAGE_SIZE ? atomic_load(&tr->site[off / SLOT]) : 0;
+        if (!site) continue;
         /* Unmapped before this thread went there: what is there now is the program's own. */
         bool gone = atomic_load(&tr->gone);
         if (gone && gen_at_entry >= tr->gone_gen) continue;
-        regs->rip = tr->site[off / SLOT];
+        regs->rip = site;
         if (e->event == PLATFORM_FAULT && gpage_down(e->fault_addr) == tr->at) {
             if (!gone) remap(mm, tr);
             e->event = PLATFORM_KICKED;
