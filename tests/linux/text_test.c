@@ -44,7 +44,7 @@ static void whole(uint64_t seed)
     uint64_t in[2] = { seed, 0 }, *at = in;
 
     __asm__ volatile(
-        "push %%rbp\n sub $256, %%rsp\n"
+        "add $-128, %%rsp\n push %%rbp\n sub $256, %%rsp\n" /* below the compiler's red zone */
         "mov (%[in]), %%rbp\n mov %[in], 200(%%rsp)\n"
         "lea 1(%%rbp), %%rbx\n lea 2(%%rbp), %%rsi\n lea 3(%%rbp), %%rdi\n lea 4(%%rbp), %%r8\n lea 5(%%rbp), %%r9\n"
         "lea 6(%%rbp), %%r10\n lea 7(%%rbp), %%rdx\n lea 8(%%rbp), %%r12\n lea 9(%%rbp), %%r13\n lea 10(%%rbp), %%r14\n"
@@ -69,7 +69,7 @@ static void whole(uint64_t seed)
         "movq %%xmm3, %%rcx\n cmp %%rcx, %%rbp\n jne 2f\n movq %%xmm14, %%rcx\n cmp %%rcx, %%rbx\n jne 2f\n"
         "mov 200(%%rsp), %%rcx\n cmp (%%rcx), %%rbp\n je 1f\n"
         "2: or $16, %%rax\n"
-        "1: mov 200(%%rsp), %%rcx\n mov %%rax, 8(%%rcx)\n add $256, %%rsp\n pop %%rbp\n"
+        "1: mov 200(%%rsp), %%rcx\n mov %%rax, 8(%%rcx)\n add $256, %%rsp\n pop %%rbp\n sub $-128, %%rsp\n"
         : [in] "+c"(at)
         :
         : "rax", "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm3", "xmm14", "memory", "cc");
