@@ -126,8 +126,8 @@ static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
     return syscall(SYS_futex, word, op, val, timeout, NULL, 0);
 }
 
-/* Waits until the runner has published something. False: it never will. */
-static bool await_event(struct platform_ctx *ctx, struct stub_runner *r)
+/* Waits until the runner has published something. False: it never will, or does not `soon`. */
+static bool await_event(struct platform_ctx *ctx, struct stub_runner *r, bool soon)
 {
     static const struct timespec period = { 0, SILENCE_NS };
     struct request_page *req = trap_request(r);
@@ -147,7 +147,7 @@ static bool await_event(struct platform_ctx *ctx, struct stub_runner *r)
         }
         if (futex(&req->seq, FUTEX_WAIT, r->seq, &period) == 0 || errno != ETIMEDOUT) continue;
         if (!stub_proc_check(r->proc)) return false;
-        if (!atomic_load(&ctx->kicked)) continue;
+        if (!soon && !atomic_load(&ctx->kicked)) continue;
         /* A guest can stay in the stub's own code, where it is not interrupted: then there is only one way. */
         if (++unanswered > MAX_UNANSWERED) {
             log_warn("trap: a guest thread does not answer; its process is killed");
@@ -175,7 +175,7 @@ static bool take_event(struct platform_ctx *ctx, struct guest_regs *regs, struct
     struct stub_runner *r = ctx->runner;
     struct request_page *req = trap_request(r), ev;
 
-    if (!await_event(ctx, r)) return false;
+    if (!await_event(ctx, r, false)) return false;
     r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
     memcpy(&ev, req, sizeof(ev));
     __asm__ volatile("" ::: "memory"); /* no second look at the page */
@@ -214,7 +214,9 @@ void trap_xstate_save(struct platform_ctx *ctx)
     memset(r->area + stub_state_offset() + 512, 0, 64); /* xsave leaves most of the header as it is */
     req->orders |= REQ_SAVE_STATE;
     answer(ctx, r);
-    if (await_event(ctx, r)) r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
+    /* It waits in the stub's code, so there is an answer at once, or its siblings have spoilt the page. */
+    if (await_event(ctx, r, true)) r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
+    else stub_proc_mark_dead(r->proc);
     ctx->live = false; /* whatever it did: the next look checks what is there */
 }
 
