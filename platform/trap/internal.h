@@ -18,12 +18,16 @@ struct platform {
 /* Runs between two looks at whether spinning pays. */
 #define TRAP_SPIN_WINDOW 64
 
+#define TRAP_SPIN_SETTLE 16
+#define TRAP_SPIN_LONGER 8
+
 /* See spin.c. All (t). */
 struct trap_spin {
     bool on;
     u32 count;          /* runs since the last look */
     u32 fails;          /* waits among them that ran out of budget */
     u32 max_fails;
+    u32 settle;         /* waits still to be given more time, after one that failed */
     u32 good;           /* windows without too many */
     ktime_t since;      /* of the last look, while off */
     ktime_t retry_at;   /* not before this */
@@ -50,6 +54,12 @@ struct platform_ctx {
 static inline struct request_page *trap_request(const struct stub_runner *r)
 {
     return (struct request_page *)(void *)r->area;
+}
+
+/* Of the next wait. */
+static inline u32 trap_spin_budget(const struct platform_ctx *ctx)
+{
+    return ctx->spin.settle ? ctx->p->spin_budget * TRAP_SPIN_LONGER : ctx->p->spin_budget;
 }
 
 /* run.c */

@@ -133,11 +133,15 @@ static bool await_event(struct platform_ctx *ctx, struct stub_runner *r, bool so
     struct request_page *req = trap_request(r);
 
     if (ctx->spin.on) {
-        for (u32 i = ctx->p->spin_budget; i; i--) {
-            if (__atomic_load_n(&req->seq, __ATOMIC_ACQUIRE) != r->seq) return true;
+        for (u32 i = trap_spin_budget(ctx); i; i--) {
+            if (__atomic_load_n(&req->seq, __ATOMIC_ACQUIRE) != r->seq) {
+                if (ctx->spin.settle) ctx->spin.settle--;
+                return true;
+            }
             __builtin_ia32_pause();
         }
         ctx->spin.fails++;
+        ctx->spin.settle = TRAP_SPIN_SETTLE;
         __atomic_store_n(&req->sentry_sleeps, 1, __ATOMIC_SEQ_CST);
     }
     for (unsigned unanswered = 0;;) {
@@ -166,6 +170,7 @@ static void answer(struct platform_ctx *ctx, struct stub_runner *r)
     if (__atomic_load_n(&req->sleeps, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(&req->sleeps, 0, __ATOMIC_RELAXED);
         ctx->spin.fails++;
+        ctx->spin.settle = TRAP_SPIN_SETTLE;
         futex(&req->ack, FUTEX_WAKE, 1, NULL);
     }
 }
@@ -267,6 +272,7 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
     if (unlikely(ctx->xstate_pending)) trap_xstate_push(ctx);
     req->quick = ctx->live && regs->rip == regs->rcx && !(regs->eflags & EFLAGS_TF);
     if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW)) trap_spin_look(ctx);
+    if (ctx->spin.on) req->spin = trap_spin_budget(ctx);
     place_enter(&ctx->p->place, &ctx->place, r->tid);
     /* Kick: store kicked, load running. Here: store running, load kicked. One of the two sees the other. */
     __atomic_store_n(&ctx->place.running, (u64)(u32)r->proc->pid << 32 | (u32)r->tid, __ATOMIC_SEQ_CST);

@@ -8,7 +8,9 @@
  * - left when more than MAX_FAILS of a window's waits ran out of budget (somebody else has the CPU, or calls became rare), or our
  *   own guests need the CPU; tried again after 10 ms, doubling to 1 s while it keeps failing.
  *
- * A wait that runs out of budget ends in futex: idle is idle.
+ * A wait that runs out of budget ends in futex: idle is idle. Then the other side has to be woken across CPUs, which takes longer
+ * than the budget on many machines, so that its partner would give up in turn, and so on: for some turns after a
+ * failure both look for longer, until they have met again.
  */
 #include "platform/trap/internal.h"
 #include "platform/stub/proto.h"
@@ -17,7 +19,7 @@
 #define BUDGET_NS (20 * NSEC_PER_USEC)
 #define MAX_FAILS 8
 #define FIRST_FAILS 16 /* the first hand-overs cross CPUs by a wake-up, which takes longer than the budget */
-#define QUICK_NS (25 * NSEC_PER_USEC)
+#define QUICK_NS (100 * NSEC_PER_USEC) /* a hand-over on one CPU takes 25 of them on some virtual machines */
 #define RETRY_MIN (10 * NSEC_PER_MSEC)
 #define RETRY_MAX NSEC_PER_SEC
 /* Windows without fault after which an old failure is forgotten. */
@@ -58,10 +60,11 @@ static void enter(struct platform_ctx *ctx, int cpu)
     ctx->spin.on = ctx->place.apart = true;
     ctx->spin.count = 0;
     ctx->spin.fails = 0;
+    ctx->spin.settle = TRAP_SPIN_SETTLE;
     ctx->spin.max_fails = FIRST_FAILS;
     ctx->spin.good = 0;
     req->sentry_sleeps = 0;
-    req->spin = ctx->p->spin_budget;
+    req->spin = trap_spin_budget(ctx);
 }
 
 void trap_spin_leave(struct platform_ctx *ctx)
