@@ -2,6 +2,7 @@
 #include "sentry/ipc/ids.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include <linux/capability.h>
 
@@ -10,7 +11,8 @@ int ipc_lookup_key_locked(struct ipc_table *t, s32 key, u32 flags, struct ipc_ob
     struct ipc_object *o = NULL;
 
     if (key == IPC_PRIVATE) return 1;
-    HASH_FIND(by_key, t->keys, &key, sizeof key, o);
+    struct ipc_key k = { key, ipc_ns_mark() };
+    HASH_FIND(by_key, t->keys, &k, sizeof k, o);
     if (!o) return flags & IPC_CREAT ? 1 : -ENOENT;
     if ((flags & IPC_CREAT) && (flags & IPC_EXCL)) return -EEXIST;
     *out = o;
@@ -37,7 +39,8 @@ void ipc_insert_locked(struct ipc_table *t, struct ipc_object *o, s32 key, u32 m
     ref_init(&o->refs);
     o->perm = (struct ipc_perm_k){ .key = key, .id = (s32)((u32)t->seq << IPC_INDEX_BITS | i), .uid = c->euid, .gid = c->egid,
         .cuid = c->euid, .cgid = c->egid, .mode = mode & 0777, .seq = t->seq };
-    if (key != IPC_PRIVATE) HASH_ADD(by_key, t->keys, perm.key, sizeof o->perm.key, o);
+    o->key = (struct ipc_key){ key, ipc_ns_mark() };
+    if (key != IPC_PRIVATE) HASH_ADD(by_key, t->keys, key, sizeof o->key, o);
 }
 
 void ipc_make_private_locked(struct ipc_table *t, struct ipc_object *o)
@@ -57,11 +60,29 @@ void ipc_remove_locked(struct ipc_table *t, struct ipc_object *o)
     o->removed = true;
 }
 
+void ipc_ns_exit(u32 mark);
+void ipc_ns_exit(u32 mark)
+{
+    shm_ns_exit(mark);
+    sem_ns_exit(mark);
+    msq_ns_exit(mark);
+    mq_ns_exit(mark);
+}
+
+bool ipc_visible(const struct ipc_object *o) { return o->key.mark == ipc_ns_mark(); }
+
+struct ipc_object *ipc_left_locked(struct ipc_table *t, u32 mark)
+{
+    for (unsigned i = 0; i < t->nslots; i++)
+        if (t->slots[i] && t->slots[i]->key.mark == mark) return t->slots[i];
+    return NULL;
+}
+
 static struct ipc_object *at_index(struct ipc_table *t, s32 id)
 {
     unsigned i = (unsigned)id & IPC_INDEX_MASK;
 
-    return id >= 0 && i < t->nslots ? t->slots[i] : NULL;
+    return id >= 0 && i < t->nslots && t->slots[i] && ipc_visible(t->slots[i]) ? t->slots[i] : NULL;
 }
 
 struct ipc_object *ipc_find_locked(struct ipc_table *t, s32 id)
@@ -79,7 +100,7 @@ struct ipc_object *ipc_find_stat_locked(struct ipc_table *t, s32 id, enum ipc_st
 s32 ipc_max_index_locked(const struct ipc_table *t)
 {
     for (unsigned i = t->nslots; i > 0; i--)
-        if (t->slots[i - 1]) return (s32)i - 1;
+        if (t->slots[i - 1] && ipc_visible(t->slots[i - 1])) return (s32)i - 1;
     return 0;
 }
 
@@ -90,7 +111,7 @@ int ipc_check(const struct ipc_perm_k *p, u32 flag)
 
     if (c->euid == p->cuid || c->euid == p->uid) granted >>= 6;
     else if (cred_in_group(c, p->cgid) || cred_in_group(c, p->gid)) granted >>= 3;
-    if ((wanted & ~granted & 7) && !capable(CAP_IPC_OWNER)) return -EACCES;
+    if ((wanted & ~granted & 7) && !ns_capable(ipc_ns_owner(), CAP_IPC_OWNER)) return -EACCES;
     return 0;
 }
 
@@ -98,7 +119,7 @@ bool ipc_owner(const struct ipc_perm_k *p)
 {
     u32 e = current->cred->euid;
 
-    return e == p->cuid || e == p->uid || capable(CAP_SYS_ADMIN);
+    return e == p->cuid || e == p->uid || ns_capable(ipc_ns_owner(), CAP_SYS_ADMIN);
 }
 
 void ipc_apply_set(struct ipc_perm_k *p, const struct ipc_set_k *s)

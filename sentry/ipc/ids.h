@@ -15,11 +15,15 @@
 #define IPC_INDEX_BITS 15
 #define IPC_INDEX_MASK ((1 << IPC_INDEX_BITS) - 1)
 
+/* Keys and ids are told apart by namespace: a table serves all of them. mark: ipc_ns_mark() of the maker. */
+struct ipc_key { s32 key; u32 mark; };
+
 /* Embedded in an object, at its start. Freed by the last reference; sleepers hold one. */
 struct ipc_object {
     refcount_t refs;
     struct ipc_perm_k perm;        /* table lock, all */
     bool removed;
+    struct ipc_key key;            /* (c) while it is found by key */
     UT_hash_handle by_key;         /* unless private */
 };
 
@@ -40,6 +44,10 @@ void ipc_remove_locked(struct ipc_table *t, struct ipc_object *o);        /* mar
 void ipc_make_private_locked(struct ipc_table *t, struct ipc_object *o);  /* no longer found by key */
 struct ipc_object *ipc_find_locked(struct ipc_table *t, s32 id);          /* borrowed; NULL: -EINVAL */
 struct ipc_object *ipc_find_stat_locked(struct ipc_table *t, s32 id, enum ipc_stat_how how);
+/* Is the slot's object one of current's namespace? */
+bool ipc_visible(const struct ipc_object *o);
+/* Any object of the namespace with this mark, to be removed; borrowed or NULL. */
+struct ipc_object *ipc_left_locked(struct ipc_table *t, u32 mark);
 s32 ipc_max_index_locked(const struct ipc_table *t);
 int ipc_check(const struct ipc_perm_k *p, u32 flag);                      /* mode bits wanted: -EACCES */
 bool ipc_owner(const struct ipc_perm_k *p);                               /* may IPC_SET and IPC_RMID */

@@ -5,6 +5,8 @@
 #include "sentry/ipc/mqueue.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
+#include "sentry/ipc/sysv.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timers.h"
 #include "sentry/vfs/file.h"
@@ -152,14 +154,19 @@ static int mq_inode_new(u32 mode, const struct mq_limits *l, struct inode **out)
     return 0;
 }
 
+/* Names are told apart by IPC namespace. */
+static void make_key(char *key, size_t size, const char *name) { snprintf(key, size, "%08x%s", ipc_ns_mark(), name); }
+
 static int find_or_make(const char *name, u32 flags, u32 mode, const struct mq_limits *l, struct inode **out)
 {
     static const struct mq_limits defaults = { MQ_MSG_MAX, MQ_MSGSIZE_MAX };
     static const int masks[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE };
     struct mq_name *n;
+    char key[KPATH_MAX];
     int r;
 
-    HASH_FIND_STR(names, name, n);
+    make_key(key, sizeof key, name);
+    HASH_FIND_STR(names, key, n);
     if (n) {
         if ((flags & O_CREAT) && (flags & O_EXCL)) return -EEXIST;
         if ((r = inode_permission(n->inode, masks[flags & O_ACCMODE], current->cred))) return r;
@@ -171,7 +178,7 @@ static int find_or_make(const char *name, u32 flags, u32 mode, const struct mq_l
     if (nnames >= MQ_QUEUES_MAX && !capable(CAP_SYS_RESOURCE)) return -ENOSPC;
     if ((r = mq_inode_new(mode, l ? l : &defaults, out))) return r;
     n = xnew(struct mq_name);
-    n->name = xstrdup(name);
+    n->name = xstrdup(key);
     inode_get(n->inode = *out);
     HASH_ADD_KEYPTR(hh, names, n->name, strlen(n->name), n);
     nnames++;
@@ -199,14 +206,39 @@ int mq_open_file(const char *name, u32 flags, u32 mode, const struct mq_limits *
     return 0;
 }
 
+void mq_ns_exit(u32 mark)
+{
+    char prefix[16];
+    struct mq_name *n, *next, *gone = NULL;
+
+    snprintf(prefix, sizeof prefix, "%08x", mark);
+    lock(&names_lock);
+    HASH_ITER(hh, names, n, next) {
+        if (strncmp(n->name, prefix, 8)) continue;
+        HASH_DEL(names, n);
+        nnames--;
+        n->inode->nlink = 0;
+        HASH_ADD_KEYPTR(hh, gone, n->name, strlen(n->name), n);
+    }
+    unlock(&names_lock);
+    HASH_ITER(hh, gone, n, next) {
+        HASH_DEL(gone, n);
+        inode_put(n->inode);
+        free(n->name);
+        free(n);
+    }
+}
+
 int mq_remove(const char *name)
 {
     struct mq_name *n;
     int r = check_name(name);
 
     if (r) return r;
+    char key[KPATH_MAX];
+    make_key(key, sizeof key, name);
     lock(&names_lock);
-    HASH_FIND_STR(names, name, n);
+    HASH_FIND_STR(names, key, n);
     if (!n) r = -ENOENT;
     else if (!inode_owner_or_capable(n->inode)) r = -EPERM;   /* the directory of all queues is sticky */
     if (!r) {

@@ -252,6 +252,36 @@ sysret_t msq_set(s32 id, const struct ipc_set_k *set, u64 qbytes)
     return r;
 }
 
+static void remove_locked(struct msq *q)
+{
+    ipc_remove_locked(&table, &q->obj);
+    while (q->first) {
+        struct msq_msg *m = q->first;
+        unlink_locked(q, &q->first);
+        free(m);
+    }
+}
+
+/* Of a removed one: who sleeps there hears of it. */
+static void let_go(struct msq *q)
+{
+    waitq_wake_all(&q->receivers, 0);
+    waitq_wake_all(&q->senders, 0);
+    msq_put(q);
+}
+
+void msq_ns_exit(u32 mark)
+{
+    for (;;) {
+        lock(&table.lock);
+        struct ipc_object *o = ipc_left_locked(&table, mark);
+        if (o) remove_locked(msq_of(o));
+        unlock(&table.lock);
+        if (!o) return;
+        let_go(msq_of(o));
+    }
+}
+
 sysret_t msq_remove(s32 id)
 {
     struct msq *q = NULL;
@@ -259,21 +289,10 @@ sysret_t msq_remove(s32 id)
     lock(&table.lock);
     struct ipc_object *o = ipc_find_locked(&table, id);
     sysret_t r = !o ? -EINVAL : ipc_owner(&o->perm) ? 0 : -EPERM;
-    if (!r) {
-        q = msq_of(o);
-        ipc_remove_locked(&table, o);
-        while (q->first) {
-            struct msq_msg *m = q->first;
-            unlink_locked(q, &q->first);
-            free(m);
-        }
-    }
+    if (!r) remove_locked(q = msq_of(o));
     unlock(&table.lock);
-    if (!q) return r;
-    waitq_wake_all(&q->receivers, 0);
-    waitq_wake_all(&q->senders, 0);
-    msq_put(q);
-    return 0;
+    if (q) let_go(q);
+    return r;
 }
 
 s32 msq_max_index(void)
@@ -297,7 +316,7 @@ void msq_show(struct strbuf *b)
     strbuf_printf(b, "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n");
     lock(&table.lock);
     for (unsigned i = 0; i < table.nslots; i++) {
-        if (!table.slots[i]) continue;
+        if (!table.slots[i] || !ipc_visible(table.slots[i])) continue;
         struct msq *q = msq_of(table.slots[i]);
         const struct ipc_perm_k *p = &q->obj.perm;
         strbuf_printf(b, "%10d %10d  %4o  %10lu %10lu %5u %5u %5u %5u %5u %5u %10ld %10ld %10ld\n", p->key, p->id, p->mode,

@@ -345,6 +345,18 @@ sysret_t sem_set(s32 id, const struct ipc_set_k *set)
     return r;
 }
 
+void sem_ns_exit(u32 mark)
+{
+    for (;;) {
+        lock(&table.lock);
+        struct ipc_object *o = ipc_left_locked(&table, mark);
+        if (o) remove_locked(set_of(o));
+        unlock(&table.lock);
+        if (!o) return;
+        set_put(set_of(o));
+    }
+}
+
 sysret_t sem_remove(s32 id)
 {
     lock(&table.lock);
@@ -472,7 +484,7 @@ void sem_show(struct strbuf *b)
     strbuf_printf(b, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
     lock(&table.lock);
     for (unsigned i = 0; i < table.nslots; i++) {
-        if (!table.slots[i]) continue;
+        if (!table.slots[i] || !ipc_visible(table.slots[i])) continue;
         struct semset *s = set_of(table.slots[i]);
         const struct ipc_perm_k *p = &s->obj.perm;
         strbuf_printf(b, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", p->key, p->id, p->mode, s->n, p->uid, p->gid, p->cuid,

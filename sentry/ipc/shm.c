@@ -293,6 +293,26 @@ sysret_t shm_remove(s32 id)
     return r;
 }
 
+void shm_ns_exit(u32 mark)
+{
+    for (;;) {
+        struct shm *gone = NULL;
+        lock(&table.lock);
+        struct ipc_object *o = ipc_left_locked(&table, mark);
+        if (o && nattch(shm_of(o))) {
+            o->perm.mode |= SHM_DEST;
+            ipc_make_private_locked(&table, o);
+            o->key.mark = UINT32_MAX;      /* nobody's, until the last one detaches it */
+        } else if (o) {
+            gone = shm_of(o);
+            remove_locked(gone);
+        }
+        unlock(&table.lock);
+        if (!o) return;
+        if (gone) shm_put(gone);
+    }
+}
+
 /* Guest memory is never swapped by the sandbox itself: the mark is what there is to it. */
 sysret_t shm_lock(s32 id, bool on)
 {
@@ -332,7 +352,7 @@ void shm_usage(struct shm_usage *out)
     out->used_ids = table.used;
     out->tot = total_pages;
     for (unsigned i = 0; i < table.nslots; i++)
-        if (table.slots[i]) out->rss += resident(shm_of(table.slots[i]));
+        if (table.slots[i] && ipc_visible(table.slots[i])) out->rss += resident(shm_of(table.slots[i]));
     unlock(&table.lock);
 }
 
@@ -342,7 +362,7 @@ void shm_show(struct strbuf *b)
                      "      ctime                   rss                  swap\n");
     lock(&table.lock);
     for (unsigned i = 0; i < table.nslots; i++) {
-        if (!table.slots[i]) continue;
+        if (!table.slots[i] || !ipc_visible(table.slots[i])) continue;
         struct shm *s = shm_of(table.slots[i]);
         const struct ipc_perm_k *p = &s->obj.perm;
         strbuf_printf(b, "%10d %10d  %4o %21lu %5u %5u  %5lu %5u %5u %5u %5u %10ld %10ld %10ld %21lu %21lu\n", p->key, p->id, p->mode,

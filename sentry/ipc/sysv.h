@@ -1,5 +1,5 @@
 /*
- * System V shared memory, semaphores and message queues, ABI-neutral. One IPC namespace: that of the sandbox.
+ * System V shared memory, semaphores and message queues, ABI-neutral. The caller sees those of its IPC namespace.
  * Flags and limits are the host Linux's (IPC_*, SHM_*, SEM_*, MSG_*). Sources: sysvipc(7), shmget(2), shmop(2),
  * shmctl(2), semget(2), semop(2), semctl(2), msgget(2), msgop(2), msgctl(2); ipc/ of the Linux tree.
  */
@@ -29,6 +29,12 @@ struct ipc_perm_k { s32 key, id; u32 uid, gid, cuid, cgid, mode; u16 seq; };
 /* What an *_STAT names: an id (IPC_STAT), or an index (SHM_STAT, and without permission check SHM_STAT_ANY). */
 enum ipc_stat_how { IPC_STAT_ID, IPC_STAT_INDEX, IPC_STAT_ANY };
 struct ipc_set_k { u32 uid, gid, mode; };
+
+/* An IPC namespace ends: what it had goes. mark: ids.h */
+void shm_ns_exit(u32 mark);
+void sem_ns_exit(u32 mark);
+void msq_ns_exit(u32 mark);
+void mq_ns_exit(u32 mark);
 
 /* --- shared memory; -EINVAL -EACCES -ENOENT -EEXIST -ENOSPC -ENOMEM -EIDRM -EPERM --- */
 struct shm_stat { struct ipc_perm_k perm; u64 size, nattch; s64 atime, dtime, ctime; s32 cpid, lpid; };

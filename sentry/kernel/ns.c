@@ -92,6 +92,14 @@ struct nsproxy *nsproxy_copy(const struct nsproxy *old)
 
 static void free_plain(struct ns *ns) { free(ns); }
 
+/* ipc: destroys what System V objects are left of it. */
+void ipc_ns_exit(u32 mark) __attribute__((weak));
+static void free_ipc(struct ns *ns)
+{
+    if (ipc_ns_exit) ipc_ns_exit(ns->inum);
+    free(ns);
+}
+
 static int make(const struct nsproxy *old, enum ns_type type, struct user_ns *owner, struct ns **out)
 {
     switch (type) {
@@ -107,6 +115,13 @@ static int make(const struct nsproxy *old, enum ns_type type, struct user_ns *ow
     case NS_CGROUP:
         *out = xnew(struct ns);
         break;
+    case NS_NET:
+        *out = &xnew(struct net_ns)->ns;
+        break;
+    case NS_IPC:
+        *out = &xnew(struct ipc_ns)->ns;
+        ns_init(*out, type, owner, free_ipc);
+        return 0;
     case NS_PID:
         /* Nested ones are made by those who live in theirs: not by who has announced another for its children. */
         if (nsproxy_at(old, NS_PID) != (current->tg->pid_ns ? &current->tg->pid_ns->ns : NULL)) return -EINVAL;
@@ -186,4 +201,7 @@ bool task_ns_get(struct task *t, enum ns_type type, struct ns **out)
 static struct uts_ns *current_uts(void) { return current && current->ns ? current->ns->uts : NULL; }
 char *uts_nodename(void) { return current_uts() ? current_uts()->nodename : kernel.nodename; }
 char *uts_domainname(void) { return current_uts() ? current_uts()->domainname : kernel.domainname; }
+static struct ipc_ns *current_ipc(void) { return current && current->ns ? current->ns->ipc : NULL; }
+u32 ipc_ns_mark(void) { return current_ipc() ? current_ipc()->ns.inum : 0; }
+struct user_ns *ipc_ns_owner(void) { return current_ipc() ? current_ipc()->ns.owner : NULL; }
 struct user_ns *uts_owner(void) { return current_uts() ? current_uts()->ns.owner : NULL; }

@@ -58,8 +58,8 @@ bool user_ns_may_setgroups(const struct user_ns *ns);
 
 /* --- the others, as one task has them; immutable once published --- */
 struct uts_ns { struct ns ns; char nodename[65], domainname[65]; /* under kernel.uts_lock */ };
-struct ipc_ns;
-struct net_ns;
+struct ipc_ns { struct ns ns; };
+struct net_ns { struct ns ns; u32 lo_up; /* (a) its one interface is up */ };
 struct pid_ns;
 struct nsproxy {
     refcount_t refs;
@@ -87,5 +87,8 @@ bool task_ns_get(struct task *t, enum ns_type type, struct ns **out);
 char *uts_nodename(void);
 char *uts_domainname(void);
 struct user_ns *uts_owner(void);
+/* Number that marks what belongs to current's IPC namespace; 0: the initial one. */
+u32 ipc_ns_mark(void);
+struct user_ns *ipc_ns_owner(void);
 
 #endif

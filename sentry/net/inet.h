@@ -31,10 +31,10 @@ void inet_unbind(struct socket *s);
 void inet_register(struct socket *s);            /* an accepted connection: local is set already */
 int inet_listen_check(struct socket *s);         /* -EADDRINUSE: another one listens there */
 void inet_set_local(struct socket *s, const u8 ip[16]);
-struct socket *tcp_find_listener(const u8 dst[16], u16 port);                    /* counted */
-struct socket *udp_find(int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport);
+struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port);                    /* counted */
+struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport);
 /* Every UDP socket that gets a multicast datagram; counted, at most max. */
-unsigned udp_find_multicast(int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max);
+unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max);
 
 /* inet_opt.c */
 void inet_init(struct socket *s);

@@ -52,7 +52,7 @@ int inet_check_dest(struct socket *s, struct net_addr *a)
         if (v4) ip_set_v4(a->in.ip, 0x7f000001);
         else memcpy(a->in.ip, v6_loopback, 16);
     }
-    return 0;
+    return net_lo_up(s) ? 0 : -ENETUNREACH;
 }
 
 int inet_getname(struct socket *s, struct net_addr *out, bool peer)

@@ -127,7 +127,7 @@ static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
     case IP_RECVTOS: return want_bit(s, WANT_TOS, v);
     case IP_RECVORIGDSTADDR: return want_bit(s, WANT_ORIGDST, v);
     case IP_FREEBIND: i->freebind = v; return 0;
-    case IP_TRANSPARENT: return v && !capable(CAP_NET_RAW) && !capable(CAP_NET_ADMIN) ? -EPERM : 0;
+    case IP_TRANSPARENT: return v && !ns_capable(net_owner(s), CAP_NET_RAW) && !ns_capable(net_owner(s), CAP_NET_ADMIN) ? -EPERM : 0;
     case IP_BIND_ADDRESS_NO_PORT: return 0;     /* ports are not scarce here */
     case IP_RETOPTS:
     case IP_RECVOPTS: return 0;
@@ -212,7 +212,7 @@ static int ip6_setopt(struct socket *s, int opt, const void *val, size_t len)
     case IPV6_RECVHOPLIMIT: return want_bit(s, WANT_HOPLIMIT, v);
     case IPV6_RECVTCLASS: return want_bit(s, WANT_TCLASS, v);
     case IPV6_FREEBIND: i->freebind = v; return 0;
-    case IPV6_TRANSPARENT: return v && !capable(CAP_NET_RAW) && !capable(CAP_NET_ADMIN) ? -EPERM : 0;
+    case IPV6_TRANSPARENT: return v && !ns_capable(net_owner(s), CAP_NET_RAW) && !ns_capable(net_owner(s), CAP_NET_ADMIN) ? -EPERM : 0;
     case IPV6_AUTOFLOWLABEL:
     case IPV6_MULTICAST_ALL:
     case IPV6_ADDR_PREFERENCES: return 0;

@@ -37,7 +37,7 @@ static bool conflict_locked(const struct socket *s, u16 port, bool listening)
     const struct socket *o;
 
     LIST_FOREACH(o, bucket(s, port), in.port_link) {
-        if (o == s || o->in.local.in.port != port || !overlap(s, o)) continue;
+        if (o == s || o->net != s->net || o->in.local.in.port != port || !overlap(s, o)) continue;
         if (s->in.reuseport && o->in.reuseport && s->uid == o->uid) continue;
         if (s->in.reuse && o->in.reuse && (s->type != SOCK_STREAM || (o->state != ST_LISTEN))) continue;
         if (listening && o->state != ST_LISTEN) continue;
@@ -50,7 +50,7 @@ static bool taken_locked(const struct socket *s, u16 port)
 {
     const struct socket *o;
     LIST_FOREACH(o, bucket(s, port), in.port_link)
-        if (o->in.local.in.port == port) return true;
+        if (o->net == s->net && o->in.local.in.port == port) return true;
     return false;
 }
 
@@ -108,7 +108,8 @@ int inet_bind(struct socket *s, const struct net_addr *a)
     if (s->domain == AF_INET6 && !ip_is_v4(ip) && ip_is_multicast(ip) && s->type == SOCK_STREAM) return -EINVAL;
     if (!ip_is_any(ip) && !ip_is_loopback(ip) && !multi && !s->in.freebind) return -EADDRNOTAVAIL;
     if (ip_is_broadcast(ip) && !multi) return -EADDRNOTAVAIL;
-    if (port && port < 1024 && !capable(CAP_NET_BIND_SERVICE)) return -EACCES;
+    if (!ip_is_any(ip) && !net_lo_up(s)) return -EADDRNOTAVAIL;
+    if (port && port < 1024 && !ns_capable(net_owner(s), CAP_NET_BIND_SERVICE)) return -EACCES;
     lock(&s->lock);
     lock(&port_lock);
     if (s->in.bound || s->state != ST_CLOSE) {
@@ -169,7 +170,7 @@ static int fit(const struct socket *o, const u8 dst[16])
     return ip_is_v4(ip) == ip_is_v4(dst) ? 2 : 1;
 }
 
-struct socket *tcp_find_listener(const u8 dst[16], u16 port)
+struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port)
 {
     struct socket *o, *best = NULL;
     int score = 0;
@@ -178,7 +179,7 @@ struct socket *tcp_find_listener(const u8 dst[16], u16 port)
 
     lock(&port_lock);
     LIST_FOREACH(o, &table[0][port % BUCKETS], in.port_link) {
-        if (o->in.local.in.port != port || atomic_load(&o->state) != ST_LISTEN) continue;
+        if (o->net != net || o->in.local.in.port != port || atomic_load(&o->state) != ST_LISTEN) continue;
         int f = fit(o, dst);
         if (!f || f < score) continue;
         same = f > score ? 1 : same + 1;
@@ -199,14 +200,14 @@ static int udp_score(const struct socket *o, const u8 dst[16], const u8 src[16],
     return f + 16;
 }
 
-struct socket *udp_find(int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport)
+struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport)
 {
     struct socket *o, *best = NULL;
     int score = 0;
 
     lock(&port_lock);
     LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
-        if (o->in.local.in.port != dport) continue;
+        if (o->net != net || o->in.local.in.port != dport) continue;
         int f = udp_score(o, dst, src, sport);
         if (f <= score) continue;
         score = f;
@@ -224,16 +225,16 @@ static bool is_member(const struct socket *o, const u8 group[16])
     return false;
 }
 
-unsigned udp_find_multicast(int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max)
+unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max)
 {
     struct socket *o;
     unsigned n = 0;
     bool joined = false;
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) joined |= is_member(o, group);
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) joined |= o->net == net && is_member(o, group);
     LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
-        if (!joined || n == max || o->in.local.in.port != dport || !fit(o, group)) continue;
+        if (!joined || n == max || o->net != net || o->in.local.in.port != dport || !fit(o, group)) continue;
         if (!is_member(o, group) && !o->in.mc_all) continue;
         if (o->in.connected && (o->in.remote.in.port != sport || !ip_equal(o->in.remote.in.ip, src))) continue;
         if (ref_get_unless_zero(&o->refs)) out[n++] = o;

@@ -1,4 +1,5 @@
 /* The stack of this build: one interface, lo, inside the sentry. netdevice(7) */
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/inet.h"
 #include <linux/capability.h>
@@ -55,7 +56,7 @@ static sysret_t if_conf(gaddr_t arg)
     return copy_out(arg, &n, sizeof n);
 }
 
-static sysret_t loopback_ioctl(struct socket *s UNUSED, u32 cmd, gaddr_t arg)
+static sysret_t loopback_ioctl(struct socket *s, u32 cmd, gaddr_t arg)
 {
     struct lo_ifreq r;
     int e;
@@ -74,7 +75,7 @@ static sysret_t loopback_ioctl(struct socket *s UNUSED, u32 cmd, gaddr_t arg)
     struct { u16 family; u16 port; u32 addr; } sin = { AF_INET, 0, 0 };
     s32 v = 0;
     switch (cmd) {
-    case SIOCGIFFLAGS: v = IFF_UP | IFF_LOOPBACK | IFF_RUNNING; memcpy(out, &v, 2); break;
+    case SIOCGIFFLAGS: v = net_lo_up(s) ? IFF_UP | IFF_LOOPBACK | IFF_RUNNING : IFF_LOOPBACK; memcpy(out, &v, 2); break;
     case SIOCGIFADDR: sin.addr = htonl(0x7f000001); memcpy(out, &sin, sizeof sin); break;
     case SIOCGIFDSTADDR: sin.addr = htonl(0x7f000001); memcpy(out, &sin, sizeof sin); break;
     case SIOCGIFBRDADDR: memcpy(out, &sin, sizeof sin); break;
@@ -85,7 +86,12 @@ static sysret_t loopback_ioctl(struct socket *s UNUSED, u32 cmd, gaddr_t arg)
     case SIOCGIFTXQLEN: v = 1000; memcpy(out, &v, 4); break;
     case SIOCGIFMETRIC:
     case SIOCGIFMAP: break;
-    case SIOCSIFFLAGS: case SIOCSIFADDR: case SIOCSIFNETMASK: case SIOCSIFMTU: case SIOCSIFHWADDR: case SIOCSIFNAME: case SIOCADDRT:
+    case SIOCSIFFLAGS:
+        if (!s->net || !ns_capable(net_owner(s), CAP_NET_ADMIN)) return -EPERM;
+        if (!lo) return -ENODEV;
+        __atomic_store_n(&s->net->lo_up, (u32)(r.flags & IFF_UP ? 1 : 0), __ATOMIC_RELEASE);
+        return 0;
+    case SIOCSIFADDR: case SIOCSIFNETMASK: case SIOCSIFMTU: case SIOCSIFHWADDR: case SIOCSIFNAME: case SIOCADDRT:
     case SIOCDELRT: case SIOCSIFBRDADDR: case SIOCSIFDSTADDR: case SIOCSIFTXQLEN: case SIOCBRADDBR: case SIOCBRDELBR:
         return -EPERM;       /* the sandbox's network is fixed */
     case SIOCETHTOOL: return lo ? -EOPNOTSUPP : -ENODEV;

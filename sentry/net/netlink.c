@@ -1,6 +1,7 @@
 /* AF_NETLINK: dumps for NETLINK_ROUTE, of the one interface or of the host's; a silent NETLINK_KOBJECT_UEVENT. netlink(7), rtnetlink(7) */
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
 #include "sentry/net/netlink.h"
@@ -19,6 +20,8 @@ static lock_t port_lock = LOCK_INIT(LC_LEAF);      /* guards: */
 static u32 *ports; static size_t nports;
 #define NL_SEND_MAX 65536u
 #define NL_REPLY_MAX 4096u
+
+static u32 mode_of(const struct socket *s) { return s->net ? PLAN_NET_LOOPBACK : net_plan.head.mode; }
 
 static struct nl *nl_of(struct socket *s) { return s->priv; }
 
@@ -76,7 +79,7 @@ static int nl_connect(struct socket *s, const struct net_addr *a, bool nonblock 
         return 0;
     }
     if (a->family != AF_NETLINK || a->truncated) return -EINVAL;
-    if ((a->nl.pid || a->nl.groups) && !capable(CAP_NET_ADMIN)) return -EPERM;
+    if ((a->nl.pid || a->nl.groups) && !ns_capable(net_owner(s), CAP_NET_ADMIN)) return -EPERM;
     n->dest = a->nl.pid;
     return n->portid ? 0 : take_port(n, 0);
 }
@@ -142,7 +145,8 @@ static void send_reply(struct reply *r)
 
 static void put_link(struct reply *r, u16 flags)
 {
-    struct ifinfomsg i = { .ifi_type = ARPHRD_LOOPBACK, .ifi_index = 1, .ifi_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING | IFF_LOWER_UP };
+    struct ifinfomsg i = { .ifi_type = ARPHRD_LOOPBACK, .ifi_index = 1, .ifi_flags = IFF_LOOPBACK };
+    if (net_lo_up(r->s)) i.ifi_flags |= IFF_UP | IFF_RUNNING | IFF_LOWER_UP;
     struct nlmsghdr *h = begin(r, RTM_NEWLINK, flags, &i, sizeof i);
     struct rtnl_link_stats64 st64 = { 0 };
     struct rtnl_link_stats st = { 0 };
@@ -209,7 +213,7 @@ static int answer_error(struct socket *s, const struct nlmsghdr *q, int err)
 static int dump(struct socket *s, const struct nlmsghdr *q, u8 family)
 {
     struct reply r = { .s = s, .b = sockbuf_new(NL_REPLY_MAX), .seq = q->nlmsg_seq };
-    bool none = net_plan.head.mode == PLAN_NET_NONE, four = family != AF_INET6 && !none, six = family != AF_INET && !none;
+    bool none = mode_of(s) == PLAN_NET_NONE, up = net_lo_up(s) && !none, four = family != AF_INET6 && up, six = family != AF_INET && up;
     const u16 f = NLM_F_MULTI;
     int done = 0;
 
@@ -239,10 +243,10 @@ static int dump(struct socket *s, const struct nlmsghdr *q, u8 family)
 }
 
 /* The index or name a single RTM_GETLINK asks for. */
-static bool is_lo(const struct nlmsghdr *q, const u8 *body, size_t n)
+static bool is_lo(const struct socket *s, const struct nlmsghdr *q, const u8 *body, size_t n)
 {
     struct ifinfomsg i;
-    if (n < sizeof i || net_plan.head.mode == PLAN_NET_NONE) return false;
+    if (n < sizeof i || mode_of(s) == PLAN_NET_NONE) return false;
     memcpy(&i, body, sizeof i);
     if (i.ifi_index) return i.ifi_index == 1;
     for (size_t off = NLMSG_ALIGN(sizeof i); off + sizeof(struct rtattr) <= n;) {
@@ -261,7 +265,7 @@ static int route_to(struct socket *s, const struct nlmsghdr *q, const u8 *body, 
     struct rtmsg m;
     if (n < sizeof m) return -EINVAL;
     memcpy(&m, body, sizeof m);
-    for (size_t off = NLMSG_ALIGN(sizeof m); off + sizeof(struct rtattr) <= n && net_plan.head.mode != PLAN_NET_NONE;) {
+    for (size_t off = NLMSG_ALIGN(sizeof m); off + sizeof(struct rtattr) <= n && mode_of(s) != PLAN_NET_NONE;) {
         struct rtattr a;
         memcpy(&a, body + off, sizeof a);
         if (a.rta_len < sizeof a || a.rta_len > n - off) break;
@@ -278,6 +282,39 @@ static int route_to(struct socket *s, const struct nlmsghdr *q, const u8 *body, 
     return -ENETUNREACH;
 }
 
+/* What can be changed: the loopback of a namespace of the guest's own comes up, with the addresses Linux gives it then. */
+static int change(struct socket *s, const struct nlmsghdr *q, const u8 *body, size_t n)
+{
+    static const u8 a4[4] = { 127, 0, 0, 1 }, a6[16] = { [15] = 1 };
+
+    if (mode_of(s) != PLAN_NET_LOOPBACK) return -EOPNOTSUPP;
+    if ((q->nlmsg_type == RTM_NEWLINK || q->nlmsg_type == RTM_SETLINK) && n >= sizeof(struct ifinfomsg)) {
+        struct ifinfomsg i;
+        memcpy(&i, body, sizeof i);
+        if (!is_lo(s, q, body, n)) return -EOPNOTSUPP;
+        bool up = i.ifi_flags & IFF_UP;
+        if (!s->net) return up || !(i.ifi_change & IFF_UP) ? 0 : -EOPNOTSUPP;
+        if ((i.ifi_change & IFF_UP) || up) __atomic_store_n(&s->net->lo_up, up, __ATOMIC_RELEASE);
+        return 0;
+    }
+    if (q->nlmsg_type == RTM_NEWADDR && n >= sizeof(struct ifaddrmsg)) {
+        struct ifaddrmsg m;
+        memcpy(&m, body, sizeof m);
+        for (size_t off = NLMSG_ALIGN(sizeof m); off + sizeof(struct rtattr) <= n && m.ifa_index == 1;) {
+            struct rtattr a;
+            memcpy(&a, body + off, sizeof a);
+            if (a.rta_len < sizeof a || a.rta_len > n - off) break;
+            const u8 *ip = body + off + sizeof a;
+            size_t len = a.rta_len - sizeof a;
+            bool own = (len == 4 && !memcmp(ip, a4, 4)) || (len == 16 && !memcmp(ip, a6, 16));
+            if ((a.rta_type == IFA_LOCAL || a.rta_type == IFA_ADDRESS) && own)
+                return net_lo_up(s) && (q->nlmsg_flags & NLM_F_EXCL) ? -EEXIST : 0;
+            off += RTA_ALIGN(a.rta_len);
+        }
+    }
+    return -EOPNOTSUPP;
+}
+
 /* 1: answered; 0: acknowledge if asked; -errno. */
 static int rtnetlink(struct socket *s, const struct nlmsghdr *q, const u8 *body, size_t n)
 {
@@ -285,8 +322,8 @@ static int rtnetlink(struct socket *s, const struct nlmsghdr *q, const u8 *body,
 
     if (q->nlmsg_type > RTM_MAX) return -EOPNOTSUPP;
     /* GET is the third of each group of four */
-    if ((q->nlmsg_type & 3) != 2) return capable(CAP_NET_ADMIN) ? -EOPNOTSUPP : -EPERM;
-    if (net_plan.head.mode == PLAN_NET_HOST) return n ? host_route(s, q, body, n, nl_of(s)->portid, nl_of(s)->strict) : -EINVAL;
+    if ((q->nlmsg_type & 3) != 2) return ns_capable(net_owner(s), CAP_NET_ADMIN) ? change(s, q, body, n) : -EPERM;
+    if (mode_of(s) == PLAN_NET_HOST) return n ? host_route(s, q, body, n, nl_of(s)->portid, nl_of(s)->strict) : -EINVAL;
     if ((q->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP || (q->nlmsg_flags & NLM_F_ROOT)) {
         if (n < 1) return -EINVAL;
         int r = dump(s, q, family);
@@ -294,7 +331,7 @@ static int rtnetlink(struct socket *s, const struct nlmsghdr *q, const u8 *body,
     }
     if (q->nlmsg_type == RTM_GETROUTE) return route_to(s, q, body, n);
     if (q->nlmsg_type != RTM_GETLINK) return -EOPNOTSUPP;
-    if (!is_lo(q, body, n)) return -ENODEV;
+    if (!is_lo(s, q, body, n)) return -ENODEV;
     struct reply r = { .s = s, .b = sockbuf_new(NL_REPLY_MAX), .seq = q->nlmsg_seq };
     if (!r.b) return -ENOBUFS;
     put_link(&r, 0);
@@ -311,7 +348,7 @@ static ssize_t nl_sendmsg(struct socket *s, struct net_msg *m)
     if (m->flags & MSG_OOB) return -EOPNOTSUPP;
     if (m->name && (m->name->family != AF_UNSPEC || m->name->truncated)) {
         if (m->name->family != AF_NETLINK || m->name->truncated) return -EINVAL;
-        if ((m->name->nl.groups || m->name->nl.pid) && !capable(CAP_NET_ADMIN)) return -EPERM;
+        if ((m->name->nl.groups || m->name->nl.pid) && !ns_capable(net_owner(s), CAP_NET_ADMIN)) return -EPERM;
         dest = m->name->nl.pid;
     }
     if (!nl->portid) {

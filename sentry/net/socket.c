@@ -2,6 +2,7 @@
 #include "sentry/net/socket.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
@@ -20,6 +21,19 @@ static lock_t all_lock = LOCK_INIT(LC_LEAF);    /* guards: */
 static TAILQ_HEAD(, socket) all_sockets = TAILQ_HEAD_INITIALIZER(all_sockets);
 static size_t nsockets;
 
+struct net_ns *current_net(void) { return current && current->ns ? current->ns->net : NULL; }
+bool net_lo_up(const struct socket *s) { return !s->net || atomic_load(&s->net->lo_up); }
+struct user_ns *net_owner(const struct socket *s) { return s->net ? s->net->ns.owner : NULL; }
+u32 net_mark(const struct net_ns *n) { return n ? n->ns.inum : 0; }
+
+void socket_set_net(struct socket *s, struct net_ns *n)
+{
+    struct net_ns *old = s->net;
+    if (n) ns_get(&n->ns);
+    s->net = n;
+    if (old) ns_put(&old->ns);
+}
+
 struct socket *socket_alloc(int domain, int type, int protocol)
 {
     struct socket *s = xnew(struct socket);
@@ -29,6 +43,7 @@ struct socket *socket_alloc(int domain, int type, int protocol)
     s->type = type;
     s->protocol = protocol;
     s->uid = current->cred->fsuid;
+    socket_set_net(s, current_net());
     lock_init(&s->lock, LC_SOCK);
     waitq_init(&s->wq);
     TAILQ_INIT(&s->rx);
@@ -61,6 +76,7 @@ void socket_put(struct socket *s)
     waitq_fini(&s->wq);
     lock_fini(&s->lock);
     free(s->peer_groups);
+    socket_set_net(s, NULL);
     free(s);
 }
 
@@ -72,7 +88,7 @@ struct socket **net_snapshot(int domain, size_t *n)
     lock(&all_lock);
     v = xzalloc((nsockets + 1) * sizeof(*v));
     TAILQ_FOREACH(s, &all_sockets, all_link)
-        if ((domain == AF_UNSPEC || s->domain == domain) && ref_get_unless_zero(&s->refs)) v[(*n)++] = s;
+        if (s->net == current_net() && (domain == AF_UNSPEC || s->domain == domain) && ref_get_unless_zero(&s->refs)) v[(*n)++] = s;
     unlock(&all_lock);
     return v;
 }
@@ -166,7 +182,7 @@ static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
         struct file_owner o = file_get_owner(f);
         return put_int(arg, o.type == F_OWNER_PGRP ? -o.id : o.id);
     }
-    default: return net_stack->if_ioctl(s, cmd, arg);
+    default: return (s->net ? &net_loopback : net_stack)->if_ioctl(s, cmd, arg);
     }
 }
 
@@ -213,7 +229,7 @@ int net_socket(int domain, int type, int protocol, struct socket **out)
     struct socket *s = socket_alloc(domain, kind, protocol);
     if (domain == AF_UNIX) r = unix_create(s);
     else if (domain == AF_NETLINK) r = netlink_create(s);
-    else r = net_stack->create(s);
+    else r = (s->net ? &net_loopback : net_stack)->create(s);
     if (r) {
         s->ops = NULL;
         socket_put(s);

@@ -92,7 +92,7 @@ struct inet_sock {
 struct unix_sock {
     struct net_addr name;
     struct path path;              /* counted: what the name is bound to in the file system */
-    char key[112]; UT_hash_handle hh; bool hashed;   /* abstract names; table lock */
+    char key[116]; UT_hash_handle hh; bool hashed;   /* abstract names; table lock */
     LIST_HEAD(, socket) clients;   /* datagram sockets connected to this one */
     LIST_ENTRY(socket) client_link;/* peer's lock */
     bool client_linked;
@@ -109,6 +109,7 @@ struct socket {
     const struct sock_ops *ops;    /* (c) */
     u64 ino;                       /* (c) 0 until it has a file */
     u32 uid;                       /* (c) */
+    struct net_ns *net;            /* (c) counted; NULL: the initial one */
     struct file *file;             /* borrowed, valid while !dead */
     TAILQ_ENTRY(socket) all_link;
     struct waitq wq;               /* readers, writers, pollers */
@@ -196,6 +197,11 @@ struct net_stack_ops {
 };
 extern const struct net_stack_ops net_loopback;
 extern const struct net_stack_ops *net_stack;
+/* Namespaces of the guest's own have a loopback and nothing else. network_namespaces(7) */
+bool net_lo_up(const struct socket *s);
+struct user_ns *net_owner(const struct socket *s);
+u32 net_mark(const struct net_ns *n);    /* 0: the initial one */
+struct net_ns *current_net(void);        /* borrowed */
 int unix_create(struct socket *s);
 int netlink_create(struct socket *s);
 
@@ -207,6 +213,7 @@ int net_socketpair(int domain, int type, int protocol, struct socket *out[2]);
 struct file *net_file_new(struct socket *s, u32 flags);
 struct socket *net_file_socket(struct file *f);          /* borrowed; NULL: ENOTSOCK */
 struct socket *socket_alloc(int domain, int type, int protocol);
+void socket_set_net(struct socket *s, struct net_ns *n);   /* of a new one: that of whom it was made for */
 void socket_get(struct socket *s);
 void socket_put(struct socket *s);
 ssize_t net_sendmsg(struct socket *s, struct net_msg *m);

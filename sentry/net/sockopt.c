@@ -60,23 +60,23 @@ static int setopt_locked(struct socket *s, int opt, int v, const void *val, size
 {
     bool inet = s->domain == AF_INET || s->domain == AF_INET6;
     switch (opt) {
-    case SO_DEBUG: if (v && !capable(CAP_NET_ADMIN)) return -EACCES; s->debug = v; return 0;
+    case SO_DEBUG: if (v && !ns_capable(net_owner(s), CAP_NET_ADMIN)) return -EACCES; s->debug = v; return 0;
     case SO_REUSEADDR: if (inet) s->in.reuse = v; else s->reuse_kept = v; return 0;
     case SO_REUSEPORT: if (inet) s->in.reuseport = v; return inet ? 0 : s->domain == AF_UNIX ? -EOPNOTSUPP : 0;
     case SO_DONTROUTE: s->dontroute = v; return 0;
     case SO_BROADCAST: s->broadcast = v; return 0;
     case SO_SNDBUF: s->sndbuf = bufsize(v, SNDBUF_MIN, false); s->sndbuf_set = true; return 0;
-    case SO_SNDBUFFORCE: if (!capable(CAP_NET_ADMIN)) return -EPERM; s->sndbuf = bufsize(v, SNDBUF_MIN, true); s->sndbuf_set = true; return 0;
+    case SO_SNDBUFFORCE: if (!ns_capable(net_owner(s), CAP_NET_ADMIN)) return -EPERM; s->sndbuf = bufsize(v, SNDBUF_MIN, true); s->sndbuf_set = true; return 0;
     case SO_RCVBUF: s->rcvbuf = bufsize(v, RCVBUF_MIN, false); return 0;
-    case SO_RCVBUFFORCE: if (!capable(CAP_NET_ADMIN)) return -EPERM; s->rcvbuf = bufsize(v, RCVBUF_MIN, true); return 0;
+    case SO_RCVBUFFORCE: if (!ns_capable(net_owner(s), CAP_NET_ADMIN)) return -EPERM; s->rcvbuf = bufsize(v, RCVBUF_MIN, true); return 0;
     case SO_KEEPALIVE: s->keepalive = v; return 0;
     case SO_OOBINLINE: s->oobinline = v; return 0;
     case SO_NO_CHECK: s->no_check = v; return 0;
     case SO_PRIORITY:
-        if ((v < 0 || v > 6) && !capable(CAP_NET_ADMIN) && !capable(CAP_NET_RAW)) return -EPERM;
+        if ((v < 0 || v > 6) && !ns_capable(net_owner(s), CAP_NET_ADMIN) && !ns_capable(net_owner(s), CAP_NET_RAW)) return -EPERM;
         s->priority = v;
         return 0;
-    case SO_MARK: if (!capable(CAP_NET_ADMIN) && !capable(CAP_NET_RAW)) return -EPERM; s->mark = v; return 0;
+    case SO_MARK: if (!ns_capable(net_owner(s), CAP_NET_ADMIN) && !ns_capable(net_owner(s), CAP_NET_RAW)) return -EPERM; s->mark = v; return 0;
     case SO_LINGER: {
         struct linger l;
         if (len < sizeof l) return -EINVAL;

@@ -34,6 +34,7 @@ static void established_locked(struct socket *s)
 static struct socket *make_child(struct socket *l, struct socket *c)
 {
     struct socket *s = socket_alloc(l->domain, SOCK_STREAM, l->protocol);
+    socket_set_net(s, l->net);
 
     s->ops = &tcp_ops;
     s->uid = l->uid;
@@ -165,7 +166,7 @@ static void cancel_pending(struct socket *c)
 /* Starts it: outcome in c's state (still CONNECTING when the backlog is full). */
 static void start_connect(struct socket *c)
 {
-    struct socket *l = tcp_find_listener(c->in.remote.in.ip, c->in.remote.in.port), *child = NULL;
+    struct socket *l = tcp_find_listener(c->net, c->in.remote.in.ip, c->in.remote.in.port), *child = NULL;
     bool queued = false;
 
     if (l) {

@@ -90,10 +90,10 @@ static void deliver(struct socket *o, struct sockbuf *b)
     else sockbuf_free(b);
 }
 
-static void multicast(int protocol, const struct net_addr *to, const u8 src[16], u16 sport, struct sockbuf *b)
+static void multicast(const struct net_ns *net, int protocol, const struct net_addr *to, const u8 src[16], u16 sport, struct sockbuf *b)
 {
     struct socket *o[MULTI_MAX];
-    unsigned n = udp_find_multicast(protocol, to->in.ip, to->in.port, src, sport, o, MULTI_MAX);
+    unsigned n = udp_find_multicast(net, protocol, to->in.ip, to->in.port, src, sport, o, MULTI_MAX);
 
     for (unsigned i = 0; i < n; i++) {
         struct sockbuf *c = sockbuf_new(b->len);
@@ -161,11 +161,11 @@ static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
     b->ttl = (u8)(m->ttl >= 0 ? m->ttl : multi ? (v4 ? s->in.mc_ttl : s->in.mc_hops) : v4 ? s->in.ttl : s->in.hops);
     clock_gettime(CLOCK_REALTIME, &b->stamp);
     if (multi) {
-        if (v4 ? s->in.mc_loop : 1) multicast(s->protocol, &to, b->from.in.ip, b->from.in.port, b);
+        if (v4 ? s->in.mc_loop : 1) multicast(s->net, s->protocol, &to, b->from.in.ip, b->from.in.port, b);
         else sockbuf_free(b);
         return (ssize_t)n;
     }
-    struct socket *o = udp_find(s->protocol, to.in.ip, to.in.port, b->from.in.ip, b->from.in.port);
+    struct socket *o = udp_find(s->net, s->protocol, to.in.ip, to.in.port, b->from.in.ip, b->from.in.port);
     if (!o) {
         refused(s, &to, b);
         sockbuf_free(b);

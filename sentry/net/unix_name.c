@@ -8,17 +8,19 @@ static lock_t abstract_lock = LOCK_INIT(LC_LEAF);      /* guards: */
 static struct socket *abstract_names;
 static u32 next_auto;
 
-static unsigned make_key(char key[112], const struct net_addr *a, int type)
+static unsigned make_key(char key[116], const struct net_ns *net, const struct net_addr *a, int type)
 {
     key[0] = (char)type;
-    memcpy(key + 1, a->un.path, a->un.len);
-    return a->un.len + 1u;
+    u32 mark = net_mark(net);
+    memcpy(key + 1, &mark, 4);
+    memcpy(key + 5, a->un.path, a->un.len);
+    return a->un.len + 5u;
 }
 
 static int add_abstract(struct socket *s, const struct net_addr *a)
 {
     struct socket *other;
-    unsigned n = make_key(s->un.key, a, s->type);
+    unsigned n = make_key(s->un.key, s->net, a, s->type);
 
     lock(&abstract_lock);
     HASH_FIND(un.hh, abstract_names, s->un.key, n, other);
@@ -131,8 +133,8 @@ int unix_find(const struct net_addr *a, int type, struct socket **out)
 
     *out = NULL;
     if (!a->un.path[0]) {
-        char key[112];
-        unsigned n = make_key(key, a, type);
+        char key[116];
+        unsigned n = make_key(key, current_net(), a, type);
         lock(&abstract_lock);
         HASH_FIND(un.hh, abstract_names, key, n, s);
         if (s && !ref_get_unless_zero(&s->refs)) s = NULL;

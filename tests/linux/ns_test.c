@@ -1,14 +1,20 @@
-/* User, mount and UTS namespaces. user_namespaces(7), mount_namespaces(7), setns(2), ioctl_ns(2), pivot_root(2) */
+/* User, mount, UTS, IPC and network namespaces. user_namespaces(7), mount_namespaces(7), setns(2), ioctl_ns(2), pivot_root(2) */
 #include "tmpdir.h"
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/ipc.h>
 #include <sys/mount.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 
 static void put(const char *path, const char *text)
@@ -198,7 +204,10 @@ static void pivot(void)
     CHECK(mount("t", "r", "tmpfs", 0, NULL) == 0);
     CHECK(mkdir("r/old", 0755) == 0);
     put_file("r/hello", "x");
-    CHECK(syscall(SYS_pivot_root, "r", "r/old") == 0);
+    if (syscall(SYS_pivot_root, "r", "r/old") < 0) {
+        CHECK(errno == EINVAL && strstr(get_file("/proc/self/mountinfo"), " / / rw - rootfs "));   /* natively, booted from an initramfs */
+        _exit(0);
+    }
     CHECK(access("/hello", F_OK) == 0 && access("/old/proc/self", F_OK) == 0);
     CHECK(chdir("/") == 0);
     /* As runc and bwrap do: the same place for both, then the old root is dropped from above it. */
@@ -283,6 +292,37 @@ static void join(void)
 }
 static void case_setns(void) { in_child(join, 0); }
 
+static void ipc_and_net(void)
+{
+    int outside = msgget(IPC_PRIVATE, 0600), on = 1;
+    CHECK(outside >= 0);
+    become_root(CLONE_NEWIPC | CLONE_NEWNET);
+    CHECK_ERR(msgctl(outside, IPC_STAT, NULL), EINVAL);             /* not seen here */
+    CHECK(msgget(77, IPC_CREAT | IPC_EXCL | 0600) >= 0);
+    /* The loopback is there, and down. */
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(l >= 0 && c >= 0);
+    CHECK_ERR(connect(c, (struct sockaddr *)&a, sizeof a), ENETUNREACH);
+    struct ifreq r = { .ifr_name = "lo" };
+    CHECK(ioctl(l, SIOCGIFFLAGS, &r) == 0 && !(r.ifr_flags & IFF_UP));
+    r.ifr_flags |= IFF_UP;
+    CHECK(ioctl(l, SIOCSIFFLAGS, &r) == 0 && ioctl(l, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_UP));
+    CHECK(setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+    CHECK(bind(l, (struct sockaddr *)&a, sizeof a) == 0 && listen(l, 1) == 0);    /* a low port is ours to give */
+    CHECK(connect(c, (struct sockaddr *)&a, sizeof a) == 0);
+    CHECK(accept(l, NULL, NULL) >= 0);
+    /* The same port and abstract name once more, in another namespace. */
+    struct sockaddr_un u = { .sun_family = AF_UNIX, .sun_path = "\0sundog-ns-test" };
+    int un = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(un >= 0 && bind(un, (struct sockaddr *)&u, 20) == 0 && listen(un, 1) == 0);
+    CHECK(unshare(CLONE_NEWNET) == 0);
+    int un2 = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_ERR(connect(un2, (struct sockaddr *)&u, 20), ECONNREFUSED);
+    CHECK(bind(un2, (struct sockaddr *)&u, 20) == 0);
+}
+static void case_ipc_and_net(void) { in_child(ipc_and_net, 0); }
+
 static void case_needs_rights(void)
 {
     if (geteuid()) CHECK_ERR(unshare(CLONE_NEWUTS), EPERM);
@@ -294,7 +334,7 @@ static void case_needs_rights(void)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = { CASE(case_fresh), CASE(case_mapped), CASE(case_capabilities_and_owners), CASE(case_uts),
-        CASE(case_mounts), CASE(case_locked), CASE(case_pivot_root), CASE(case_setns), CASE(case_needs_rights) };
+        CASE(case_mounts), CASE(case_locked), CASE(case_pivot_root), CASE(case_setns), CASE(case_ipc_and_net), CASE(case_needs_rights) };
     pid_t pid = fork();
     if (pid == 0) _exit(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && try_put("/proc/self/setgroups", "deny") == 0 ? 0 : errno);
     int st;

@@ -16,11 +16,14 @@ static int take_text(void *b, const u8 *p, size_t n)
     for (size_t i = 0; i < n; i++) strbuf_printf(b, "%c", p[i]);
     return 0;
 }
+/* A network namespace of the guest's own has its loopback only. */
+static u32 mode(void) { return current_net() ? PLAN_NET_LOOPBACK : net_plan.head.mode; }
+
 /* With the host's network: the text of the host's file. False: this sandbox has a network of its own. */
 static bool host_text(enum netb_proc which, struct strbuf *b, int *r)
 {
     u32 w = which;
-    if (net_plan.head.mode != PLAN_NET_HOST) return false;
+    if (mode() != PLAN_NET_HOST) return false;
     *r = netb_call_pieces(NETB_PROC, &w, sizeof w, NULL, 0, take_text, b);
     return true;
 }
@@ -31,7 +34,7 @@ static int show_dev(struct synth_node *n UNUSED, struct strbuf *b)
     if (host_text(NETB_PROC_DEV, b, &r)) return r;
     strbuf_printf(b, "Inter-|   Receive                                                |  Transmit\n"
                      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n");
-    if (net_plan.head.mode == PLAN_NET_NONE) return 0;
+    if (mode() == PLAN_NET_NONE) return 0;
     strbuf_printf(b, "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
     return 0;
 }
@@ -46,7 +49,7 @@ static int show_if_inet6(struct synth_node *n UNUSED, struct strbuf *b)
 {
     int r;
     if (host_text(NETB_PROC_IF_INET6, b, &r)) return r;
-    if (net_plan.head.mode == PLAN_NET_NONE) return 0;
+    if (mode() == PLAN_NET_NONE) return 0;
     strbuf_printf(b, "00000000000000000000000000000001 01 80 10 80       lo\n");
     return 0;
 }
@@ -54,7 +57,7 @@ static int show_ipv6_route(struct synth_node *n UNUSED, struct strbuf *b)
 {
     int r;
     if (host_text(NETB_PROC_IPV6_ROUTE, b, &r)) return r;
-    if (net_plan.head.mode == PLAN_NET_NONE) return 0;
+    if (mode() == PLAN_NET_NONE) return 0;
     strbuf_printf(b, "00000000000000000000000000000001 80 00000000000000000000000000000000 00 00000000000000000000000000000000 "
                      "00000100 00000001 00000000 00000001       lo\n");
     return 0;
@@ -96,7 +99,7 @@ static const struct synth_entry host_files[] = {
 
 int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child)
 {
-    for (size_t i = 0; i < ARRAY_LEN(host_files) && net_plan.head.mode == PLAN_NET_HOST; i++)
+    for (size_t i = 0; i < ARRAY_LEN(host_files) && mode() == PLAN_NET_HOST; i++)
         if (!strcmp(name, host_files[i].name)) {
             *child = (struct synth_node){ .e = &host_files[i], .pid = dir->pid, .tid = dir->tid };
             return 0;
@@ -106,7 +109,7 @@ int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node 
 
 bool proc_net_next(struct synth_node *dir UNUSED, s64 from, s64 *id, char name[32], u8 *dtype)
 {
-    if (net_plan.head.mode != PLAN_NET_HOST || from >= (s64)ARRAY_LEN(host_files)) return false;
+    if (mode() != PLAN_NET_HOST || from >= (s64)ARRAY_LEN(host_files)) return false;
     *id = from;
     snprintf(name, 32, "%s", host_files[from].name);
     *dtype = DT_REG;
