@@ -207,6 +207,23 @@ static bool has_controller(const char *list, const char *name)
     return false;
 }
 
+/* rw,cpu,cpuacct -> cpu,cpuacct */
+static char *controller_names(const char *super)
+{
+    static const char *const not_them[] = { "rw", "ro", "xattr", "noprefix", "clone_children", "seclabel" };
+    AUTO_FREE char *copy = xstrdup(super);
+    char *out = xstrdup(""), *word, *s = copy;
+    while ((word = strsep(&s, ","))) {
+        bool skip = !*word || !strncmp(word, "release_agent", 13);
+        for (size_t i = 0; i < ARRAY_LEN(not_them); i++) skip |= !strcmp(word, not_them[i]);
+        if (skip) continue;
+        char *next = xasprintf("%s%s%s", out, *out ? "," : "", word);
+        free(out);
+        out = next;
+    }
+    return out;
+}
+
 int oci_cgroup_create(struct oci_create *c, struct oci_state *s)
 {
     struct cg_mounts all;
@@ -239,6 +256,9 @@ int oci_cgroup_create(struct oci_create *c, struct oci_state *s)
         if (m->v2) s->cgroup_v2 = xstrdup(dir);
         if (has_controller(m->controllers, "memory")) s->cgroup_memory = xstrdup(dir);
         if (has_controller(m->controllers, "freezer")) s->cgroup_freezer = xstrdup(dir);
+        c->cg = xrealloc(c->cg, (c->ncg + 1) * sizeof(*c->cg));
+        c->cg[c->ncg].dir = xstrdup(dir);
+        c->cg[c->ncg++].controllers = controller_names(m->controllers);
         dirs[n++] = dir;
     }
     if (!r && c->cfg.has_resources && n) r = s->cgroup_v2 ? cgroup_v2_apply(dirs[0], &c->cfg.res) : cgroup_v1_apply(dirs, n, &c->cfg.res, true);
@@ -332,6 +352,18 @@ static int remove_tree(const char *dir, unsigned depth)
         }
     if (d) closedir(d);
     return !rmdir(dir) || errno == ENOENT ? 0 : -errno;
+}
+
+void oci_cgroup_thaw(const struct oci_state *s)
+{
+    unsigned n;
+    char **dirs = dirs_of(s, &n);
+    for (unsigned i = 0; i < n; i++) {
+        if (cgroup_has(dirs[i], "freezer.state")) cgroup_write(dirs[i], "freezer.state", "THAWED");
+        if (cgroup_has(dirs[i], "cgroup.freeze")) cgroup_write(dirs[i], "cgroup.freeze", "0");
+        free(dirs[i]);
+    }
+    free(dirs);
 }
 
 void oci_cgroup_destroy(const struct oci_state *s)

@@ -54,7 +54,12 @@ int oci_create_prepare(struct oci_create *c)
     if (c->cfg.process.terminal && !c->console_socket && !c->foreground)
         return oci_fail("cannot allocate tty if the container will detach without setting console socket");
     if (!c->cfg.process.terminal && c->console_socket) return oci_fail("cannot use console socket if the container will not allocate tty (process.terminal)");
-    return 0;
+    if (!c->cfg.seccomp) return 0;
+    struct plan_writer trial;
+    plan_begin(&trial);
+    r = oci_seccomp_compile(c->cfg.seccomp, &trial);
+    plan_writer_fini(&trial);
+    return r;
 }
 
 void oci_create_fini(struct oci_create *c)

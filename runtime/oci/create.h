@@ -16,6 +16,7 @@ struct oci_create {
     int dirfd;                         /* state directory */
     struct oci_config cfg;
     bool net_missing;             /* the container is to have a network of its own, and the host gives none */
+    struct { char *dir, *controllers; } *cg; unsigned ncg;   /* the cgroups it is in */
 };
 
 /* All checks that need no container. 0 or -1; oci_create_fini either way. */
@@ -41,12 +42,15 @@ void console_ctty(int slave);
 
 /* ns.c: the supervisor goes into the container's host namespaces (network, ipc, uts). net_missing: the host refused a new one. */
 int oci_namespaces_enter(const struct oci_config *c, bool *net_missing);
+/* mntns.c: last, when nothing of the host is needed by path any more. */
+int oci_mount_ns(const struct oci_create *c);
 /* seccomp.c */
 int oci_seccomp_compile(json_object *seccomp, struct plan_writer *w);
 /* cgroup.c */
 int oci_cgroup_create(struct oci_create *c, struct oci_state *s);     /* makes, limits and joins */
 int oci_cgroup_join(const struct oci_state *s);
 int oci_cgroup_update(const struct oci_state *s, const struct oci_resources *r);
+void oci_cgroup_thaw(const struct oci_state *s);                      /* whoever froze it: a frozen one cannot be killed */
 void oci_cgroup_destroy(const struct oci_state *s);                   /* kills what is in, removes */
 
 #endif

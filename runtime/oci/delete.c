@@ -44,7 +44,10 @@ static void poststop(const struct oci_state *s)
 void oci_destroy(struct oci_state *s, bool run_poststop)
 {
     char letter;
-    if (state_alive(s)) kill(s->pid, SIGKILL);
+    if (state_alive(s)) {
+        kill(s->pid, SIGKILL);
+        oci_cgroup_thaw(s);
+    }
     for (int i = 0; i < GONE_TRIES && state_alive(s); i++) usleep(10000);
     /* They die with the supervisor; a stopped or traced one may need the word. */
     if (ours(s->sentry, "sundog-sentry") && proc_start_time(s->sentry, &letter) >= s->start) kill(s->sentry, SIGKILL);

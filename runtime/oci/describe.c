@@ -47,10 +47,33 @@ static const char spec_text[] =
 "  }\n"
 "}\n";
 
+/* The caller's ids become root's inside; nobody unprivileged sets limits. */
+static char *rootless_text(void)
+{
+    json_object *doc = json_tokener_parse(spec_text), *lin, *list, *ns = json_object_new_object();
+    json_object_object_get_ex(doc, "linux", &lin);
+    json_object_object_get_ex(lin, "namespaces", &list);
+    json_object_object_del(lin, "resources");
+    json_object_object_add(ns, "type", json_object_new_string("user"));
+    json_object_array_add(list, ns);
+    for (int i = 0; i < 2; i++) {
+        json_object *map = json_object_new_object(), *one = json_object_new_array();
+        json_object_object_add(map, "containerID", json_object_new_int(0));
+        json_object_object_add(map, "hostID", json_object_new_int64(i ? getegid() : geteuid()));
+        json_object_object_add(map, "size", json_object_new_int(1));
+        json_object_array_add(one, map);
+        json_object_object_add(lin, i ? "gidMappings" : "uidMappings", one);
+    }
+    char *text = xstrdup(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(doc);
+    return text;
+}
+
 int oci_cmd_spec(int argc, char **argv)
 {
     const char *bundle = NULL, *file = "config.json";
-    struct oci_opt opts[] = { { "bundle", 'b', OPT_STR, &bundle }, { "rootless", 0, OPT_FLAG, NULL }, { "config", 'f', OPT_STR, &file } };
+    bool rootless = false;
+    struct oci_opt opts[] = { { "bundle", 'b', OPT_STR, &bundle }, { "rootless", 0, OPT_FLAG, &rootless }, { "config", 'f', OPT_STR, &file } };
     int n, r = oci_options(opts, ARRAY_LEN(opts), argc, argv, false, &n);
     if (r > 0) return 0;
     if (!r && bundle && chdir(bundle)) r = oci_fail("bundle %s: %s", bundle, strerror(errno));
@@ -58,7 +81,8 @@ int oci_cmd_spec(int argc, char **argv)
         int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd < 0) r = oci_fail(errno == EEXIST ? "file %s exists. Remove it first" : "open %s: %s", file, strerror(errno));
         else {
-            if (write(fd, spec_text, sizeof(spec_text) - 1) != (ssize_t)sizeof(spec_text) - 1) r = oci_fail("writing %s: %s", file, strerror(errno));
+            AUTO_FREE char *own = rootless ? rootless_text() : xstrdup(spec_text);
+            if (write(fd, own, strlen(own)) != (ssize_t)strlen(own)) r = oci_fail("writing %s: %s", file, strerror(errno));
             close(fd);
         }
     }

@@ -14,6 +14,7 @@
 
 struct oci_global oci;
 static char error_text[8192];
+static int log_fd = -1;
 
 int oci_fail(const char *fmt, ...)
 {
@@ -61,10 +62,15 @@ void oci_log(const char *level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(buf, sizeof(buf), fmt, ap);
     va_end(ap);
-    int fd = open(oci.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int fd = log_fd >= 0 ? log_fd : open(oci.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return;
     log_line(fd, oci.log_json, level, buf);
-    close(fd);
+    if (fd != log_fd) close(fd);
+}
+
+void oci_log_keep_open(void)
+{
+    if (oci.log) log_fd = open(oci.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 }
 
 int oci_report(int status)

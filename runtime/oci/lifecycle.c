@@ -80,6 +80,11 @@ int oci_cmd_state(int argc, char **argv)
     int n, r = oci_options(opts, 1, argc, argv, false, &n);
     if (r > 0) return 0;
     if (r || oci_one_id(n, argv, &id) || state_load(id, &s)) return oci_report(OCI_EXIT_FAILED);
+    for (int i = 0; i < 500 && !strcmp(state_status(&s), "creating"); i++) { /* a moment's matter, unless hooks hang */
+        usleep(10000);
+        state_free(&s);
+        if (state_load(id, &s)) return oci_report(OCI_EXIT_FAILED);
+    }
     json_object *o = state_json(&s, state_status(&s), true);
     puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(o);

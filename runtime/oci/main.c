@@ -115,7 +115,7 @@ int oci_main(int argc, char **argv)
         const char *value, *w = argv[i];
         if (!strcmp(w, "--help") || !strcmp(w, "-h")) {
             for (size_t k = 0; k < ARRAY_LEN(verbs); k++) 
-                if (verbs[k].usage) printf("sundog [--root DIR] [--log FILE] [--log-format text|json] %s\n", verbs[k].usage);
+                if (verbs[k].usage) printf("%s sundog [--root DIR] [--log FILE] [--log-format text|json] %s\n", k ? "      " : "usage:", verbs[k].usage);
             return 0;
         }
         const struct oci_opt *o = global(w, &value);

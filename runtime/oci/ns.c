@@ -55,7 +55,8 @@ static void net_sysctls(const struct oci_config *c)
 int oci_namespaces_enter(const struct oci_config *c, bool *net_missing)
 {
     *net_missing = false;
-    static const struct { enum oci_ns ns; int flag; } ours[] = { { NS_NETWORK, CLONE_NEWNET }, { NS_IPC, CLONE_NEWIPC }, { NS_UTS, CLONE_NEWUTS } };
+    static const struct { enum oci_ns ns; int flag; } ours[] = { { NS_NETWORK, CLONE_NEWNET }, { NS_IPC, CLONE_NEWIPC }, { NS_UTS, CLONE_NEWUTS },
+        { NS_CGROUP, CLONE_NEWCGROUP } };
     static const enum oci_ns foreign[] = { NS_PID, NS_MOUNT, NS_USER, NS_TIME };
     for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
         if (c->ns[foreign[i]].path)

@@ -37,6 +37,7 @@ int oci_fail(const char *fmt, ...) PRINTF(1, 2);      /* remembers the text; -1 
 const char *oci_error(void);                          /* "" if none */
 void oci_error_clear(void);
 void oci_log(const char *level, const char *fmt, ...) PRINTF(2, 3);
+void oci_log_keep_open(void);                         /* its path may not be reachable later */
 int oci_report(int status);                           /* the remembered text on stderr and in the log; returns status */
 
 /* --- options of a verb --- */

@@ -94,6 +94,7 @@ static int open_in_root(int root, const char *path, u64 flags)
 static void make_mount_point(int root, const char *dest, bool dir)
 {
     AUTO_FREE char *path = xstrdup(dest + 1);
+    if (!*path) return;
     for (char *s = path;; s++) {
         if (*s && *s != '/') continue;
         char keep = *s;
@@ -116,6 +117,8 @@ static void make_mount_point(int root, const char *dest, bool dir)
 }
 
 /* --- mounts --- */
+
+static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm);
 
 static int mount_fail(const struct oci_config *c, const struct oci_mount *m, const char *what)
 {
@@ -169,6 +172,7 @@ static int bind(struct oplan *o, const struct oci_mount *m, const char *dest, st
     if (own) {
         close(fd);
         if (!S_ISDIR(st.st_mode)) return mount_fail(c, m, "files of the host's kernel file systems cannot be shown to a sandbox");
+        if (own == PM_CGROUP) return cgroup_mount(o, dest, *pm);
         pm->type = own;
         emit_mount(o, pm, dest, "none");
         return 0;
@@ -177,7 +181,7 @@ static int bind(struct oplan *o, const struct oci_mount *m, const char *dest, st
     pm->mode = S_ISDIR(st.st_mode) ? S_IFDIR | 0755 : 0;
     pm->gofer_root = add_root(o, fd, PLAN_ROOT_ALLOW_SUID | (m->flags & MNT_RDONLY ? PLAN_ROOT_RO : 0) |
                               (m->flags & MNT_NOEXEC ? PLAN_ROOT_NOEXEC : 0) | (S_ISDIR(st.st_mode) ? 0 : PLAN_ROOT_FILE));
-    emit_mount(o, pm, dest, source);
+    emit_mount(o, pm, dest, "host");
     return 0;
 }
 
@@ -244,6 +248,7 @@ static int add_mount(struct oplan *o, const struct oci_mount *m, unsigned index)
     pm.type = types[k].type;
     pm.mode = S_IFDIR | (m->has_mode && pm.type == PM_TMPFS ? m->mode : types[k].mode);
     pm.uid = m->uid, pm.gid = m->gid;
+    if (pm.type == PM_CGROUP) return cgroup_mount(o, dest, pm);
     if (pm.type == PM_TMPFS && (m->how & OM_COPYUP)) pm.how |= PLAN_MOUNT_COPYUP;
     emit_mount(o, &pm, dest, m->source && m->source[0] ? m->source : m->type);
     return 0;
@@ -280,16 +285,56 @@ static int add_devices(struct oplan *o)
     for (unsigned i = 0; i < c->ndevices; i++) {
         const struct oci_device *d = &c->devices[i];
         AUTO_FREE char *path = clean_path(d->path);
-        if (S_ISCHR(d->mode) && !known_device(d->rdev))
-            return oci_fail("config.json: linux.devices[%u]: %s: the sandbox has no character device %u:%u; devices of the host cannot be given", i,
-                            d->path, major(d->rdev), minor(d->rdev));
-        if (S_ISBLK(d->mode)) return oci_fail("config.json: linux.devices[%u]: %s: the sandbox has no block devices", i, d->path);
+        /* The node is there, as a privileged container expects; opening it says that there is no such device (ENXIO). */
+        if (!known_device(d->rdev) && !S_ISFIFO(d->mode))
+            oci_log("warning", "config.json: linux.devices[%u]: %s: the sandbox has no device %u:%u; the host's is not given", i, d->path,
+                    major(d->rdev), minor(d->rdev));
         emit_node(o, path, d->mode, d->rdev, d->uid, d->gid);
     }
     if (!o->dev_is_ours) return 0; /* a directory of the host's: left as it is */
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++) emit_node(o, defaults[i].path, S_IFCHR | 0666, defaults[i].rdev, 0, 0);
     for (size_t i = 0; i < ARRAY_LEN(links); i++) plan_add2(&o->p->sentry, PLAN_LINK, NULL, 0, (const char *const *)links[i], 2);
     if (c->process.terminal) emit_node(o, "/dev/console", S_IFCHR | 0620, makedev(136, 0), c->process.uid, c->process.gid);
+    return 0;
+}
+
+/* --- cgroups: the container's own directories of the host's, read-only, so that limits and use are the true ones --- */
+
+static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm)
+{
+    const struct oci_create *c = o->c;
+    bool v1 = c->ncg && c->cg[0].controllers[0];
+    pm.type = PM_TMPFS;
+    pm.mode = S_IFDIR | 0555;
+    pm.size = 65536;
+    if (v1 || !c->ncg) { /* read-only once its directories are made */
+        struct plan_mount m = pm;
+        m.flags &= ~MNT_RDONLY;
+        emit_mount(o, &m, dest, "cgroup");
+        if (pm.flags & MNT_RDONLY) plan_add2(&o->p->sentry, PLAN_REMOUNT, &pm.flags, sizeof(pm.flags), &dest, 1);
+    }
+    for (unsigned i = 0; i < c->ncg; i++) {
+        const char *names = c->cg[i].controllers, *comma;
+        int fd = open(c->cg[i].dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0) continue;
+        struct plan_mount m = { .type = PM_GOFER, .mode = S_IFDIR | 0755, .flags = pm.flags | MNT_RDONLY };
+        m.gofer_root = add_root(o, fd, PLAN_ROOT_RO | PLAN_ROOT_NOEXEC);
+        if (!names[0]) {
+            emit_mount(o, &m, dest, "cgroup");
+            break;
+        }
+        AUTO_FREE char *at = xasprintf("%s/%s", dest, !strncmp(names, "name=", 5) ? names + 5 : names);
+        emit_mount(o, &m, at, "cgroup");
+        while ((comma = strchr(names, ','))) { /* cpu -> cpu,cpuacct */
+            AUTO_FREE char *link = xasprintf("%s/%.*s", dest, (int)(comma - names), names);
+            plan_add2(&o->p->sentry, PLAN_LINK, NULL, 0, (const char *[]){ c->cg[i].controllers, link }, 2);
+            names = comma + 1;
+            if (!strchr(names, ',')) {
+                AUTO_FREE char *last = xasprintf("%s/%s", dest, names);
+                plan_add2(&o->p->sentry, PLAN_LINK, NULL, 0, (const char *[]){ c->cg[i].controllers, last }, 2);
+            }
+        }
+    }
     return 0;
 }
 
@@ -385,6 +430,10 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     plan_add_str(&p->sentry, PLAN_HOSTNAME, cfg->hostname && cfg->hostname[0] ? cfg->hostname : "sundog");
     if (cfg->domainname) plan_add_str(&p->sentry, PLAN_DOMAINNAME, cfg->domainname);
     if (add_mounts(&o) || add_devices(&o)) return -1;
+    if (cfg->root.readonly) {
+        AUTO_FREE char *cwd = clean_path(cfg->process.cwd);
+        make_mount_point(o.rootfd, cwd, true);
+    }
     if (!abi || strcmp(abi, "linux")) plan_solaris_pieces(p, &o.nroots);
     for (unsigned i = 0; i < cfg->nmasked; i++) emit_str(&o, PLAN_MASK, cfg->masked[i]);
     for (unsigned i = 0; i < cfg->nreadonly; i++) emit_str(&o, PLAN_READONLY, cfg->readonly[i]);

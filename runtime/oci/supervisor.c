@@ -187,6 +187,8 @@ static int bring_up(struct supervisor *s)
     s->st.broker = s->box.broker;
     s->listener = wire_listen(c->dirfd);
     if (s->listener < 0) return oci_fail("the control socket: %s", strerror(-s->listener));
+    oci_log_keep_open();
+    if (oci_mount_ns(c)) return -1;
     supervise_set_status(s, "created");
     return 0;
 }

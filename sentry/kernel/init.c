@@ -71,7 +71,17 @@ static int new_super(struct init *in, const struct plan_mount *m, struct super *
     case PM_DEV: return devfs_new(out);
     case PM_DEVPTS: return devpts_new(out);
     case PM_CGROUP: return tmpfs_new(GPAGE_SIZE, 0555, 0, 0, out);
-    case PM_MQUEUE: return tmpfs_new(m->size, m->mode, 0, 0, out); /* names of POSIX queues */
+    case PM_MQUEUE: /* names of POSIX queues: a tmpfs by another name */
+        r = tmpfs_new(m->size, m->mode, 0, 0, out);
+        if (!r) {
+            static struct super_ops mqueue;
+            mqueue = *(*out)->ops;
+            mqueue.name = "mqueue";
+            (*out)->ops = &mqueue;
+            free((*out)->options);
+            (*out)->options = NULL;
+        }
+        return r;
     }
     return -ENODEV;
 }

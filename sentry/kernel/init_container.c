@@ -217,6 +217,34 @@ static int remount(struct init *in, const u8 *data, u32 len)
 
 /* --- sysctls, by a /proc of our own: the container's may be absent or masked --- */
 
+/* With one space between words. */
+static bool words(const char *text, char out[128])
+{
+    size_t n = 0;
+    for (; *text && n < 126; text++) {
+        bool space = strchr(" \t\n", *text);
+        if (!space) out[n++] = *text;
+        else if (n && out[n - 1] != ' ') out[n++] = ' ';
+    }
+    while (n && out[n - 1] == ' ') n--;
+    out[n] = 0;
+    return n;
+}
+
+static int read_line(const struct path *p, char out[128])
+{
+    struct file *f;
+    struct uio u;
+    char buf[128] = "";
+    int r = vfs_open_path(p, O_RDONLY, &f);
+    if (r) return r;
+    uio_init_kernel(&u, buf, sizeof(buf) - 1);
+    ssize_t n = vfs_read(f, &u, 0);
+    uio_fini(&u);
+    file_put(f);
+    return n > 0 && words(buf, out) ? 0 : -EIO;
+}
+
 static int sysctl(struct init *in, const u8 *data, u32 len)
 {
     const char *key = plan_string(data, len, 0, 0), *value = plan_string(data, len, 0, 1);
@@ -234,7 +262,10 @@ static int sysctl(struct init *in, const u8 *data, u32 len)
     super_put(sb);
     r = vfs_walk_from(&root, path, WALK_NO_SYMLINKS, &p);
     if (!r) {
-        r = vfs_open_path(&p, O_WRONLY, &f);
+        /* A constant of this kernel may be asked for by its value; what cannot be set to another says so. */
+        char now[128], want[128];
+        if (!read_line(&p, now) && words(value, want) && !strcmp(now, want)) r = 1;
+        else r = vfs_open_path(&p, O_WRONLY, &f);
         path_put(&p);
     }
     if (!r) {
@@ -246,7 +277,11 @@ static int sysctl(struct init *in, const u8 *data, u32 len)
         if (w < 0) r = (int)w;
     }
     path_put(&root);
-    if (r) init_failed(in, SANDBOX_FAILED, "open /proc/%s: %s", path, r == -ENOENT ? "no such file or directory (the sandbox has no such sysctl)" : init_err_text(r));
+    if (r > 0) return 0;
+    if (r)
+        init_failed(in, SANDBOX_FAILED, "open /proc/%s: %s", path,
+                    absent(r) ? "no such file or directory (the sandbox has no such sysctl)" :
+                    r == -EIO || r == -EACCES ? "this sysctl has a fixed value in the sandbox" : init_err_text(r));
     return r;
 }
 

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Fields of config.json, each seen from inside. docs/oci.md names these tests.
+. "$(dirname "$0")/lib.sh"
+inside '^uid=5\(5\) gid=6 groups=6,7|^uid=5 gid=6 groups=.*7' 'p["user"] = {"uid": 5, "gid": 6, "additionalGids": [7]}; args("id")'
+inside '^0027$' 'p["user"]["umask"] = 0o27; sh("umask")'
+inside '^/var b$' 'p["cwd"] = "/var"; p["env"].append("A=b"); sh("echo $PWD $A")'
+inside '^/new/dir$' 'p["cwd"] = "/new/dir"; sh("echo $PWD")'
+inside '^/root$' 'sh("echo $HOME")'
+inside '^/home/user$' 'p["user"] = {"uid": 1000, "gid": 1000}; sh("echo $HOME")'
+inside '^100 200$' 'p["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]; sh("echo $(ulimit -Sn) $(ulimit -Hn)")'
+inside 'CapEff:.*0000000000000001' 'p["capabilities"] = {k: ["CAP_CHOWN"] for k in ("bounding", "effective", "permitted")}; args("grep", "CapEff", "/proc/self/status")'
+inside 'CapEff:.*0000000000000400' 'p["user"] = {"uid": 5, "gid": 5}; p["capabilities"] = {k: ["CAP_NET_BIND_SERVICE"] for k in ("bounding", "effective", "permitted", "inheritable", "ambient")}; args("grep", "CapEff", "/proc/self/status")'
+inside 'NoNewPrivs:.1' 'p["noNewPrivileges"] = True; args("grep", "NoNewPrivs", "/proc/self/status")'
+inside '^300$' 'p["oomScoreAdj"] = 300; args("cat", "/proc/self/oom_score_adj")'
+inside '^box dom$' 'c["domainname"] = "dom"; sh("echo $(hostname) $(cat /proc/sys/kernel/domainname)")'
+inside 'Read-only file system' 'c["root"]["readonly"] = True; sh("touch /x 2>&1; true")'
+inside '^ok$' 'sh("touch /x && echo ok")'
+# mounts
+mkdir vol; echo data >vol/f; mkdir -p vol/d
+inside '^data$' "mount('/v', 'bind', '$work/vol', 'bind', 'ro'); args('cat', '/v/f')"
+inside 'Read-only' "mount('/v', 'bind', '$work/vol', 'bind', 'ro'); sh('touch /v/x 2>&1; true')"
+inside '^done$' "mount('/v', 'bind', '$work/vol', 'rbind', 'rw'); sh('echo w >/v/w && echo done')"
+same w "$(cat vol/w)" "written through a bind mount"
+inside '^data$' "mount('/etc/one', 'bind', '$work/vol/f', 'bind'); args('cat', '/etc/one')"
+inside 'ermission denied' "mount('/v', 'bind', '$work/vol', 'bind', 'noexec'); sh('cp /bin/busybox /v/x; chmod 755 /v/x; /v/x true 2>&1; true')"
+inside '/t type tmpfs \(rw,nosuid,nodev,noexec.*size=1024k,mode=700' 'mount("/t", "tmpfs", "tmpfs", "nosuid", "nodev", "noexec", "size=1m", "mode=700"); args("mount")'
+inside '^root$' 'mount("/etc", "tmpfs", "tmpfs", "tmpcopyup"); sh("cut -d: -f1 /etc/passwd | head -1")'
+inside '^ro$' 'mount("/t", "tmpfs", "tmpfs", "ro", "tmpcopyup"); sh("touch /t/x 2>/dev/null || echo ro")'
+inside 'mqueue' 'mount("/dev/mqueue", "mqueue", "mqueue", "nosuid"); args("mount")'
+# masked and read-only paths
+inside '^0 0$' 'l["maskedPaths"] = ["/etc/passwd", "/var", "/nosuch"]; p["cwd"] = "/"; sh("mkdir -p /var/x 2>/dev/null; echo $(cat /etc/passwd | wc -c) $(ls /var | wc -l)")'
+inside '^ro$' 'l["readonlyPaths"] = ["/etc", "/nosuch"]; sh("touch /etc/x 2>/dev/null || echo ro")'
+# devices
+inside '^640 1 5 1 3$' 'l["devices"] = [{"path": "/dev/mine", "type": "c", "major": 1, "minor": 3, "fileMode": 0o640, "uid": 1, "gid": 5}]; args("stat", "-c", "%a %u %g %t %T", "/dev/mine")'
+inside '^null zero full random urandom tty ptmx$' 'sh("cd /dev; echo $(ls -d null zero full random urandom tty ptmx 2>/dev/null | sort -f | tr \"\\n\" \" \" >/dev/null; for d in null zero full random urandom tty ptmx; do [ -e $d ] && echo $d; done)")'
+# linux
+inside '^ *0 +100000 +1000' 'l["namespaces"].append({"type": "user"}); l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]; args("cat", "/proc/self/uid_map")'
+inside '^new$' 'l["sysctl"] = {"kernel.domainname": "new"}; args("cat", "/proc/sys/kernel/domainname")'
+inside '^i.86$' 'l["personality"] = {"domain": "LINUX32"}; args("uname", "-m")'
+inside 'not permitted' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}; sh("mkdir /x 2>&1; true")'
+inside 'No such device or address|not permitted' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 6}]}; sh("mkdir /x 2>&1; true")'
+inside '159$' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]}; sh("(mkdir /x) 2>/dev/null; echo $?")'
+# hooks: each sees the state on its standard input, in order; the one of the container runs inside
+cat >hook.sh <<H
+#!/bin/sh
+{ echo "\$1 \$(cat)"; } >>$work/hooks.log
+H
+chmod +x hook.sh; mkdir -p rootfs/hook; printf '#!/bin/sh\necho "$1 $(cat)" >/hook/log\n' >rootfs/hook/h; chmod +x rootfs/hook/h
+inside '^startContainer .*"status":"created"' "
+c['hooks'] = {k: [{'path': '$work/hook.sh', 'args': ['hook.sh', k], 'env': ['PATH=/bin:/usr/bin']}] for k in ('prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop')}
+c['hooks']['startContainer'] = [{'path': '/hook/h', 'args': ['h', 'startContainer'], 'env': ['PATH=/bin']}]
+args('cat', '/hook/log')"
+same "prestart createRuntime createContainer poststart poststop" "$(cut -d' ' -f1 hooks.log | tr '\n' ' ' | sed 's/ $//')" "order of hooks"
+grep -q '^poststop .*"status":"stopped"' hooks.log || bad "state of poststop: $(cat hooks.log)"
+grep -q '^prestart .*"pid":[1-9]' hooks.log || bad "pid at prestart: $(cat hooks.log)"
+finish
