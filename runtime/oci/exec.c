@@ -79,7 +79,7 @@ static int from_flags(struct exec *e)
     for (unsigned i = 0; i < e->caps.n; i++) {
         int c = cap_number(e->caps.s[i]);
         if (c < 0) return oci_fail("unknown capability %s", e->caps.s[i]);
-        for (int k = 0; k < 5; k++) e->p.caps[k] |= 1ULL << c;
+        for (int k = 1; k < 4; k++) e->p.caps[k] |= 1ULL << c; /* permitted, effective, bounding */
     }
     e->p.groups = xrealloc(e->p.groups, (e->p.ngroups + e->groups.n + 1) * sizeof(*e->p.groups));
     for (unsigned i = 0; i < e->groups.n; i++) e->p.groups[e->p.ngroups++] = (u32)strtoul(e->groups.s[i], NULL, 10);

@@ -447,6 +447,12 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     if (cfg->seccomp && oci_seccomp_compile(cfg->seccomp, &p->sentry)) return -1;
     add_limits(&p->sentry);
     oci_plan_process(&p->sentry, &cfg->process, cfg->personality);
+    const char *listen = getenv("LISTEN_FDS"); /* sd_listen_fds(3): the descriptors were kept for pid 1 */
+    if (listen && c->preserve_fds) {
+        AUTO_FREE char *kv = xasprintf("LISTEN_FDS=%u", c->preserve_fds);
+        plan_add_str(&p->sentry, PLAN_ENV, kv);
+        plan_add_str(&p->sentry, PLAN_ENV, "LISTEN_PID=1");
+    }
     plan_std_fds(p, con, open_mask);
     add_preserved(&o);
     return 0;
