@@ -245,7 +245,7 @@ int oci_cgroup_create(struct oci_create *c, struct oci_state *s)
         }
         int e = make_path(m, path, &dir, &made);
         if (!e) e = cgroup_write(dir, "cgroup.procs", "0");
-        if (e == -EROFS || (e && lenient)) { /* nobody here may: the container runs in its caller's cgroup */
+        if (e && (e == -EROFS || lenient || !limits_wanted(&c->cfg.res))) { /* not here: the container runs in its caller's cgroup */
             if (made) rmdir(dir);
             free(dir);
             if (!lenient && limits_wanted(&c->cfg.res)) r = oci_fail("cgroup %s%s: %s", m->dir, path, strerror(-e));
