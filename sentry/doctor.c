@@ -126,6 +126,8 @@ static void print_text(const struct host *h, const struct finding *f, unsigned n
             printf("%-9s %-6s %s\n", f[i].ops->name, f[i].rc ? "no" : "yes", f[i].rc ? f[i].why : "costs could not be measured");
     }
     printf("\n--platform auto takes %s.\n", choice ? choice : "nothing: no platform works here");
+    for (unsigned i = 0; i < n; i++)
+        if (!f[i].rc && f[i].why[0]) printf("%s %s.\n", f[i].ops->name, f[i].why);
     printf("A system call is the bare hand-over from the guest to the sentry and back, before call sites are patched; the figures are\n"
            "medians of a fraction of a second, on the machine as loaded as it is.\n");
     for (unsigned i = 0; todo[i]; i++) printf("%s- %s\n", i ? "" : "\n", todo[i]);
@@ -144,7 +146,7 @@ int doctor(bool json)
         f[n].rc = ops->probe(f[n].why, sizeof(f[n].why));
         if (f[n].rc) continue;
         f[n].measured = platform_measure(ops, (unsigned)h.ncpus, &f[n].cost) == 0;
-        if (!choice) choice = ops->name;
+        if (!choice && !(ops->declines && ops->declines(f[n].why, sizeof(f[n].why)))) choice = ops->name;
     }
     advice(&h, f, n, todo);
     if (json) print_json(&h, f, n, choice, todo);

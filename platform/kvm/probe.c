@@ -120,10 +120,12 @@ static int trial_run(struct trial *t, struct verdict *v)
         if (trial_map(t, TRIAL_DATA, i * GPAGE_SIZE, PLATFORM_PROT_READ) || !trial_call(t) || t->regs.orig_rax != i)
             return refuse(v, "guests do not see changes of their page tables (KVM without nested paging, EPT or NPT)");
     }
-    ktime_t since = clock_mono();
-    for (unsigned i = 0; i < TRIAL_EXITS; i++)
+    v->exit_ns = ~0ULL;
+    for (unsigned i = 0; i < TRIAL_EXITS; i++) { /* the shortest: others were interrupted */
+        ktime_t since = clock_mono();
         if (!trial_call(t)) return refuse(v, "a trial loop of system calls stopped");
-    v->exit_ns = (u64)(clock_mono() - since) / TRIAL_EXITS;
+        v->exit_ns = MIN(v->exit_ns, (u64)(clock_mono() - since));
+    }
     return 0;
 }
 
