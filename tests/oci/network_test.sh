@@ -21,7 +21,7 @@ ip link add name eth0 netns "$pod" type veth peer name eth0 netns "$world" 2>err
 in_ns "$world" sh -c 'ip addr add 10.78.0.1/24 dev eth0; ip -6 addr add fd78::1/64 dev eth0 nodad; ip link set eth0 up' 2>/dev/null
 in_ns "$pod" sh -c 'ip addr add 10.78.0.2/24 dev eth0; ip -6 addr add fd78::2/64 dev eth0 nodad; ip link set eth0 up; ip route add default via 10.78.0.1' 2>/dev/null
 mkdir www && echo 'hello from the world' >www/f
-in_ns "$world" python3 -m http.server --bind :: --directory www 8080 >/dev/null 2>&1 </dev/null & pids+=($!)
+nsenter -t "$world" -n python3 -m http.server --bind :: --directory www 8080 >/dev/null 2>&1 </dev/null & pids+=($!)   # no function: its subshell would be killed instead
 until_true 60 in_ns "$world" python3 -c 'import socket; socket.create_connection(("10.78.0.1", 8080), 5)' 2>/dev/null || bad "the world does not answer"
 net="l['namespaces'] = [{'type': t} for t in ('pid', 'ipc', 'uts', 'mount')] + [{'type': 'network', 'path': '/proc/$pod/ns/net'}]"
 
