@@ -5,6 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(dirname "$SUNDOG")
 lib=$build/abi/solaris/userland
 [ -e "$lib/libc.so.1" ] || { echo 'the Solaris userland is not built (musl-dev is missing)'; exit 77; }
+command -v clang >/dev/null && command -v ld.lld >/dev/null || { echo 'clang and lld are not installed'; exit 77; }
 cc() { SUNDOG_SOLARIS_LIB=$lib "$here/../../abi/solaris/userland/sundog-solaris-cc" -O1 -w "$@"; }
 cat >prog.c <<'C'
 #include <stdio.h>

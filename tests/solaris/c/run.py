@@ -2,7 +2,7 @@
 """run.py PLATFORM FAMILY...: compiles the C programs of a family for Solaris with sundog-solaris-cc, runs them inside (each in an
 empty directory, one sandbox for all), and compares what they print with NAME.expect. The first line of each names the source
 of the expectation."""
-import glob, os, subprocess, sys, tempfile
+import glob, os, shutil, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUNDOG = os.path.abspath(os.environ.get('SUNDOG') or os.path.join(os.environ.get('SUNDOG_BUILD', 'build'), 'sundog'))
@@ -16,6 +16,9 @@ def main(platform, families):
         return 77
     if subprocess.run([SUNDOG, 'run', '--platform', platform, '--', '/bin/true'], cwd='/', stderr=subprocess.PIPE).returncode:
         print('platform %s does not work on this host' % platform)
+        return 77
+    if not shutil.which('clang') or not shutil.which('ld.lld'):
+        print('clang and lld are not installed')
         return 77
     env = dict(os.environ, SUNDOG_SOLARIS_LIB=lib)
     bad = 0
