@@ -15,6 +15,7 @@ bool policy_records_absent, policy_records_looks, policy_syscalls;
 static struct pathrules *paths;
 static struct connrules *nets;
 static bool warn_only, net_deny, net_host, wants_absent, wants_looks;
+static u32 max_tasks;
 static u32 *sys_rule[2];                 /* by number: rule id, 0: allowed */
 static unsigned sys_len[2];
 
@@ -42,7 +43,7 @@ static int take_policy(const u8 *data, u32 len)
     net_host = p.flags & PLAN_POLICY_NET_HOST;
     wants_looks = p.flags & PLAN_POLICY_LOOK;
     wants_absent = p.flags & PLAN_POLICY_ROOT;
-    if (p.max_tasks) kernel.max_tasks = p.max_tasks;
+    max_tasks = p.max_tasks;
     paths = pathrules_new();
     nets = connrules_new();
     return p.event_fd >= 0 ? evlog_open(p.event_fd) : 0;
@@ -95,6 +96,7 @@ int policy_init(const u8 *plan, size_t len)
 
 void policy_start(void)
 {
+    if (max_tasks) kernel.max_tasks = max_tasks; /* over the default that kernel_init set */
     policy_records_absent = wants_absent;
     policy_records_looks = wants_looks && evlog_on();
 }
