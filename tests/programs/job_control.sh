@@ -32,9 +32,10 @@ say('jobs\n'); expect('Running'); expect('ready> ')
 say('fg\n'); expect('sleep 501'); time.sleep(0.3); say('\x1a'); expect('Stopped'); expect('ready> ')
 say('kill %1; wait %1; echo gone $?\n'); expect('gone (143|148)\n'); expect('ready> ')
 say("sleep 502 & echo pid $!\n"); p = int(expect(r'pid (\d+)\n').group(1)); expect('ready> ')
-say('(sleep 503; true) | cat\n'); time.sleep(0.5); say('\x03'); expect('ready> ')
-say('kill %1; exit 7\n')
+say('(echo st""arted; sleep 503; true) | cat\n'); expect('started'); time.sleep(0.3); say('\x03'); expect('ready> ')
+say(f'kill {p}; exit 7\n')   # by number: the job before may not have been reported yet, and then this is %2
 while True:
+    if not select.select([fd], [], [], 60)[0]: sys.exit('bash does not end')
     try:
         if not os.read(fd, 4096): break
     except OSError: break
