@@ -78,6 +78,7 @@ void solaris_task_exit(struct task *t)
     if (!lw || lw->gone) return;
     p = lw->proc;
     lw->gone = true;
+    atomic_store(&t->abi_tid, SOL_LWP_ENDED);   /* before lwp_wait can tell: /proc must not show it after that */
     lock(&p->lock);
     TAILQ_REMOVE(&p->lwps, lw, link);
     p->nlwps--;

@@ -26,11 +26,11 @@ enum { SSLEEP = 1, SRUN, SZOMB, SSTOP, SIDL, SONPROC };
 static struct sol_timespec ts_of(u64 ns) { return (struct sol_timespec){ (s64)(ns / NSEC_PER_SEC), (s64)(ns % NSEC_PER_SEC) }; }
 static struct sol_timespec ts_start(struct task *t) { return ts_of((u64)(clock_real() - clock_mono() + t->start_time)); }
 
-/* An LWP id: of a Solaris process its own, of a Linux one 1 for the first thread and the thread id for others. */
+/* An LWP id: of a Solaris process its own (0: it has ended), of a Linux one 1 for the first thread and the thread id for others. */
 static s32 lwp_id(struct task *t)
 {
     s32 id = t->abi == &abi_solaris ? atomic_load(&t->abi_tid) : 0;
-    return id ? id : t->tid == t->tg->tgid ? 1 : t->tid;
+    return id == SOL_LWP_ENDED ? 0 : id ? id : t->tid == t->tg->tgid ? 1 : t->tid;
 }
 
 static struct task *lwp_get(s32 pid, s32 id)
@@ -392,7 +392,16 @@ static const struct synth_entry lwp_dir[] = {
     { .name = "lwpusage", .mode = S_IFREG | 0444, .show = show_lwpusage, .size = sizeof(struct sol_prusage) },
     { 0 },
 };
-static const struct synth_entry lwp_entry = { .name = "lwp", .mode = S_IFDIR | 0555, .children = lwp_dir };
+
+static bool lwp_exists(struct synth_node *n)
+{
+    struct task *t = synth_task_get(n);
+    if (!t) return false;
+    s32 id = lwp_id(t);
+    task_put(t);
+    return id > 0;
+}
+static const struct synth_entry lwp_entry = { .name = "lwp", .mode = S_IFDIR | 0555, .children = lwp_dir, .exists = lwp_exists };
 
 static int lookup_lwp(struct synth_node *dir, const char *name, struct synth_node *child)
 {
@@ -416,7 +425,7 @@ static bool next_lwp(struct synth_node *dir, s64 from, s64 *id, char name[32], u
     if (!tg) return false;
     for (s32 tid = 0; (t = tgroup_next_task_get(tg, tid)); tid = t->tid + 1, task_put(t)) {
         s64 lwp = lwp_id(t);
-        if (lwp >= from && lwp < best) best = lwp;
+        if (lwp > 0 && lwp >= from && lwp < best) best = lwp;
     }
     tgroup_put(tg);
     if (best == INT64_MAX) return false;

@@ -27,6 +27,8 @@ struct exec_image;
 struct sol_lwp;
 TAILQ_HEAD(sol_lwp_list, sol_lwp);
 
+#define SOL_LWP_ENDED (-1)         /* in task.abi_tid: left its process, /proc does not show it any more */
+
 struct sol_proc {
     refcount_t refs;
     lock_t lock;                   /* LC_FUTEX; guards: */
