@@ -56,7 +56,11 @@ void solaris_dispatch(struct task *t, u32 nr)
     }
     if (unlikely(trace_syscalls)) trace_syscall_exit(t, nr, d, &a, ret);
     t->syscall_nr = ~0ULL;
-    if (unlikely(lw->full_restore)) {
+    /* After an exec the structure is another one, or of no use any more: the registers are those of a Linux program. */
+    lw = t->abi == &abi_solaris ? sol_self() : NULL;
+    if (unlikely(!lw)) {
+        ;
+    } else if (unlikely(lw->full_restore)) {
         lw->full_restore = false;
     } else if (unlikely(is_restart(ret) || ret == -EINTR)) {
         solaris_deliver(t, ret);
