@@ -1,7 +1,7 @@
 #!/bin/bash
 # The packaging tools: versions, a package built, listed, its fields read, unpacked.
 set -eu
-command -v apt-get dpkg-deb >/dev/null || { echo "skipped: no Debian packaging tools here"; exit 77; }
+{ command -v apt-get && command -v dpkg-deb; } >/dev/null || { echo "skipped: no Debian packaging tools here"; exit 77; }
 apt-get --version | grep -q '^apt '
 dpkg --version | grep -qi dpkg
 [ "$(dpkg --print-architecture)" = amd64 ]

@@ -1,7 +1,7 @@
 #!/bin/bash
 # gdb on a program inside: breakpoint, arguments, back trace, changed variable, single step, a thread, a signal.
 set -eu
-command -v gdb gcc >/dev/null || { echo "skipped: gdb and gcc are not installed"; exit 77; }
+{ command -v gdb && command -v gcc; } >/dev/null || { echo "skipped: gdb and gcc are not installed"; exit 77; }
 cat >p.c <<'C'
 #include <pthread.h>
 #include <signal.h>

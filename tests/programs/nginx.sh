@@ -2,7 +2,7 @@
 # nginx with two workers, under wrk: all answers good, then a reload and an orderly end.
 set -eu
 PATH=$PATH:/usr/sbin
-command -v nginx wrk >/dev/null || { echo "skipped: nginx and wrk are not installed"; exit 77; }
+{ command -v nginx && command -v wrk; } >/dev/null || { echo "skipped: nginx and wrk are not installed"; exit 77; }
 mkdir -p logs html t
 head -c 20000 /dev/zero | tr '\0' x >html/big
 echo hello >html/index.html

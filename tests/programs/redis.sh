@@ -1,7 +1,7 @@
 #!/bin/bash
 # redis-server: values, a list, a script, expiry, a snapshot loaded again; redis-benchmark over a local socket.
 set -eu
-command -v redis-server redis-cli redis-benchmark >/dev/null || { echo "skipped: redis-server and redis-tools are not installed"; exit 77; }
+{ command -v redis-server && command -v redis-cli && command -v redis-benchmark; } >/dev/null || { echo "skipped: redis-server and redis-tools are not installed"; exit 77; }
 start() {
     redis-server --port 0 --unixsocket "$PWD/s" --dir "$PWD" --save '' --appendonly no --daemonize no >log 2>&1 &
     pid=$!
