@@ -70,8 +70,10 @@ int node_reopen(struct gofer_node_entry *n, int flags);
 static inline bool node_is_ro(const struct gofer_node_entry *n);
 
 /* --- watches (watch.c) --- */
-int watch_init(void);                     /* makes the page; the thread comes with watch_start */
-int watch_start(void);
+#define WATCH_UNWATCHED 64                /* questions of a short run */
+int watch_init(void);                     /* makes the page */
+/* Watching is allowed from the question after the first `unwatched` on; the thread comes with the first watch. */
+void watch_start(u32 unwatched);
 int watch_page_fd(void);
 /* Sees that dir is watched and reads its counters. Returns its handle, or 0 when it cannot be watched. */
 gofer_handle watch_dir(struct gofer_node_entry *dir, struct gofer_gen *out);

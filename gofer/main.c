@@ -102,7 +102,7 @@ int main(int argc, char **argv)
     /* the jail changed the working directory; gofer_init makes proc_fd the one */
     if ((err = gofer_init(roots, nroots, proc_fd, max_nodes))) fail("start", err);
     if ((err = hostjail_load_filter(&jail))) fail("seccomp filter", err);
-    if ((err = watch_start())) fail("watch thread", err);
+    watch_start(WATCH_UNWATCHED);
     if ((err = gofer_serve(socks, nsocks))) fail("serve", err);
     return 0;
 }

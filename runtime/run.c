@@ -41,6 +41,18 @@ static void control_send(struct run *r, enum control_kind kind, const void *data
         fail("debug: control message %u was not sent: %s", kind, strerror(errno));
 }
 
+static void control_receive(struct run *r);
+
+/* What the sentry said before it or the gofer ended may still lie in the socket. */
+static void receive_last_words(struct run *r)
+{
+    while (!r->done && r->box.control >= 0) {
+        struct pollfd pfd = { .fd = r->box.control, .events = POLLIN };
+        if (poll(&pfd, 1, 0) <= 0) break;
+        control_receive(r);
+    }
+}
+
 /* Text of the sentry goes to a terminal: printable characters only. */
 static void print_failure(char *text, size_t len)
 {
@@ -137,8 +149,9 @@ static void reap(struct run *r)
     if (!r->done && reap_crashed_gofer(r)) return;
     while ((pid = waitpid(-1, &ws, WNOHANG)) > 0) {
         if ((pid == r->box.gofer || pid == r->box.broker) && WIFEXITED(ws) && !WEXITSTATUS(ws)) {
+            receive_last_words(r);
             /* Both end by themselves only when the sentry's sockets close: the sentry's end is the one to report. */
-            for (int i = 0; i < 200 && r->box.sentry > 0; i++) {
+            for (int i = 0; i < 200 && r->box.sentry > 0 && !r->done; i++) {
                 int sentry_ws;
                 if (waitpid(r->box.sentry, &sentry_ws, WNOHANG) == r->box.sentry) {
                     if (pid == r->box.gofer) r->box.gofer = 0;
@@ -155,12 +168,7 @@ static void reap(struct run *r)
         if (pid == r->box.sentry) r->box.sentry = 0;
         else if (pid == r->box.gofer) r->box.gofer = 0;
         else r->box.broker = 0;
-        /* Its last words may still lie in the socket. */
-        while (!r->done && r->box.control >= 0) {
-            struct pollfd pfd = { .fd = r->box.control, .events = POLLIN };
-            if (poll(&pfd, 1, 0) <= 0) break;
-            control_receive(r);
-        }
+        receive_last_words(r);
         if (r->done) continue;
         report_end(r, who, ws);
     }

@@ -55,7 +55,8 @@ static int start(void **state UNUSED)
         close(sv[1][0]);
         struct gofer_root roots[2] = { { open(at("s"), O_PATH | O_CLOEXEC), 0, 0 }, { open(at("x"), O_PATH | O_CLOEXEC), 0, 0 } };
         umask(0);
-        if (watch_init() || gofer_init(roots, 2, open("/proc/self/fd", O_PATH | O_CLOEXEC), 500) || watch_start()) _exit(3);
+        if (watch_init() || gofer_init(roots, 2, open("/proc/self/fd", O_PATH | O_CLOEXEC), 500) ) _exit(3);
+        watch_start(0);
         int socks[2] = { sv[0][1], sv[1][1] };
         _exit(gofer_serve(socks, 2) ? 4 : 0);
     }

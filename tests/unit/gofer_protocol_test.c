@@ -68,7 +68,8 @@ static int start(void **state UNUSED)
         int proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
         umask(0);
         struct hostjail_opts jail = { .name = "gofer", .keep_caps = 1ULL << 0 | 1ULL << 1 | 1ULL << 3 | 1ULL << 4, .empty_root = true, .trap = true };
-        if (watch_init() || hostjail_enter(&jail) || gofer_init(roots, 2, proc_fd, 1000) || hostjail_load_filter(&jail) || watch_start()) _exit(3);
+        if (watch_init() || hostjail_enter(&jail) || gofer_init(roots, 2, proc_fd, 1000) || hostjail_load_filter(&jail) ) _exit(3);
+        watch_start(0);
         int socks[2] = { a[1], b[1] };
         _exit(gofer_serve(socks, 2) ? 4 : 0);
     }
