@@ -48,9 +48,23 @@ void waitq_del(struct waiter *w)
 
 /* Waking an epoll set wakes its waiters in turn, with the first queue still locked. */
 static _Thread_local unsigned wake_depth;
-static _Thread_local void (*deferred)(void);
+static _Thread_local void (*deferred[WAITQ_DEFER_MAX])(void);
 
-void waitq_defer(void (*fn)(void)) { deferred = fn; }
+void waitq_defer(void (*fn)(void))
+{
+    unsigned i = 0;
+    while (deferred[i] && deferred[i] != fn) i++;
+    deferred[i] = fn;
+}
+
+static void run_deferred(void)
+{
+    for (unsigned i = 0; i < WAITQ_DEFER_MAX && deferred[i]; i++) {
+        void (*fn)(void) = deferred[i];
+        deferred[i] = NULL;
+        fn();
+    }
+}
 
 static void wake(struct waitq *q, u32 events, bool all)
 {
@@ -65,11 +79,7 @@ static void wake(struct waitq *q, u32 events, bool all)
         if (w->wake(w, events) && exclusive && !all) break;
     }
     unlock(&q->lock);
-    if (--wake_depth == 0 && unlikely(deferred)) {
-        void (*fn)(void) = deferred;
-        deferred = NULL;
-        fn();
-    }
+    if (--wake_depth == 0 && unlikely(deferred[0])) run_deferred();
 }
 
 void waitq_wake(struct waitq *q, u32 events)

@@ -40,6 +40,7 @@ void waitq_del(struct waiter *w);                  /* fine if not queued */
 void waitq_wake(struct waitq *q, u32 events);      /* all plain waiters and one exclusive one; events 0: all */
 void waitq_wake_all(struct waitq *q, u32 events);  /* exclusive ones too */
 /* For a wake function: fn runs, once, when this thread has let go of the last queue it is waking. The caller's other locks stay. */
+#define WAITQ_DEFER_MAX 2           /* so many different fns there are */
 void waitq_defer(void (*fn)(void));
 void waiter_init_current(struct waiter *w, u32 events);
 

@@ -93,6 +93,9 @@ struct vma {
 };
 RB_HEAD(vma_tree, vma);
 
+/* What lives as long as an address space is used. end: frees it, with no lock held. */
+struct mm_attachment { void (*end)(struct mm_attachment *a); };
+
 struct mm {
     refcount_t refs;                   /* tasks and /proc readers */
     refcount_t pins;                   /* keep the struct, not its contents; all users of refs together hold one */
@@ -118,7 +121,7 @@ struct mm {
     int dumpable;                      /* prctl PR_SET_DUMPABLE */
     u32 membarrier_state;              /* (a) */
     struct text *text;                 /* (a) patched call sites, see text.h; NULL until there was a call */
-    void *abi_data;                    /* owned by the ABI of the image (schedctl pages, ...) */
+    struct mm_attachment *aio;         /* (a) io_setup(2), see vfs/aio.h; owned */
 };
 
 struct mm *mm_new(void);               /* NULL: host refuses */

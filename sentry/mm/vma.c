@@ -249,6 +249,7 @@ void mm_unpin(struct mm *mm)
 void mm_put(struct mm *mm)
 {
     if (!mm || !ref_put(&mm->refs)) return;
+    if (mm->aio) mm->aio->end(mm->aio);
     struct vma_list dead = LIST_HEAD_INITIALIZER(dead);
     struct mm_update u;
     struct vma *v;

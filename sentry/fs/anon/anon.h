@@ -1,5 +1,5 @@
 /*
- * Operations on the readiness files (timerfd, epoll, inotify, pidfd) beyond those of every file; the constructors are
+ * Operations on the readiness files (eventfd, timerfd, epoll, inotify, pidfd) beyond those of every file; the constructors are
  * in sentry/vfs/file.h. Files are borrowed.
  */
 #ifndef SUNDOG_FS_ANON_H
@@ -9,6 +9,13 @@
 #include "sentry/vfs/file.h"
 
 struct kitimer;
+
+/* --- eventfd (eventfd.c), for what signals one from inside --- */
+struct eventfd;
+struct eventfd *eventfd_get(struct file *f);     /* counted; NULL: f is something else */
+void eventfd_put(struct eventfd *e);             /* under any lock but a wait queue's own */
+/* Adds one without blocking, as far as the count goes. Takes the event's wait queue and no other lock. */
+void eventfd_signal(struct eventfd *e);
 
 bool file_is_timerfd(const struct file *f);
 void timerfd_get(struct file *f, struct kitimer *out);

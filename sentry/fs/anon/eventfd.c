@@ -1,18 +1,41 @@
 /* eventfd(2): a 64-bit counter one can wait for. Source: eventfd(2). */
 #include "sentry/base/alloc.h"
+#include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
-#include "sentry/vfs/file.h"
 #include <sys/eventfd.h>
 
+/* Outlives its file while something still signals it. No lock: eventfd_signal is called below any. */
 struct eventfd {
-    lock_t lock;                   /* LC_PIPE; guards: */
-    u64 count;
+    refcount_t refs;
     bool semaphore;                /* (c) */
+    u64 count;                     /* (a) */
     struct waitq wq;
 };
 
 /* Room for one more event means count < max; reads need count > 0. */
 #define EVENTFD_MAX (UINT64_MAX - 1)
+
+/* What a read gets: 0 if there is nothing. */
+static u64 take(struct eventfd *e)
+{
+    u64 c = atomic_load(&e->count), v;
+
+    do {
+        if (!c) return 0;
+        v = e->semaphore ? 1 : c;
+    } while (!__atomic_compare_exchange_n(&e->count, &c, c - v, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return v;
+}
+
+static bool add(struct eventfd *e, u64 v)
+{
+    u64 c = atomic_load(&e->count);
+
+    do {
+        if (c > EVENTFD_MAX || EVENTFD_MAX - c < v) return false;
+    } while (!__atomic_compare_exchange_n(&e->count, &c, c + v, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return true;
+}
 
 static ssize_t event_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
 {
@@ -25,15 +48,10 @@ static ssize_t event_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 fl
     waiter_init_current(&w, POLLIN);
     w.exclusive = true;
     for (bool hung = false;; hung = true) {
-        lock(&e->lock);
-        if (e->count) {
-            v = e->semaphore ? 1 : e->count;
-            e->count -= v;
-            unlock(&e->lock);
+        if ((v = take(e))) {
             r = 0;
             break;
         }
-        unlock(&e->lock);
         if (file_nonblock(f, flags)) r = -EAGAIN;
         if (r) break;
         if (!hung)
@@ -66,14 +84,10 @@ static ssize_t event_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 f
     if (v == UINT64_MAX) return -EINVAL;
     waiter_init_current(&w, POLLOUT);
     for (bool hung = false;; hung = true) {
-        lock(&e->lock);
-        if (EVENTFD_MAX - e->count >= v) {
-            e->count += v;
-            unlock(&e->lock);
+        if (add(e, v)) {
             r = 0;
             break;
         }
-        unlock(&e->lock);
         if (file_nonblock(f, flags)) r = -EAGAIN;
         if (r) break;
         if (!hung)
@@ -92,20 +106,18 @@ static u32 eventfd_poll(struct file *f, struct waiter *w)
     struct eventfd *e = f->priv;
 
     if (w) waitq_add(&e->wq, w);
-    lock(&e->lock);
-    u64 c = e->count;
-    unlock(&e->lock);
+    u64 c = atomic_load(&e->count);
     return (c > 0 ? POLLIN | POLLRDNORM : 0) | (c == UINT64_MAX ? POLLERR : 0) | (c < EVENTFD_MAX ? POLLOUT | POLLWRNORM : 0);
 }
 
-static void eventfd_release(struct file *f)
+void eventfd_put(struct eventfd *e)
 {
-    struct eventfd *e = f->priv;
-
+    if (!ref_put(&e->refs)) return;
     waitq_fini(&e->wq);
-    lock_fini(&e->lock);
     free(e);
 }
+
+static void eventfd_release(struct file *f) { eventfd_put(f->priv); }
 
 static void eventfd_fdinfo(struct file *f, struct strbuf *out)
 {
@@ -122,10 +134,26 @@ int eventfd_create(u64 init, u32 flags, struct file **out)
 {
     struct eventfd *e = xnew(struct eventfd);
 
-    lock_init(&e->lock, LC_PIPE);
+    ref_init(&e->refs);
     waitq_init(&e->wq);
     e->count = init;
     e->semaphore = flags & EFD_SEMAPHORE;
     *out = file_new_anon(&eventfd_ops, O_RDWR | (flags & EFD_NONBLOCK), e);
     return 0;
+}
+
+struct eventfd *eventfd_get(struct file *f)
+{
+    if (f->ops != &eventfd_ops) return NULL;
+    struct eventfd *e = f->priv;
+    ref_get(&e->refs);
+    return e;
+}
+
+void eventfd_signal(struct eventfd *e)
+{
+    u64 c = atomic_load(&e->count);
+
+    while (c != UINT64_MAX && !__atomic_compare_exchange_n(&e->count, &c, c + 1, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {}
+    waitq_wake(&e->wq, POLLIN | POLLRDNORM);
 }

@@ -3,6 +3,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/ns.h"
+#include "sentry/vfs/aio.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,8 @@ CONST_FILE(show_60, "60")
 CONST_FILE(show_file_max, "9223372036854775807")
 CONST_FILE(show_file_nr, "0\t0\t9223372036854775807")
 CONST_FILE(show_nr_open, "1048576")
+static int show_aio_max_nr(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", AIO_MAX_NR); return 0; }
+static int show_aio_nr(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", aio_nr()); return 0; }
 CONST_FILE(show_1048576, "1048576")
 CONST_FILE(show_16384, "16384")
 CONST_FILE(show_128, "128")
@@ -150,7 +153,7 @@ static const struct synth_entry mqueue_dir[] = {
     SYNTH_FILE("msg_max", show_10), SYNTH_FILE("msgsize_max", show_8192), SYNTH_FILE("queues_max", show_256), { 0 } };
 static const struct synth_entry fs_dir[] = {
     SYNTH_FILE("file-max", show_file_max), SYNTH_FILE("file-nr", show_file_nr), SYNTH_FILE("nr_open", show_nr_open),
-    SYNTH_FILE("pipe-max-size", show_1048576), SYNTH_FILE("pipe-user-pages-soft", show_16384), SYNTH_FILE("pipe-user-pages-hard", show_0),
+    SYNTH_FILE("aio-max-nr", show_aio_max_nr), SYNTH_FILE("aio-nr", show_aio_nr), SYNTH_FILE("pipe-max-size", show_1048576), SYNTH_FILE("pipe-user-pages-soft", show_16384), SYNTH_FILE("pipe-user-pages-hard", show_0),
     SYNTH_FILE("lease-break-time", show_50), SYNTH_FILE("protected_hardlinks", show_0), SYNTH_FILE("protected_symlinks", show_0),
     SYNTH_FILE("protected_fifos", show_0), SYNTH_FILE("protected_regular", show_0), SYNTH_FILE("suid_dumpable", show_0),
     SYNTH_DIR("inotify", inotify_dir), SYNTH_DIR("epoll", epoll_dir), SYNTH_DIR("mqueue", mqueue_dir), { 0 } };
