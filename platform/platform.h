@@ -89,6 +89,11 @@ struct platform_ops {
     bool (*declines)(char *why, size_t why_len);
     /* Called once, while the process has a single thread and before the host filter is loaded. */
     int (*init)(const struct platform_config *cfg, struct platform **out);
+    /*
+     * Optional: init with the trial of probe inside, so that the start of a sandbox makes everything once. -errno and the
+     * sentence as from probe, and nothing left behind.
+     */
+    int (*start)(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len);
     void (*free)(struct platform *p);
     u32 (*abilities)(const struct platform *p);
 
@@ -148,6 +153,9 @@ extern const struct platform_ops platform_skeleton_ops;
  * auto: the fastest one whose probe succeeds.
  */
 const struct platform_ops *platform_select(const char *name, char *why, size_t why_len);
+/* Selects and starts it: what works here for the probe and not for init is passed over too. Conditions as for init. */
+const struct platform_ops *platform_start(const char *name, const struct platform_config *cfg, struct platform **out, char *why,
+                                          size_t why_len);
 /* All of this build, in the order auto tries them; NULL after the last. */
 const struct platform_ops *platform_by_index(unsigned i);
 

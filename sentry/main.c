@@ -148,12 +148,6 @@ static u64 memory_size(u64 limit, u64 *shown)
 static struct platform *start_platform(const struct settings *s, const struct platform_ops **ops, u64 mem)
 {
     char why[256] = "";
-    *ops = platform_select(s->platform, why, sizeof(why));
-    if (!*ops) {
-        control_report_failed(SANDBOX_FAILED, "platform %s does not work here: %s; --platform auto takes one that does", s->platform, why);
-        _exit(SANDBOX_FAILED);
-    }
-    control_timing_mark("platform probed");
     int r = memfile_init(mem);
     if (r) fail("making the memory file", r, "the host is short of memory or address space (ulimit -v)");
     struct platform_config cfg = {
@@ -161,8 +155,11 @@ static struct platform *start_platform(const struct settings *s, const struct pl
         .debug = s->opt.flags & PLAN_OPT_DEBUG,
     };
     struct platform *p;
-    r = (*ops)->init(&cfg, &p);
-    if (r) fail("starting the platform", r, "try another with --platform");
+    *ops = platform_start(s->platform, &cfg, &p, why, sizeof(why));
+    if (!*ops) {
+        control_report_failed(SANDBOX_FAILED, "platform %s does not work here: %s; --platform auto takes one that does", s->platform, why);
+        _exit(SANDBOX_FAILED);
+    }
     control_timing_mark("platform started");
     return p;
 }

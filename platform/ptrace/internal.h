@@ -17,6 +17,7 @@ struct platform {
     struct stub_template stubs;
     bool probing;                /* (c) a trial: failures go to its caller, not to the log */
     struct placement place;
+    struct platform_as *spare;   /* (a) of the trial at start, for the first as_new */
 };
 
 struct platform_as {

@@ -41,26 +41,36 @@ static int start(const struct platform_config *cfg, struct platform **out, char 
     return 0;
 }
 
+/* Every stop of a tracee would otherwise raise SIGCHLD in this process. */
+static void no_signal_for_stops(void)
+{
+    struct sigaction sa;
+
+    if (sigaction(SIGCHLD, NULL, &sa)) return;
+    sa.sa_flags |= SA_NOCLDSTOP;
+    sigaction(SIGCHLD, &sa, NULL);
+}
+
 static int ptrace_init(const struct platform_config *cfg, struct platform **out)
 {
     char why[256] = "";
-    struct sigaction sa;
     int rc = start(cfg, out, why, sizeof(why));
 
-    if (rc) {
-        log_error("ptrace platform: %s", why);
-        return rc;
-    }
-    /* Every stop of a tracee would otherwise raise SIGCHLD in this process. */
-    if (sigaction(SIGCHLD, NULL, &sa) == 0) {
-        sa.sa_flags |= SA_NOCLDSTOP;
-        sigaction(SIGCHLD, &sa, NULL);
-    }
-    return 0;
+    if (rc) log_error("ptrace platform: %s", why);
+    else no_signal_for_stops();
+    return rc;
+}
+
+static void ptrace_as_free(struct platform_as *as)
+{
+    stub_proc_kill(as->proc);
+    stub_proc_put(as->proc);
+    free(as);
 }
 
 static void ptrace_free(struct platform *p)
 {
+    if (p->spare) ptrace_as_free(p->spare);
     place_fini(&p->place);
     stub_template_stop(&p->stubs);
     free(p);
@@ -74,20 +84,16 @@ static u32 ptrace_abilities(const struct platform *p UNUSED)
 static int ptrace_as_new(struct platform *p, struct platform_as **out)
 {
     struct stub_proc *proc;
-    int rc = stub_proc_new(&p->stubs, &proc);
+    int rc;
 
+    *out = __atomic_exchange_n(&p->spare, NULL, __ATOMIC_ACQ_REL);
+    if (*out) return 0;
+    rc = stub_proc_new(&p->stubs, &proc);
     if (rc) return rc == -ENOMEM ? rc : -EAGAIN;
     *out = xnew(struct platform_as);
     (*out)->p = p;
     (*out)->proc = proc;
     return 0;
-}
-
-static void ptrace_as_free(struct platform_as *as)
-{
-    stub_proc_kill(as->proc);
-    stub_proc_put(as->proc);
-    free(as);
 }
 
 static int ptrace_as_update(struct platform_as *as, const struct platform_mapop *ops, size_t n)
@@ -170,6 +176,7 @@ static void explain(const struct platform_ctx *ctx, char *why, size_t why_len)
 /* mov $39,%eax; syscall */
 static const u8 trial_code[] = { 0xb8, 39, 0, 0, 0, 0x0f, 0x05 };
 
+/* What works is kept, empty again, as the first address space. */
 static int trial(struct platform *p, int fd, char *why, size_t why_len)
 {
     struct platform_mapop op = { .kind = PLATFORM_MAP, .prot = PLATFORM_PROT_READ | PLATFORM_PROT_EXEC, .fd = fd,
@@ -200,30 +207,63 @@ static int trial(struct platform *p, int fd, char *why, size_t why_len)
         }
         ptrace_ctx_free(ctx);
     }
-    ptrace_as_free(as);
+    if (!rc) {
+        op.kind = PLATFORM_UNMAP;
+        rc = ptrace_as_update(as, &op, 1);
+    }
+    if (rc) ptrace_as_free(as);
+    else p->spare = as;
+    return rc;
+}
+
+static int start_with_trial(const struct platform_config *cfg, int trial_fd, struct platform **out, char *why, size_t why_len)
+{
+    int rc = start(cfg, out, why, why_len);
+
+    if (rc) return rc;
+    (*out)->probing = true;
+    rc = trial(*out, trial_fd, why, why_len);
+    (*out)->probing = false;
+    if (rc) ptrace_free(*out);
+    return rc;
+}
+
+static int trial_and_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len)
+{
+    int fd = memfd_create("trial", MFD_CLOEXEC), rc;
+
+    if (fd < 0 || ftruncate(fd, GPAGE_SIZE) || pwrite(fd, trial_code, sizeof(trial_code), 0) != (ssize_t)sizeof(trial_code)) {
+        rc = -errno;
+        snprintf(why, why_len, "memfd_create: %s", strerror(-rc));
+    } else {
+        rc = start_with_trial(cfg, fd, out, why, why_len);
+    }
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+static int ptrace_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len)
+{
+    int rc = trial_and_start(cfg, out, why, why_len);
+
+    if (!rc) no_signal_for_stops();
     return rc;
 }
 
 static int ptrace_probe(char *why, size_t why_len)
 {
-    struct platform_config cfg = { .memfile_size = GPAGE_SIZE };
+    struct platform_config cfg = { .memfile_fd = memfd_create("probe", MFD_CLOEXEC), .memfile_size = GPAGE_SIZE };
     struct platform *p;
     int rc;
 
-    cfg.memfile_fd = memfd_create("probe", MFD_CLOEXEC);
-    if (cfg.memfile_fd < 0 || ftruncate(cfg.memfile_fd, GPAGE_SIZE) ||
-        pwrite(cfg.memfile_fd, trial_code, sizeof(trial_code), 0) != (ssize_t)sizeof(trial_code)) {
+    if (cfg.memfile_fd < 0) {
         rc = -errno;
         snprintf(why, why_len, "memfd_create: %s", strerror(-rc));
-    } else {
-        rc = start(&cfg, &p, why, why_len);
-        if (!rc) {
-            p->probing = true;
-            rc = trial(p, cfg.memfile_fd, why, why_len);
-            ptrace_free(p);
-        }
+        return rc;
     }
-    if (cfg.memfile_fd >= 0) close(cfg.memfile_fd);
+    rc = trial_and_start(&cfg, &p, why, why_len);
+    if (!rc) ptrace_free(p);
+    close(cfg.memfile_fd);
     return rc;
 }
 
@@ -231,6 +271,7 @@ const struct platform_ops platform_ptrace_ops = {
     .name = "ptrace",
     .probe = ptrace_probe,
     .init = ptrace_init,
+    .start = ptrace_start,
     .free = ptrace_free,
     .abilities = ptrace_abilities,
     .as_new = ptrace_as_new,

@@ -12,7 +12,8 @@ struct platform {
     struct stub_template stubs;
     bool probing;                /* (c) a trial: failures go to its caller, not to the log */
     struct placement place;
-    u32 spin_budget;             /* (c) in turns of a loop with one pause */
+    u32 spin_budget;             /* (a) in turns of a loop with one pause; 0: not measured yet */
+    struct platform_as *spare;   /* (a) of the trial at start, for the first as_new */
 };
 
 /* Runs between two looks at whether spinning pays. */

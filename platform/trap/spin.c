@@ -28,7 +28,7 @@
 u32 trap_spin_calibrate(void)
 {
     ktime_t best = 0;
-    const u32 n = 2000;
+    const u32 n = 500;
 
     for (int round = 0; round < 3; round++) { /* the shortest: the others were interrupted */
         ktime_t t = clock_mono();
@@ -56,6 +56,7 @@ static void enter(struct platform_ctx *ctx, int cpu)
 {
     struct request_page *req = trap_request(ctx->runner);
 
+    if (!ctx->p->spin_budget) __atomic_store_n(&ctx->p->spin_budget, trap_spin_calibrate(), __ATOMIC_RELAXED);
     stub_pin(0, cpu);
     ctx->spin.on = ctx->place.apart = true;
     ctx->spin.count = 0;

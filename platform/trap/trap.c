@@ -23,7 +23,6 @@ static int start(const struct platform_config *cfg, struct platform **out, char 
     int rc;
 
     p->cfg = *cfg;
-    p->spin_budget = trap_spin_calibrate();
     trap_xstate_start();
     rc = place_init(&p->place, cfg->ncpus);
     if (rc) snprintf(why, why_len, "cannot read the CPU set: %s", strerror(-rc));
@@ -48,8 +47,16 @@ static int trap_init(const struct platform_config *cfg, struct platform **out)
     return rc;
 }
 
+static void trap_as_free(struct platform_as *as)
+{
+    stub_proc_kill(as->proc);
+    stub_proc_put(as->proc);
+    free(as);
+}
+
 static void trap_free(struct platform *p)
 {
+    if (p->spare) trap_as_free(p->spare);
     place_fini(&p->place);
     stub_template_stop(&p->stubs);
     free(p);
@@ -63,20 +70,16 @@ static u32 trap_abilities(const struct platform *p UNUSED)
 static int trap_as_new(struct platform *p, struct platform_as **out)
 {
     struct stub_proc *proc;
-    int rc = stub_proc_new(&p->stubs, &proc);
+    int rc;
 
+    *out = __atomic_exchange_n(&p->spare, NULL, __ATOMIC_ACQ_REL);
+    if (*out) return 0;
+    rc = stub_proc_new(&p->stubs, &proc);
     if (rc) return rc == -ENOMEM ? rc : -EAGAIN;
     *out = xnew(struct platform_as);
     (*out)->p = p;
     (*out)->proc = proc;
     return 0;
-}
-
-static void trap_as_free(struct platform_as *as)
-{
-    stub_proc_kill(as->proc);
-    stub_proc_put(as->proc);
-    free(as);
 }
 
 static int trap_as_update(struct platform_as *as, const struct platform_mapop *ops, size_t n)
@@ -131,6 +134,7 @@ static int trial_run(struct platform *p, struct platform_as *as, char *why, size
     return rc;
 }
 
+/* What works is kept, empty again, as the first address space. */
 static int trial(struct platform *p, int fd, char *why, size_t why_len)
 {
     struct platform_mapop op = { .kind = PLATFORM_MAP, .prot = PLATFORM_PROT_READ | PLATFORM_PROT_EXEC, .fd = fd,
@@ -145,7 +149,12 @@ static int trial(struct platform *p, int fd, char *why, size_t why_len)
     rc = trap_as_update(as, &op, 1);
     if (rc) snprintf(why, why_len, "cannot map an executable page of memory into a stub process: %s", strerror(-rc));
     else rc = trial_run(p, as, why, why_len);
-    trap_as_free(as);
+    if (!rc) {
+        op.kind = PLATFORM_UNMAP;
+        rc = trap_as_update(as, &op, 1);
+    }
+    if (rc) trap_as_free(as);
+    else p->spare = as;
     return rc;
 }
 
@@ -166,27 +175,48 @@ static int check_cpu(char *why, size_t why_len)
     return 0;
 }
 
-static int trap_probe(char *why, size_t why_len)
+static int start_with_trial(const struct platform_config *cfg, int trial_fd, struct platform **out, char *why, size_t why_len)
 {
-    struct platform_config cfg = { .memfile_fd = -1, .memfile_size = GPAGE_SIZE, .ncpus = 1 };
-    struct platform *p;
-    int rc = check_cpu(why, why_len);
+    int rc = start(cfg, out, why, why_len);
 
     if (rc) return rc;
-    cfg.memfile_fd = memfd_create("probe", MFD_CLOEXEC);
-    if (cfg.memfile_fd < 0 || ftruncate(cfg.memfile_fd, GPAGE_SIZE) ||
-        pwrite(cfg.memfile_fd, trial_code, sizeof(trial_code), 0) != (ssize_t)sizeof(trial_code)) {
+    (*out)->probing = true;
+    rc = trial(*out, trial_fd, why, why_len);
+    (*out)->probing = false;
+    if (rc) trap_free(*out);
+    return rc;
+}
+
+static int trap_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len)
+{
+    int rc = check_cpu(why, why_len), fd;
+
+    if (rc) return rc;
+    fd = memfd_create("trial", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, GPAGE_SIZE) || pwrite(fd, trial_code, sizeof(trial_code), 0) != (ssize_t)sizeof(trial_code)) {
         rc = -errno;
         snprintf(why, why_len, "memfd_create: %s", strerror(-rc));
     } else {
-        rc = start(&cfg, &p, why, why_len);
-        if (!rc) {
-            p->probing = true;
-            rc = trial(p, cfg.memfile_fd, why, why_len);
-            trap_free(p);
-        }
+        rc = start_with_trial(cfg, fd, out, why, why_len);
     }
-    if (cfg.memfile_fd >= 0) close(cfg.memfile_fd);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+static int trap_probe(char *why, size_t why_len)
+{
+    struct platform_config cfg = { .memfile_fd = memfd_create("probe", MFD_CLOEXEC), .memfile_size = GPAGE_SIZE, .ncpus = 1 };
+    struct platform *p;
+    int rc;
+
+    if (cfg.memfile_fd < 0) {
+        rc = -errno;
+        snprintf(why, why_len, "memfd_create: %s", strerror(-rc));
+        return rc;
+    }
+    rc = trap_start(&cfg, &p, why, why_len);
+    if (!rc) trap_free(p);
+    close(cfg.memfile_fd);
     return rc;
 }
 
@@ -194,6 +224,7 @@ const struct platform_ops platform_trap_ops = {
     .name = "trap",
     .probe = trap_probe,
     .init = trap_init,
+    .start = trap_start,
     .free = trap_free,
     .abilities = trap_abilities,
     .as_new = trap_as_new,

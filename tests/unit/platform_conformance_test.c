@@ -1131,6 +1131,36 @@ static void test_select(void **state UNUSED)
     assert_int_equal(platform_skeleton_ops.probe(why, sizeof(why)), -ENOSYS);
 }
 
+/* The address space that start tried out holds nothing of the trial, and the next is a new one. */
+static void test_start(void **state UNUSED)
+{
+    struct platform *saved = plat, *started = NULL;
+    char why[256] = "";
+
+    PUT(syscall, 0);
+    if (!ops->start) skip();
+    if (ops->start(&cfg, &started, why, sizeof(why))) fail_msg("%s", why);
+    plat = started;
+    for (int i = 0; i < 2; i++) {
+        struct platform_as *as = space();
+        struct platform_ctx *c = context();
+        struct guest_regs r = { .rip = 0x100000 };
+        struct platform_exit e = run(c, as, &r);
+        assert_int_equal(e.event, PLATFORM_FAULT);
+        assert_int_equal(map(as, CODE, 4096, 0, R | X), 0);
+        r = (struct guest_regs){ .rip = CODE, .rbx = 7 };
+        e = run(c, as, &r);
+        assert_int_equal(e.event, PLATFORM_SYSCALL);
+        assert_int_equal(r.rbx, 7);
+        ops->ctx_free(c);
+        ops->as_free(as);
+    }
+    ops->free(started);
+    if (ops->start(&cfg, &started, why, sizeof(why))) fail_msg("%s", why);
+    ops->free(started); /* with the space of the trial unused */
+    plat = saved;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1158,6 +1188,7 @@ int main(void)
         cmocka_unit_test(test_random_registers),
         cmocka_unit_test(test_no_child_signal),
         cmocka_unit_test(test_select),
+        cmocka_unit_test(test_start),
     };
     const struct platform_ops *all[] = { &platform_ptrace_ops, &platform_trap_ops, &platform_kvm_ops };
     char why[256], name[64];
