@@ -4,10 +4,10 @@
  * control buffer is offered.
  */
 #include "gofer/gofer.h"
-#include "sentry/base/alloc.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,10 +74,8 @@ static int send_reply(int sock, struct gofer_hdr *rep, u8 *out, int fd)
     }
 }
 
-int gofer_serve_channel(int sock)
+static int serve_with(int sock, u8 *in, u8 *out)
 {
-    AUTO_FREE u8 *in = xzalloc(GOFER_PAYLOAD_MAX);
-    AUTO_FREE u8 *out = xzalloc(GOFER_PAYLOAD_MAX);
     for (;;) {
         struct gofer_hdr h, rep;
         struct iovec iov[2] = { { &h, sizeof h }, { in, GOFER_PAYLOAD_MAX } };
@@ -96,6 +94,16 @@ int gofer_serve_channel(int sock)
         if (fd >= 0) close(fd);
         if (err) return 0;
     }
+}
+
+int gofer_serve_channel(int sock)
+{
+    /* Fresh pages of the host: they are zero, and most of them are never touched. */
+    u8 *buf = mmap(NULL, 2 * GOFER_PAYLOAD_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buf == MAP_FAILED) panic("the host is out of memory");
+    int err = serve_with(sock, buf, buf + GOFER_PAYLOAD_MAX);
+    munmap(buf, 2 * GOFER_PAYLOAD_MAX);
+    return err;
 }
 
 static void *channel_thread(void *arg)
