@@ -64,6 +64,7 @@ struct child {
     const char *uid_map, *gid_map;   /* written by the child itself; NULL: by the parent, who then closes go */
     int go;                          /* read end; -1: nothing to wait for */
     int go_write;
+    unsigned long ns;                /* the new namespaces it got */
 };
 
 static NORETURN void child_fail(const struct child *c, const char *what)
@@ -121,10 +122,11 @@ static NORETURN void child_main(const struct child *c)
 }
 
 /* Like fork, into new namespaces. */
-static pid_t spawn_child(const struct child *c, unsigned long ns)
+static pid_t spawn_child(struct child *c, unsigned long ns)
 {
     long pid = syscall(SYS_clone, ns | SIGCHLD, 0, NULL, NULL, 0);
     if (pid == 0) child_main(c);
+    c->ns = ns;
     return pid < 0 ? -errno : (pid_t)pid;
 }
 
@@ -159,19 +161,56 @@ static int map_gofer(pid_t pid)
 #define NS_ALL (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /*
+ * A new network namespace is the most expensive of all, to make and to take down. The sentry's holds nothing but a loopback
+ * device that is down, and neither it nor the gofer may make a socket: one does for both. Returns the flags still to be made.
+ */
+static unsigned long enter_shared(pid_t sentry, unsigned long has, int *back)
+{
+    char path[64];
+    const char *const names[] = { "net", "ipc", "uts" };
+    const int types[] = { CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS };
+    unsigned long left = NS_ALL;
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "/proc/%d/ns/%s", sentry, names[i]);
+        int theirs = has & (unsigned long)types[i] ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+        back[i] = theirs < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+        if (back[i] >= 0 && setns(theirs, types[i]) == 0) left &= ~(unsigned long)types[i];
+        if (theirs >= 0) close(theirs);
+    }
+    return left;
+}
+
+static void leave_shared(unsigned long left, int *back)
+{
+    const int types[] = { CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS };
+    for (int i = 0; i < 3; i++) {
+        if (back[i] < 0) continue;
+        if (!(left & (unsigned long)types[i]) && setns(back[i], types[i])) {
+            fail("returning from the sandbox's namespaces: %s", strerror(errno));
+            abort(); /* what comes next is meant for the host's */
+        }
+        close(back[i]);
+    }
+}
+
+/*
  * The gofer opens files as the caller does and must see true owners. A privileged caller gives it a user namespace in
  * which every id is itself: it keeps its rights on files and loses every other privilege. An unprivileged caller
  * cannot: its namespace could map one id only, and all other owners would read as nobody. There the gofer runs with
  * the caller's own rights, no_new_privs and its system-call filter, without a namespace.
  */
-static pid_t start_gofer(struct child *c, const struct spawn_plan *p)
+static pid_t start_gofer(struct child *c, const struct spawn_plan *p, pid_t sentry, unsigned long sentry_ns)
 {
     if (geteuid() != 0) return spawn_child(c, 0);
     int pipefd[2];
     if (pipe2(pipefd, O_CLOEXEC)) return -errno;
     c->go = pipefd[0];
     c->go_write = pipefd[1];
-    pid_t pid = spawn_child(c, NS_ALL);
+    int back[3];
+    unsigned long ns = enter_shared(sentry, sentry_ns, back);
+    pid_t pid = spawn_child(c, ns);
+    leave_shared(ns, back);
     if (pid > 0) {
         int r = map_gofer(pid);
         if (r) {
@@ -300,7 +339,7 @@ int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
 
     /* The sentry first: its start takes longest. */
     s->sentry = start_sentry(&se, p);
-    s->gofer = s->sentry > 0 ? start_gofer(&go, p) : 0;
+    s->gofer = s->sentry > 0 ? start_gofer(&go, p, s->sentry, se.ns) : 0;
     s->broker = s->gofer > 0 && p->net_host ? start_broker(&br, p) : 0;
     int r = 0;
     if (s->sentry < 0 || s->gofer < 0 || s->broker < 0) {
