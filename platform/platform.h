@@ -87,6 +87,8 @@ struct platform_ops {
      * only.
      */
     bool (*declines)(char *why, size_t why_len);
+    /* NULL, or: does a look at the host already show that it would decline? Asked for "auto" only, to spare it the probe. */
+    bool (*declines_early)(char *why, size_t why_len);
     /* Called once, while the process has a single thread and before the host filter is loaded. */
     int (*init)(const struct platform_config *cfg, struct platform **out);
     /*

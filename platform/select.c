@@ -17,6 +17,7 @@ static int try(const struct platform_ops *ops, bool declining, const struct plat
 {
     int rc;
 
+    if (declining && ops->declines_early && ops->declines_early(why, why_len)) return -EOPNOTSUPP;
     if (cfg && ops->start && !(declining && ops->declines)) return ops->start(cfg, out, why, why_len);
     rc = ops->probe(why, why_len);
     if (!rc && declining && ops->declines && ops->declines(why, why_len)) rc = -EOPNOTSUPP;
