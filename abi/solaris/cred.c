@@ -150,23 +150,14 @@ sysret_t solaris_sidsys(const struct syscall_args *a)
 
 /* --- privileges --- */
 
+#define PRIV_FLAGS 0x1b3u             /* PRIV_DEBUG, _AWARE, NET_MAC_AWARE, _INHERIT, PRIV_XPOLICY, _AWARE_RESET */
+#define PRIV_PROC_PROTECT 8u
 enum { PRIVSYS_SETPPRIV, PRIVSYS_GETPPRIV, PRIVSYS_GETIMPLINFO, PRIVSYS_SETPFLAGS, PRIVSYS_GETPFLAGS, PRIVSYS_ISSETUGID };
-/* Three words of privileges (sys/priv_const.h: 84 of them in 2015), four sets: effective, inheritable, permitted, limit. */
-#define PRIV_WORDS 3
-#define PRIV_SETS 4
-
-/* A process that is root here has them all; another one the basic ones, which are the lowest numbers' business. */
-static void privs_of(u32 out[PRIV_WORDS])
-{
-    memset(out, 0, PRIV_WORDS * sizeof(u32));
-    if (capable(CAP_SYS_ADMIN)) memset(out, 0xff, PRIV_WORDS * sizeof(u32));
-}
-
 /* privsys(op, a, b, buf, n, itype) */
 sysret_t solaris_privsys(const struct syscall_args *a)
 {
-    u32 set[PRIV_WORDS];
-    u64 n = a->a[4];
+    u32 set[SOL_PRIV_WORDS], has[SOL_PRIV_WORDS];
+    u32 op = ARG_U32(1), type = ARG_U32(2), flag = ARG_U32(1);
 
     switch (ARG_INT(0)) {
     case PRIVSYS_ISSETUGID: {
@@ -174,18 +165,24 @@ sysret_t solaris_privsys(const struct syscall_args *a)
         return c->uid != c->euid || c->gid != c->egid || current->mm->dumpable != 1;
     }
     case PRIVSYS_GETPPRIV:
-        if (ARG_U32(2) >= PRIV_SETS || n < sizeof(set)) return -EINVAL;
-        privs_of(set);
+        if (a->a[4] < sizeof(set)) return -ENOMEM;
+        if (type >= SOL_PRIV_SETS) return -EINVAL;
+        sol_privs_of(current_cred(), (int)type, set);
         return copy_out(a->a[3], set, sizeof(set));
     case PRIVSYS_SETPPRIV:
-        if (ARG_U32(1) > 2 || ARG_U32(2) >= PRIV_SETS || n < sizeof(set)) return -EINVAL;
-        /* Privileges are not kept apart: taking one away cannot be honoured, and nothing more can be had. */
+        if (a->a[4] < sizeof(set)) return -ENOMEM;
+        if (op > 2 || type >= SOL_PRIV_SETS) return -EINVAL;
         if (copy_in(set, a->a[3], sizeof(set))) return -EFAULT;
-        return ARG_U32(1) == 0 && !capable(CAP_SYS_ADMIN) ? -EPERM : 0;
-    case PRIVSYS_GETPFLAGS:
-        return ARG_U32(1) ? 0 : -EINVAL;
+        /* Privileges are not kept apart: taking one away has no effect, and none can be had that is not there. */
+        sol_privs_of(current_cred(), (int)type, has);
+        for (int i = 0; op != 1 && i < SOL_PRIV_WORDS; i++)                  /* 0 PRIV_ON, 1 PRIV_OFF, 2 PRIV_SET */
+            if (set[i] & ~has[i]) return -EPERM;
+        return 0;
+    case PRIVSYS_GETIMPLINFO: return sol_priv_info(a->a[3], a->a[4]);
+    case PRIVSYS_GETPFLAGS: return flag & ~PRIV_FLAGS || __builtin_popcount(flag) != 1 ? -EINVAL : 0;
     case PRIVSYS_SETPFLAGS:
-        return ARG_U32(2) ? -EPERM : 0;
+        if (type > 1 || flag & ~(PRIV_FLAGS | PRIV_PROC_PROTECT) || __builtin_popcount(flag) != 1) return -EINVAL;
+        return type ? -EPERM : 0;
     default:
         return -EINVAL;
     }

@@ -1,7 +1,8 @@
 /* open, close, pipe, fcntl, umask, directories. Source: open(2), fcntl(2), sys/fcntl.h of illumos. */
 #include "abi/solaris/solaris.h"
 #include "sentry/fs/pipe/pipe.h"
-#include <stdlib.h>
+#include "sentry/vfs/fasync.h"
+#include <linux/capability.h>
 
 #ifndef O_PATH
 #error "GNU headers expected"
@@ -121,6 +122,16 @@ sysret_t solaris_chroot(const struct syscall_args *a)
 {
     PATH_ARG(path, a->a[0]);
     return vfs_chroot(path);
+}
+
+sysret_t solaris_fchroot(const struct syscall_args *a)
+{
+    AUTO_FILE f = fd_get_path(ARG_INT(0));
+    if (!f) return -EBADF;
+    if (!f->path.dentry || !S_ISDIR(f->inode->mode)) return -ENOTDIR;
+    int r = inode_permission(f->inode, MAY_EXEC, current_cred());
+    if (r) return r;
+    return own_ns_capable(CAP_SYS_CHROOT) ? fs_set_root(&f->path) : -EPERM;
 }
 
 /* --- fcntl --- */
@@ -284,6 +295,13 @@ static sysret_t dup_to(struct file *f, int from, int to, bool cloexec)
     return fd < 0 ? fd : to;
 }
 
+/* A process, or a group as a negative number; 0: nobody. */
+static s32 get_owner(struct file *f)
+{
+    struct file_owner o = file_get_owner(f);
+    return o.type == F_OWNER_PGRP ? -o.id : o.id;
+}
+
 sysret_t solaris_fcntl(const struct syscall_args *a)
 {
     int fd = ARG_INT(0), cmd = ARG_INT(1);
@@ -306,15 +324,10 @@ sysret_t solaris_fcntl(const struct syscall_args *a)
     case FC_FREESP: return free_space(f, arg);
     case FC_ALLOCSP: return alloc_space(f, arg);
     case FC_ISSTREAM: return 0;
-    case FC_GETOWN: return f->owner_pid;
+    case FC_GETOWN: return get_owner(f);
     case FC_SETOWN:
-        lock(&f->pos_lock);
-        f->owner_type = (s32)arg < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-        f->owner_pid = abs((s32)arg);
-        f->owner_uid = current_cred()->uid;
-        f->owner_euid = current_cred()->euid;
-        unlock(&f->pos_lock);
-        return 0;
+        if ((s32)arg == INT32_MIN) return -ESRCH;
+        return (s32)arg < 0 ? file_set_owner(f, F_OWNER_PGRP, -(s32)arg) : file_set_owner(f, F_OWNER_PID, (s32)arg);
     case FC_SHARE: case FC_UNSHARE: return -EOPNOTSUPP;    /* share reservations are NFS and CIFS servers' */
     case FC_BADFD: return -EINVAL;
     default: return -EINVAL;

@@ -9,12 +9,12 @@ static sysret_t transfer(const struct syscall_args *a, bool write, bool vec, boo
     AUTO_UIO u = { 0 };
     int r;
 
+    if (!vec && (s64)a->a[2] < 0) return -EINVAL;
     FILE_ARG(f, a->a[0]);
     if (!(f->mode & (write ? FMODE_WRITE : FMODE_READ))) return -EBADF;
     if (at && !f->ops->seekable) return -ESPIPE;
     if (at && off < 0) return -EINVAL;
     if (vec && (ARG_INT(2) <= 0 || ARG_INT(2) > 1024)) return -EINVAL;
-    if (!vec && (s64)a->a[2] < 0) return -EINVAL;
     r = vec ? uio_init_guest_iov(&u, a->a[1], a->a[2] & 0xffffffff) : uio_init_guest(&u, a->a[1], a->a[2]);
     if (r) return r;
     if (at) return write ? vfs_pwrite(f, &u, (u64)off, 0) : vfs_pread(f, &u, (u64)off, 0);

@@ -22,6 +22,28 @@ static const char *fs_name(u32 magic)
     }
 }
 
+/* sysfs(op, ...): 1 GETFSIND(name), 2 GETFSTYP(index, buf), 3 GETNFSTYP; the indices begin with 1 */
+sysret_t solaris_sysfs(const struct syscall_args *a)
+{
+    static const char *const types[] = { "zfs", "tmpfs", "proc", "devfs", "ctfs" };
+    char name[16];
+    ssize_t n;
+
+    switch (ARG_INT(0)) {
+    case 1:
+        n = copy_in_str(name, a->a[1], sizeof(name));
+        if (n < 0) return n == -ENAMETOOLONG ? -EINVAL : n;
+        for (size_t i = 0; i < ARRAY_LEN(types); i++)
+            if (!strcmp(name, types[i])) return (sysret_t)i + 1;
+        return -EINVAL;
+    case 2:
+        if (ARG_INT(1) < 1 || ARG_INT(1) > (int)ARRAY_LEN(types)) return -EINVAL;
+        return copy_out(a->a[2], types[ARG_INT(1) - 1], strlen(types[ARG_INT(1) - 1]) + 1);
+    case 3: return ARRAY_LEN(types);
+    default: return -EINVAL;
+    }
+}
+
 static sysret_t stat_out(gaddr_t dst, const struct kstat *k, u32 magic)
 {
     struct sol_stat s = {
@@ -121,6 +143,8 @@ sysret_t solaris_faccessat(const struct syscall_args *a) { return do_access(sol_
 static sysret_t do_readlink(int dirfd, gaddr_t path_arg, gaddr_t buf, u64 size)
 {
     char *target;
+
+    if ((s64)size < 0) return -EINVAL;
     PATH_ARG(path, path_arg);
     int r = vfs_readlink(dirfd, path, &target);
     if (r) return r;

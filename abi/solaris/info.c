@@ -276,8 +276,24 @@ sysret_t solaris_processor_info(const struct syscall_args *a)
 sysret_t solaris_processor_bind(const struct syscall_args *a)
 {
     s32 none = -1, cpu = ARG_INT(2);
+    struct task *t;
 
-    if (cpu != -1 && cpu != -2) return ARG_U32(2) >= kernel.ncpus ? -EINVAL : -EPERM;
+    if (cpu != -1 && cpu != -2 && (u32)cpu >= kernel.ncpus) return -EINVAL;
+    switch (ARG_INT(0)) {
+    case 0:                              /* P_PID */
+        if (ARG_INT(1) == -1) break;
+        if (!(t = task_lookup_get(ARG_INT(1)))) return -ESRCH;
+        task_put(t);
+        break;
+    case 8:                              /* P_LWPID */
+        if (ARG_INT(1) == -1) break;
+        if (!(t = sol_lwp_task_get(ARG_INT(1)))) return -ESRCH;
+        task_put(t);
+        break;
+    case 4: case 5: case 6: case 7: case 9: case 10: break;   /* P_TASKID P_PROJID ... P_ALL P_ZONEID */
+    default: return -EINVAL;
+    }
+    if (cpu != -1 && cpu != -2) return -EPERM;
     return a->a[3] ? copy_out(a->a[3], &none, sizeof(none)) : 0;
 }
 

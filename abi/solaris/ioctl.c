@@ -3,8 +3,10 @@
  * host's form goes through a little guest memory below the red zone of the caller's stack, which is nobody's.
  * Source: sys/filio.h, termios.h, ttycom.h, stropts.h, sockio.h.
  */
+#include "abi/solaris/devpoll.h"
 #include "abi/solaris/net.h"
 #include "abi/solaris/solaris.h"
+#include "sentry/vfs/fasync.h"
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
 
@@ -132,6 +134,18 @@ static sysret_t flag_bit(struct file *f, gaddr_t arg, u32 bit)
     return 0;
 }
 
+/* FIOASYNC */
+static sysret_t set_async(struct file *f, int fd, gaddr_t arg)
+{
+    s32 on;
+
+    if (copy_in(&on, arg, sizeof(on))) return -EFAULT;
+    if (!on != !(atomic_load(&f->flags) & O_ASYNC)) file_async_set(f, fd, on);
+    if (on) atomic_or(&f->flags, (u32)O_ASYNC);
+    else atomic_and(&f->flags, ~(u32)O_ASYNC);
+    return 0;
+}
+
 static sysret_t readable(struct file *f, gaddr_t arg)
 {
     struct kstat st;
@@ -202,11 +216,12 @@ sysret_t solaris_ioctl(const struct syscall_args *a)
     gaddr_t arg = a->a[2];
 
     FILE_ARG(f, fd);
+    if (unlikely(sol_file_is_devpoll(f))) return sol_devpoll_ioctl(f, cmd, arg);
     switch (cmd) {
     case 0x20006601: return fd_set_cloexec(fd, true);
     case 0x20006602: return fd_set_cloexec(fd, false);
     case 0x8004667e: return flag_bit(f, arg, O_NONBLOCK);
-    case 0x8004667d: return flag_bit(f, arg, O_ASYNC);
+    case 0x8004667d: return set_async(f, fd, arg);
     case 0x4004667f: case 0x5301: return readable(f, arg);     /* FIONREAD, I_NREAD */
     case 0x5401: return termios_get(f, true, arg);
     case 0x5402: return termios_set(f, true, TCSETS, arg);

@@ -111,21 +111,36 @@ static sysret_t advise(u64 addr, u64 len, int advice)
     }
 }
 
-/* memcntl(addr, len, cmd, arg, attr, mask): attr selects mappings by protection; 0 is all, anything else is refused. */
+/* A wish for larger pages, for a range, the heap or the stack: there is one size, of which 0 ("the best") is one more name. */
+static sysret_t hat_advise(u64 addr, u64 len, gaddr_t arg)
+{
+    struct { u32 cmd, flags; u64 pagesize; } mha;
+
+    if (copy_in(&mha, arg, sizeof(mha))) return -EFAULT;
+    if ((mha.cmd != 1 && mha.cmd != 2 && mha.cmd != 4) || mha.flags) return -EINVAL;   /* MHA_MAPSIZE_VA, _STACK, _BSSBRK */
+    if (mha.cmd != 1 ? addr || len : ((addr | len) & (GPAGE_SIZE - 1)) != 0) return -EINVAL;
+    if (mha.cmd == 1 && (addr >= GUEST_ADDR_MAX || len > GUEST_ADDR_MAX - addr)) return -ENOMEM;
+    return mha.pagesize && mha.pagesize != GPAGE_SIZE ? -EINVAL : 0;
+}
+
+#define MC_ATTRS 0x37u   /* PROT_READ, WRITE, EXEC, SHARED 0x10, PRIVATE 0x20 */
+
+/* memcntl(addr, len, cmd, arg, attr, mask): attr would select mappings by protection and kind; the whole range is taken. */
 sysret_t solaris_memcntl(const struct syscall_args *a)
 {
     struct mm *mm = current->mm;
     u64 addr = a->a[0], len = a->a[1], arg = a->a[3];
     int cmd = ARG_INT(2);
 
-    if (a->a[5] || (addr & (GPAGE_SIZE - 1))) return -EINVAL;
-    if (ARG_INT(4) && cmd != MC_SYNC && cmd != MC_LOCK && cmd != MC_UNLOCK) return -EINVAL;
-    if (cmd != MC_LOCKAS && cmd != MC_UNLOCKAS) {
-        if (!len) return cmd >= MC_SYNC && cmd <= MC_INHERIT_ZERO ? -EINVAL : -EINVAL;
+    if (a->a[5]) return -EINVAL;
+    if (cmd == MC_HAT_ADVISE) return ARG_INT(4) ? -EINVAL : hat_advise(addr, len, arg);
+    if (cmd == MC_LOCKAS || cmd == MC_UNLOCKAS) {
+        if (addr || len) return -EINVAL;
+    } else {
+        if ((addr & (GPAGE_SIZE - 1)) || !len) return -EINVAL;
         if (addr >= GUEST_ADDR_MAX || gpage_up(len) == 0 || gpage_up(len) > GUEST_ADDR_MAX - addr) return -ENOMEM;
-    } else if (addr || len) {
-        return -EINVAL;
     }
+    if (ARG_U32(4) & ~MC_ATTRS || (ARG_U32(4) & 0x30) == 0x30) return -EINVAL;
     switch (cmd) {
     case MC_SYNC:
         if (arg & ~7ULL || (arg & 5) == 5) return -EINVAL;
@@ -137,8 +152,9 @@ sysret_t solaris_memcntl(const struct syscall_args *a)
         if (!arg || arg & ~3ULL) return -EINVAL;
         return mm_mlockall(mm, (int)arg);
     case MC_UNLOCKAS: return mm_mlockall(mm, 0);
-    case MC_HAT_ADVISE: return 0;     /* a wish for larger pages */
-    case MC_INHERIT_ZERO: return mm_madvise(mm, addr, len, MADV_WIPEONFORK);
+    case MC_INHERIT_ZERO:
+        if (arg || ARG_U32(4)) return -EINVAL;
+        return mm_madvise(mm, addr, len, MADV_WIPEONFORK);
     default: return -EINVAL;
     }
 }

@@ -151,11 +151,15 @@ sysret_t solaris_so_socket(const struct syscall_args *a)
     u32 flags = sock_flags(ARG_U32(1));
     struct socket *s;
 
-    if (a->a[3]) return -EPROTONOSUPPORT;
+    if (ARG_U32(1) & ~(0xffu | SK_CLOEXEC | SK_NONBLOCK | SK_NDELAY)) return -EINVAL;
+    if (a->a[3]) {
+        PATH_ARG(device, a->a[3]);
+        return -EPROTONOSUPPORT;
+    }
     if (dom <= 0) return -EAFNOSUPPORT;
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (types[i][0] == (ARG_U32(1) & 0xff)) type = types[i][1];
-    if (type < 0 || ARG_U32(1) & ~(0xffu | SK_CLOEXEC | SK_NONBLOCK | SK_NDELAY)) return -EPROTOTYPE;
+    if (type < 0) return -EPROTOTYPE;
     if ((r = net_socket(dom, type, ARG_INT(2), &s))) return r == -ESOCKTNOSUPPORT ? -EPROTOTYPE : so_ret(r);
     struct file *f = net_file_new(s, flags & SOCK_NONBLOCK);
     r = fd_install(f, flags & SOCK_CLOEXEC);

@@ -25,6 +25,16 @@ static int flags_in(struct file *f, u32 v, u32 *out)
     return 0;
 }
 
+/* A stream that was never connected: ENOTCONN, where Linux has EPIPE and its signal. */
+static bool never_connected(struct socket *s)
+{
+    if (s->type != SOCK_STREAM || s->host) return false;
+    lock(&s->lock);
+    bool never = s->state == ST_CLOSE && !s->shut && !s->peer && !s->err;
+    unlock(&s->lock);
+    return never;
+}
+
 static sysret_t do_send(const struct syscall_args *a, gaddr_t to, u32 tolen)
 {
     struct net_msg m = { .tos = -1, .ttl = -1 };
@@ -32,6 +42,7 @@ static sysret_t do_send(const struct syscall_args *a, gaddr_t to, u32 tolen)
     AUTO_UIO u = { 0 };
     int r;
 
+    if ((s64)a->a[2] < 0) return -EINVAL;
     SOCK_ARG(f, s, a->a[0]);
     if ((r = uio_init_guest(&u, a->a[1], a->a[2])) || (r = flags_in(f, ARG_U32(3), &m.flags))) return r;
     if (to) {
@@ -39,7 +50,7 @@ static sysret_t do_send(const struct syscall_args *a, gaddr_t to, u32 tolen)
         m.name = &name;
     }
     m.u = &u;
-    return so_ret(net_sendmsg(s, &m));
+    return so_ret(never_connected(s) ? -ENOTCONN : net_sendmsg(s, &m));
 }
 
 sysret_t solaris_send(const struct syscall_args *a) { return do_send(a, 0, 0); }
@@ -52,6 +63,7 @@ static sysret_t do_recv(const struct syscall_args *a, gaddr_t from, gaddr_t from
     AUTO_UIO u = { 0 };
     int r;
 
+    if ((s64)a->a[2] < 0) return -EINVAL;
     SOCK_ARG(f, s, a->a[0]);
     if ((r = uio_init_guest(&u, a->a[1], a->a[2])) || (r = flags_in(f, ARG_U32(3), &m.flags))) return r;
     m.u = &u;

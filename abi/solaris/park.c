@@ -7,6 +7,8 @@
 #include "sentry/ipc/futex.h"
 
 /* lwp_mutex_t: owner's pid at 8, lock word at 12 (lock byte highest, waiters byte lowest), owner at 16. */
+#define MUTEX_TYPE 4
+#define MUTEX_SHARED_ROBUST 0x41         /* USYNC_PROCESS | LOCK_ROBUST */
 #define MUTEX_PID 8
 #define MUTEX_WORD 12
 #define MUTEX_OWNER 16
@@ -212,9 +214,10 @@ sysret_t solaris_lwp_mutex_unlock(const struct syscall_args *a) { return mutex_r
 
 sysret_t solaris_lwp_mutex_register(const struct syscall_args *a)
 {
-    u32 word;
+    u8 type;
 
-    return user_load32(a->a[0] + MUTEX_WORD, &word);
+    if (copy_in(&type, a->a[0] + MUTEX_TYPE, sizeof(type))) return -EFAULT;
+    return (type & MUTEX_SHARED_ROBUST) == MUTEX_SHARED_ROBUST ? 0 : -EINVAL;
 }
 
 /* --- semaphores --- */

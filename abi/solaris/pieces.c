@@ -2,8 +2,9 @@
  * The essential pieces of Solaris: our own dynamic linker and libraries, in one flat directory outside of the root. A name
  * in one of the system's 64-bit library directories that the root does not have is looked for there; whoever brings a
  * root of his own with these files never gets ours. Only Solaris programs' calls come here.
+ * So does the one device that Linux programs have no use for: /dev/poll.
  */
-#include "abi/solaris/solaris.h"
+#include "abi/solaris/devpoll.h"
 
 static struct super *pieces;   /* (c) after start-up */
 
@@ -48,6 +49,7 @@ int sol_open(int dirfd, const char *path, const struct open_how_k *how, struct f
     AUTO_PATH p = { 0 };
     int r = vfs_open(dirfd, path, how, out);
 
+    if (unlikely(absent(r)) && !strcmp(path, "/dev/poll")) return sol_devpoll_open(how->flags, out);
     if (likely(!absent(r)) || (how->flags & O_CREAT) || !sol_pieces_lookup(path, &p)) return r;
     if ((how->flags & O_ACCMODE) != O_RDONLY) return -EROFS;
     return vfs_open_nocheck(&p, how->flags, out);
@@ -73,6 +75,7 @@ int sol_access(int dirfd, const char *path, int mode, int at_flags)
     AUTO_PATH p = { 0 };
     int r = vfs_access(dirfd, path, mode, at_flags);
 
+    if (unlikely(absent(r)) && !strcmp(path, "/dev/poll")) return mode & X_OK ? -EACCES : 0;
     if (likely(!absent(r)) || !sol_pieces_lookup(path, &p)) return r;
     return mode & W_OK ? -EROFS : 0;
 }

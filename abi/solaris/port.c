@@ -31,9 +31,6 @@ enum { SRC_AIO = 1, SRC_TIMER, SRC_USER, SRC_FD, SRC_ALERT, SRC_MQ, SRC_FILE };
 #define F_NOFOLLOW 0x10000000u
 #define F_UNMOUNTED 0x20000000u
 
-u32 sol_poll_in(u32 ev);
-u32 sol_poll_out(u32 ev);
-
 struct assoc {
     u64 key;                       /* object: descriptor, or address of the file_obj */
     UT_hash_handle hh;
@@ -443,15 +440,17 @@ static sysret_t port_get(struct port *p, gaddr_t list, u64 sec, u64 nsec, gaddr_
     return copy_out(list, &ev, sizeof(ev));
 }
 
-static sysret_t port_send(struct port *p, u32 events, u64 user, u64 object)
+static sysret_t port_dispatch(struct port *p, u16 source, u32 events, u64 object, u64 user)
 {
-    struct sol_port_event ev = { .events = (s32)events, .source = SRC_USER, .object = object, .user = user };
+    struct sol_port_event ev = { .events = (s32)events, .source = source, .object = object, .user = user };
 
     lock(&p->lock);
     int r = enqueue_locked(p, &ev);
     unlock(&p->lock);
     return r;
 }
+
+static sysret_t port_send(struct port *p, u32 events, u64 user, u64 object) { return port_dispatch(p, SRC_USER, events, object, user); }
 
 static sysret_t port_alert(struct port *p, u32 flags, u32 events, u64 user)
 {
@@ -499,8 +498,8 @@ sysret_t solaris_port(const struct syscall_args *a)
     u32 op = ARG_U32(0) & OP_MASK;
     struct port *p;
 
-    if (op == OP_CREATE) return port_create();
-    if (op == OP_SENDN) return port_sendn(a->a[1], a->a[2], ARG_U32(3), ARG_U32(4), a->a[5]);
+    if ((a->a[0] & SYS_NOPORT) && op == OP_CREATE) return port_create();
+    if ((a->a[0] & SYS_NOPORT) && op == OP_SENDN) return port_sendn(a->a[1], a->a[2], ARG_U32(3), ARG_U32(4), a->a[5]);
     FILE_ARG(f, a->a[1]);
     if (f->ops != &port_ops) return -EBADFD;
     p = f->priv;
@@ -516,6 +515,9 @@ sysret_t solaris_port(const struct syscall_args *a)
     case OP_SEND: return port_send(p, ARG_U32(2), a->a[3], (u64)ARG_INT(1));
     case OP_GET: return port_get(p, a->a[2], a->a[3], a->a[4], a->a[5]);
     case OP_GETN: return port_getn(p, a->a[2], ARG_U32(3), ARG_U32(4), a->a[5]);
+    case OP_DISPATCH:                    /* events that libc makes for its own sources */
+        if (ARG_INT(2) != SRC_AIO && ARG_INT(2) != SRC_MQ) return -EINVAL;
+        return port_dispatch(p, (u16)ARG_INT(2), ARG_U32(3), a->a[4], a->a[5]);
     case OP_ALERT: return port_alert(p, ARG_U32(2), ARG_U32(3), a->a[4]);
     default: return -EINVAL;
     }

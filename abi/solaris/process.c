@@ -172,14 +172,14 @@ sysret_t solaris_pgrpsys(const struct syscall_args *a)
         r = task_setsid();
         return r == -EPERM ? task_getpgid(0) : r;
     case 2:
-        return task_getsid(ARG_INT(1));
+        return ARG_INT(1) < 0 ? -EINVAL : task_getsid(ARG_INT(1));
     case 3:
         return task_setsid();
     case 4:
-        return task_getpgid(ARG_INT(1));
+        return ARG_INT(1) < 0 ? -EINVAL : task_getpgid(ARG_INT(1));
     case 5:
         return task_setpgid(ARG_INT(1), ARG_INT(2));
     default:
-        return -EINVAL;
+        return 0;    /* as there: no code is wrong */
     }
 }

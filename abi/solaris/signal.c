@@ -293,7 +293,7 @@ sysret_t solaris_sigqueue(const struct syscall_args *a)
     struct ksiginfo info;
 
     if (ARG_INT(0) <= 0 || sig < 0 || (sig && !k)) return -EINVAL;
-    if (code != -2 && code != -3 && code != -4 && code != -5 && code != 0) return -EINVAL;
+    if (code != -2 && code != -3 && code != -4 && code != -5) return -EINVAL;   /* one that queues */
     ksiginfo_user(&info, k, code_in(code));
     info.value = a->a[2];
     return send_pid(ARG_INT(0), &info);

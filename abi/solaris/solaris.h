@@ -121,6 +121,13 @@ int sol_access(int dirfd, const char *path, int mode, int at_flags);
 /* --- proc.c --- */
 extern const struct synth_entry solaris_proc_process[];   /* children of /proc/PID */
 
+/* --- privileges (ucred.c): sets of 96 bits --- */
+#define SOL_PRIV_WORDS 3
+#define SOL_PRIV_SETS 4                           /* effective, inheritable, permitted, limit */
+#define SOL_PRIV_LIMIT 3
+void sol_privs_of(const struct cred *c, int set, u32 out[SOL_PRIV_WORDS]);
+sysret_t sol_priv_info(gaddr_t buf, u64 room) MUST_CHECK;
+
 /* --- time --- */
 int sol_copy_in_ktime(ktime_t *out, gaddr_t p) MUST_CHECK;    /* struct timespec: -EFAULT, -EINVAL */
 int sol_copy_out_ktime(gaddr_t p, ktime_t t) MUST_CHECK;
@@ -157,6 +164,9 @@ struct sol_flag { u32 sol, host; };
 u32 sol_flags_in(const struct sol_flag *t, size_t n, u32 v, u32 *unknown);
 u32 sol_flags_out(const struct sol_flag *t, size_t n, u32 v);
 
+/* Poll bits (poll.c); what the host does not know is dropped. */
+u32 sol_poll_in(u32 ev);
+u32 sol_poll_out(u32 ev);
 /* SIOCGLIF* (net_if.c); -ENOTTY: not one of these. */
 sysret_t sol_if_ioctl(struct file *f, u32 cmd, gaddr_t arg);
 

@@ -80,9 +80,11 @@ static sysret_t getrctl(const char *name, gaddr_t old, gaddr_t new_, u32 flags)
     bool second = false;
     sysret_t r;
 
+    if ((flags & 3) == 3) return -EINVAL;
+    if (!new_) return -EFAULT;
     for (size_t i = 0; i < ARRAY_LEN(rctls); i++) {
         if (strcmp(rctls[i].name, name)) continue;
-        if ((flags & 3) > 1) return -EOPNOTSUPP;
+        if ((flags & 3) == 2) return -EOPNOTSUPP;
         if (flags & 1) {
             if (copy_in(&b, old, sizeof(b))) return -EFAULT;
             if (b.privilege != RCPRIV_BASIC) return -ENOENT;
@@ -150,9 +152,13 @@ sysret_t solaris_door(const struct syscall_args *a)
     switch (ARG_INT(5)) {
     case DOOR_REVOKE: case DOOR_INFO: case DOOR_CALL: case DOOR_BIND: case DOOR_GETPARAM: case DOOR_SETPARAM:
         return -EBADF;
-    case DOOR_UNBIND: case DOOR_UCRED: case DOOR_RETURN:
+    case DOOR_UNBIND:
+        return -EBADF;
+    case DOOR_UCRED: case DOOR_RETURN:
         return -EINVAL;
-    case DOOR_CREATE: case DOOR_UNREFSYS:
+    case DOOR_CREATE:
+        return ARG_U32(2) & ~0xf9u ? -EINVAL : -EOPNOTSUPP;
+    case DOOR_UNREFSYS:
         return -EOPNOTSUPP;
     default:
         return -EINVAL;
@@ -180,14 +186,51 @@ sysret_t solaris_lgrpsys(const struct syscall_args *a)
     }
 }
 
-/* corectl: no core files are written; options and content read as none. */
+static sysret_t core_path(const char *path, gaddr_t buf, u64 n)
+{
+    size_t len = strlen(path) + 1;
+
+    return n && copy_out(buf, path, MIN(n, len)) ? -EFAULT : 0;
+}
+
+/*
+ * corectl(op, a1, a2, a3): no core files are written: no option is on, no content is chosen. The pattern of a process is the
+ * system's default, which nobody may change.
+ */
 sysret_t solaris_corectl(const struct syscall_args *a)
 {
+    u64 none = 0;
+    struct task *t;
+
     switch (ARG_INT(0)) {
-    case 1: case 3: case 5: return -EPERM;
-    case 2: return 0;
+    case 1: case 3: case 5: case 7: case 9: case 11: case 13: return -EPERM;     /* the settings */
+    case 2: return 0;                                                             /* CC_GET_OPTIONS */
+    case 4: case 12: return core_path(ARG_INT(0) == 4 ? "" : "core", a->a[1], a->a[2]);
+    case 6:                                                                       /* CC_GET_PROCESS_PATH(buf, n, pid) */
+        if (ARG_INT(3) != -1) {
+            if (!(t = task_lookup_get(ARG_INT(3)))) return -ESRCH;
+            task_put(t);
+        }
+        return core_path("core", a->a[1], a->a[2]);
+    case 8: case 10: case 14: return copy_out(a->a[1], &none, sizeof(none));      /* the contents */
     default: return -EINVAL;
     }
+}
+
+/* uadmin(cmd, fcn, mdep): would stop the machine; a cmd that nobody knows is wrong for everybody. */
+sysret_t solaris_uadmin(const struct syscall_args *a)
+{
+    switch (ARG_INT(0)) {
+    case 1: case 2: case 3: case 4: case 5: case 8: case 11: case 16: case 22: return -EPERM;   /* A_REBOOT ... A_SDTTEST */
+    default: return -EINVAL;
+    }
+}
+
+/* Once for login(1); nothing hangs up. */
+sysret_t solaris_vhangup(const struct syscall_args *a)
+{
+    (void)a;
+    return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 sysret_t solaris_sync(const struct syscall_args *a)

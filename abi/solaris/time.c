@@ -150,6 +150,15 @@ sysret_t solaris_alarm(const struct syscall_args *a)
     return r ? r : (old.value + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 }
 
+/* ntp_gettime(struct ntptimeval *): the time, and that nobody here knows how good it is. Source: sys/timex.h */
+sysret_t solaris_ntp_gettime(const struct syscall_args *a)
+{
+    ktime_t now = clock_real();
+    struct { struct sol_timeval time; s32 maxerror, esterror; } n = { { now / NSEC_PER_SEC, now % NSEC_PER_SEC / 1000 }, 16000000, 16000000 };
+
+    return copy_out(a->a[0], &n, sizeof(n)) ? -EFAULT : 5;   /* TIME_ERROR: not synchronised */
+}
+
 /* --- POSIX timers --- */
 
 enum { SE_NONE = 1, SE_SIGNAL, SE_THREAD, SE_PORT };

@@ -10,6 +10,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
+typedef short s16;
 typedef int s32;
 typedef long s64;
 #define NULL ((void *)0)

@@ -74,7 +74,7 @@ static int donice(int which, id_t who, int *value, int set)
         return -1;
     }
     struct procset ps = { .op = 2, .lidtype = kind[which], .lid = who ? who : -1, .ridtype = P_ALL, .rid = -1 };
-    if (ret_errno(RAW(SYS_priocntlsys, 1, &ps, 11, &arg, 0)) < 0)
+    if (ret_errno(RAW(SYS_priocntlsys, 1, &ps, 6, &arg, 0)) < 0)
         return -1;
     if (value)
         *value = arg.val;
