@@ -74,6 +74,11 @@ static const struct opt_desc why_opts[] = {
     JSON,
     HELP,
 };
+static const struct opt_desc import_opts[] = {
+    { O_OUTPUT, "-o", V_REQUIRED, "FILE", "where the profile is written (standard output)", "@file" },
+    JSON,
+    HELP,
+};
 static const struct opt_desc doctor_opts[] = { JSON, HELP };
 static const struct opt_desc diff_opts[] = { PARAM, JSON, HELP };
 static const struct opt_desc commit_opts[] = {
@@ -120,6 +125,11 @@ const struct verb_desc verb_table[] = {
     { .name = "why", .args = "[ID]", .summary = "what was denied in a run, by which rule, and what would allow it", OPTS(why_opts), .complete = "@run",
       .text = "Runs with a profile are recorded in ~/.local/state/sundog/runs, the last 50 of them. Without ID the latest is meant.\n"
               "Exit status 0 when nothing was denied, 1 otherwise." },
+    { .name = "import", .args = "firejail|flatpak|oci FILE", .summary = "make a profile of another sandbox's settings", OPTS(import_opts),
+      .complete = "firejail flatpak oci",
+      .text = "FILE is a profile of firejail; the metadata, an override, or a manifest in JSON of a flatpak application; or a config.json\n"
+              "of an OCI bundle. As far as the two can say the same: what was dropped is listed at the end of the profile with file,\n"
+              "line and reason. The result is one that `sundog check` accepts." },
     { .name = "syscalls", .args = "", .summary = "list the system calls an ABI knows, with their state", OPTS(syscalls_opts) },
     { .name = "doctor", .args = "", .summary = "try the platforms on this machine, what they cost, and what would help", OPTS(doctor_opts),
       .text = "Each platform of this build is started and timed; where one does not work, the reason is given. Exit status 0, or 1 when\n"

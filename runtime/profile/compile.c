@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The path with the symlinks of its literal part resolved, as far as it exists. malloc'ed */
-static char *resolved(const char *path)
+char *profile_path_resolved(const char *path)
 {
     char full[PATH_MAX];
     size_t lit = strcspn(path, "*?[");
@@ -75,7 +74,7 @@ int profile_compile(struct profile *p, struct compiled *c)
         if (u->section == PS_NET) add_net(c, u, i + 1);
         if (u->section != PS_FILES && u->section != PS_EXEC) continue;
         if (!(u->section == PS_FILES && u->value)) { /* value: shown at another place, which is as written */
-            char *real = resolved(u->object);
+            char *real = profile_path_resolved(u->object);
             if (strcmp(real, u->object) && !u->link) u->link = u->object;
             else free(u->object);
             u->object = real;

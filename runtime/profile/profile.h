@@ -74,6 +74,9 @@ char *profile_dir(unsigned k, enum player *layer);
 /* Is it written like a host name of ASCII letters, digits, dashes? *why otherwise. "*." in front is allowed. */
 bool profile_host_ok(const char *s, size_t n, const char **why);
 
+/* The path (or pattern) with the symlinks of its literal part resolved, as far as it exists. malloc'ed */
+char *profile_path_resolved(const char *path);
+
 /* The parts of "HOST:PORT": checked. 0 or -EINVAL with a reason. */
 struct phost { char *name; bool any, block; u8 ip[16]; u8 prefix; u16 lo, hi; };
 int profile_host_parse(const char *text, struct phost *out, const char **why);
