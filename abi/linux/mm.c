@@ -72,6 +72,8 @@ sysret_t linux_mprotect(const struct syscall_args *a)
     return mm_protect(current->mm, a->a[0], a->a[1], prot & (PROT_READ | PROT_WRITE | PROT_EXEC), grows);
 }
 
+sysret_t linux_mseal(const struct syscall_args *a) { return a->a[2] ? -EINVAL : mm_seal(current->mm, a->a[0], a->a[1]); }
+
 sysret_t linux_pkey_mprotect(const struct syscall_args *a)
 {
     return ARG_INT(3) == -1 ? linux_mprotect(a) : -EINVAL;

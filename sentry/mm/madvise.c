@@ -30,9 +30,17 @@ static int change_flags(struct mm *mm, struct advice *a, gaddr_t start, gaddr_t 
     return 0;
 }
 
+/* mseal(2): what throws contents away is refused where they could not be written anew. */
+static bool discards(int kind)
+{
+    return kind == MADV_FREE || kind == MADV_DONTNEED || kind == MADV_DONTNEED_LOCKED || kind == MADV_REMOVE ||
+           kind == MADV_DONTFORK || kind == MADV_WIPEONFORK;
+}
+
 static int advise_vma(struct mm *mm, struct advice *a, struct vma *v, gaddr_t start, gaddr_t end)
 {
     bool special = v->flags & VMA_SPECIAL, locked = v->flags & VMA_LOCKED;
+    if ((v->flags & VMA_SEALED) && discards(a->kind) && !v->obj && !(v->prot & PROT_WRITE)) return -EPERM;
     switch (a->kind) {
     case MADV_FREE:
         if (v->obj) return -EINVAL;

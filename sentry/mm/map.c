@@ -119,6 +119,8 @@ int mm_unmap_range(struct mm *mm, gaddr_t start, gaddr_t end, struct mm_update *
 {
     struct vma *v = vma_find_from(mm, start);
     if (!v || v->start >= end) return 0;
+    for (struct vma *s = v; s && s->start < end; s = RB_NEXT(vma_tree, &mm->vmas, s))
+        if (s->flags & VMA_SEALED) return -EPERM;
     /* A hole in the middle makes one vma more than before; the second border of two vmas never does. */
     if (v->start < start && v->end > end && mm->nr_vmas >= MM_MAX_MAP_COUNT) return -ENOMEM;
     if (v->start < start) v = vma_split(mm, v, start);

@@ -75,6 +75,7 @@ enum vma_flags {
     VMA_LOCKONFAULT = 1 << 11,
     VMA_NOHUGE = 1 << 12,
     VMA_HUGE = 1 << 13,
+    VMA_SEALED = 1 << 14,      /* mseal(2) */
 };
 
 struct vma {
@@ -155,6 +156,8 @@ sysret_t mm_mlock(struct mm *mm, gaddr_t addr, u64 len, bool on, bool onfault);
 sysret_t mm_mlockall(struct mm *mm, int flags);        /* MCL_*; 0: munlockall */
 sysret_t mm_mincore(struct mm *mm, gaddr_t addr, u64 len, gaddr_t vec);
 sysret_t mm_msync(struct mm *mm, gaddr_t addr, u64 len, int flags);
+/* mseal(2): no unmapping, moving, replacing or changing of protection from now on. -ENOMEM: a hole; nothing was sealed. */
+sysret_t mm_seal(struct mm *mm, gaddr_t addr, u64 len);
 sysret_t mm_set_vma_name(struct mm *mm, gaddr_t addr, u64 len, const char *name /* NULL: clear */);
 
 /* Calls fn on each vma in address order under the read lock, until it returns false. */

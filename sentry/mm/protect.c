@@ -1,4 +1,4 @@
-/* mprotect(2). */
+/* mprotect(2), mseal(2). */
 #include "sentry/mm/internal.h"
 
 #include "sentry/kernel/task.h"
@@ -16,6 +16,7 @@ static void reprotect(struct mm *mm, struct vma *v, struct mm_update *u)
 static int protect_vma(struct mm *mm, struct vma *v, gaddr_t start, gaddr_t end, u32 prot, struct mm_update *u,
                        struct vma_list *dead)
 {
+    if (v->flags & VMA_SEALED) return -EPERM;
     if (prot & ~v->max_prot) return -EACCES;
     if (v->prot == prot) return 0;
     bool data = vma_is_data(prot, v->flags) && !vma_is_data(v->prot, v->flags);
@@ -73,6 +74,33 @@ sysret_t mm_protect(struct mm *mm, gaddr_t addr, u64 len, u32 prot, u32 grows)
     write_lock(&mm->lock);
     int r = protect_locked(mm, addr, end, prot, grows, &u, &dead);
     update_flush(&u);
+    rw_unlock(&mm->lock);
+    vma_list_free(&dead);
+    return r;
+}
+
+sysret_t mm_seal(struct mm *mm, gaddr_t addr, u64 len)
+{
+    gaddr_t end;
+    u64 rounded = gpage_up(len);
+    if ((addr & ~GPAGE_MASK) || (len && !rounded) || add_overflow(addr, rounded, &end)) return -EINVAL;
+    if (addr == end) return 0;
+
+    struct vma_list dead = LIST_HEAD_INITIALIZER(dead);
+    write_lock(&mm->lock);
+    int r = 0;
+    for (gaddr_t at = addr; at < end && !r;) {
+        struct vma *v = mm_find_vma_locked(mm, at);
+        if (v) at = v->end;
+        else r = -ENOMEM;
+    }
+    if (!r) r = vma_isolate(mm, addr, end);
+    for (gaddr_t at = addr; at < end && !r;) {
+        struct vma *v = mm_find_vma_locked(mm, at);
+        at = v->end;
+        vma_set_flags(mm, v, v->flags | VMA_SEALED);
+        vma_merge(mm, v, &dead);
+    }
     rw_unlock(&mm->lock);
     vma_list_free(&dead);
     return r;

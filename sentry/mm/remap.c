@@ -122,7 +122,9 @@ static sysret_t remap_locked(struct mm *mm, struct remap *r, struct mm_update *u
 {
     struct vma *v = mm_find_vma_locked(mm, r->old);
     if (!v) return -EFAULT;
-    if (r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) return remap_to(mm, r, u, dead);
+    bool may_move = r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+    if ((v->flags & VMA_SEALED) && (may_move || r->old_len != r->new_len)) return -EPERM;
+    if (may_move) return remap_to(mm, r, u, dead);
     if (r->old_len >= r->new_len) {
         int e = r->old_len == r->new_len ? 0 : mm_unmap_range(mm, r->old + r->new_len, r->old + r->old_len, u, dead);
         return e ? e : (sysret_t)r->old;

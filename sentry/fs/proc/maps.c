@@ -53,10 +53,10 @@ static void vma_line(struct maps_ctx *c, const struct vma *v)
 
 static void vm_flags(struct strbuf *b, const struct vma *v)
 {
-    strbuf_printf(b, "VmFlags: %s%s%s%s%s%s%s%s%s%s%s\n", v->prot & PROT_READ ? "rd " : "", v->prot & PROT_WRITE ? "wr " : "",
+    strbuf_printf(b, "VmFlags: %s%s%s%s%s%s%s%s%s%s%s%s\n", v->prot & PROT_READ ? "rd " : "", v->prot & PROT_WRITE ? "wr " : "",
                   v->prot & PROT_EXEC ? "ex " : "", v->flags & VMA_SHARED ? "sh " : "", "mr ",
                   v->max_prot & PROT_WRITE ? "mw " : "", "me ", v->flags & VMA_GROWSDOWN ? "gd " : "", v->flags & VMA_LOCKED ? "lo " : "",
-                  v->flags & VMA_DONTFORK ? "dc " : "", v->flags & VMA_WIPEONFORK ? "wf " : "");
+                  v->flags & VMA_DONTFORK ? "dc " : "", v->flags & VMA_WIPEONFORK ? "wf " : "", v->flags & VMA_SEALED ? "sl " : "");
 }
 
 static void smaps_numbers(struct strbuf *b, u64 size, u64 rss, bool shared, u64 locked, bool rollup)
