@@ -89,6 +89,8 @@ struct platform_ops {
     bool (*declines)(char *why, size_t why_len);
     /* NULL, or: does a look at the host already show that it would decline? Asked for "auto" only, to spare it the probe. */
     bool (*declines_early)(char *why, size_t why_len);
+    /* NULL, or: what the last good probe found out about this host, as one line for the user. */
+    void (*findings)(char *out, size_t len);
     /* Called once, while the process has a single thread and before the host filter is loaded. */
     int (*init)(const struct platform_config *cfg, struct platform **out);
     /*

@@ -17,6 +17,7 @@ struct finding {
     const struct platform_ops *ops;
     int rc;                     /* of the probe */
     char why[256];
+    char findings[320];         /* "": nothing to say */
     bool measured;
     struct platform_costs cost;
 };
@@ -97,6 +98,10 @@ static void print_json(const struct host *h, const struct finding *f, unsigned n
             printf(",\"why\":");
             print_string(f[i].why);
         }
+        if (f[i].findings[0]) {
+            printf(",\"findings\":");
+            print_string(f[i].findings);
+        }
         if (f[i].measured)
             printf(",\"call_ns\":%lu,\"fault_ns\":%lu,\"space_ns\":%lu,\"start_ns\":%lu", f[i].cost.call_ns, f[i].cost.fault_ns,
                    f[i].cost.space_ns, f[i].cost.start_ns);
@@ -125,6 +130,8 @@ static void print_text(const struct host *h, const struct finding *f, unsigned n
         else
             printf("%-9s %-6s %s\n", f[i].ops->name, f[i].rc ? "no" : "yes", f[i].rc ? f[i].why : "costs could not be measured");
     }
+    for (unsigned i = 0; i < n; i++)
+        if (f[i].findings[0]) printf("\n%s here: %s.\n", f[i].ops->name, f[i].findings);
     printf("\n--platform auto takes %s.\n", choice ? choice : "nothing: no platform works here");
     for (unsigned i = 0; i < n; i++)
         if (!f[i].rc && f[i].why[0]) printf("%s %s.\n", f[i].ops->name, f[i].why);
@@ -145,6 +152,7 @@ int doctor(bool json)
         f[n].ops = ops;
         f[n].rc = ops->probe(f[n].why, sizeof(f[n].why));
         if (f[n].rc) continue;
+        if (ops->findings) ops->findings(f[n].findings, sizeof(f[n].findings));
         f[n].measured = platform_measure(ops, (unsigned)h.ncpus, &f[n].cost) == 0;
         if (!choice && !(ops->declines && ops->declines(f[n].why, sizeof(f[n].why)))) choice = ops->name;
     }

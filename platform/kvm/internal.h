@@ -6,6 +6,9 @@
  * 0 holds one page of stub instructions, each of which leaves the machine by a port write or returns to ring 3. The
  * sentry stays outside and alone writes the page tables.
  *
+ * Where KVM is not hardware virtualisation (PVM), two things differ, each found by trial and not by name (struct
+ * kvm_variant): the handler of `syscall` runs at ring 3, and edits of page table entries that were present are not seen.
+ *
  * Locks, outer first: an address space's, the pool's, the machine's.
  */
 #ifndef SUNDOG_KVM_INTERNAL_H
@@ -31,12 +34,18 @@
 #define CHUNK_SIZE (1ULL << CHUNK_SHIFT)
 #define NO_CHUNK 0xffffffffu
 
+/* Physical address of no memory: a slot put there and taken away again makes KVM drop all its shadow page tables. */
+#define FLUSH_GPA (2ULL << 30)
+
 /* Virtual addresses of ring 0: the last entry of every root. */
 #define KVA_BASE 0xffffff8000000000ULL
 #define KVA_TEXT KVA_BASE
 #define KVA_IDT (KVA_BASE + 0x1000)
 #define KVA_GDT (KVA_BASE + 0x2000)
 #define KVA_VCPU(id) (KVA_BASE + 0x10000 + (u64)(id) * 0x1000)
+
+/* The stub of user_stub, which ring 3 can read and execute: the last but one entry of every root. */
+#define KVA_USTUB 0xffffff0000000000ULL
 
 #define KVM_VCPUS_MAX 256
 
@@ -55,10 +64,21 @@
 extern const u8 kvm_text_start[], kvm_text_end[], kvm_text_syscall[], kvm_text_cstar[], kvm_text_sysret[],
     kvm_text_iret[], kvm_text_flush[], kvm_text_return_end[];
 #define TEXT(label) (KVA_TEXT + (u64)(kvm_text_##label - kvm_text_start))
+extern const u8 kvm_user_start[], kvm_user_syscall[], kvm_user_syscall_out[], kvm_user_cstar[], kvm_user_cstar_out[];
+#define USER_TEXT(label) (KVA_USTUB + (u64)(kvm_user_##label - kvm_user_start))
 
 /* A vCPU's page: TSS, the frame for the way back to ring 3, the stack of exceptions (downwards from its end). */
 #define VCPU_FRAME 0x800
 struct kvm_frame { u64 rax, rip, cs, rflags, rsp, ss; };
+
+/* How this host's KVM behaves. */
+struct kvm_variant {
+    bool user_stub;        /* `syscall` goes to its handler but stays at ring 3 */
+    bool shadow;           /* a page table entry's change is seen only once KVM has dropped its shadow of the old target */
+    bool own_cpuid;        /* the instruction cpuid shows what we set */
+    u64 exit_ns;           /* a system call leaves the machine and comes back */
+    u64 kick_ns;           /* KVM_RUN that does not enter the machine */
+};
 
 struct kvm_root {
     u64 gpa;       /* (c) */
@@ -101,19 +121,25 @@ TAILQ_HEAD(kvm_chunk_list, kvm_chunk);
 struct platform {
     struct platform_config cfg; /* (c) */
     bool probing;          /* (c) */
+    struct kvm_variant var; /* (c) */
     int dev, vm;           /* (c) */
     struct kvm_cpuid2 *cpuid; /* (c) */
     u64 xcr0, cr4;         /* (c) */
     u64 signal_mask;       /* (c) of threads in guest code */
     u64 pt_kernel;         /* (c) last entry of every root */
+    u64 pt_user;           /* (c) user_stub: the one before */
 
     lock_t lock;           /* LC_PLATFORM: the machine */
     u8 *sys;               /* (c) mapping of the sentry's own pages */
     u64 sys_slots, sys_next; /* (lock) bytes with a slot; bytes handed out */
     u64 sys_free;          /* (lock) chain of free pages through their first word */
+    u64 sys_dead;          /* (lock) shadow: likewise, of pages that KVM may still have shadows of */
+    u32 ndead;             /* (lock) */
     u64 mem_slot_size;     /* (c) */
     u8 *mem_slot;          /* (a) per slot: it is there */
     u32 mem_slot_id;       /* (c) number of the first */
+    u32 flush_slot_id;     /* (c) */
+    u8 *mem;               /* (c) the memory file as the machine has it; shadow: a mapping of its own, to be zapped at will */
     u8 *win;               /* (c) mapping of the window */
     u64 win_gpa, win_size; /* (c) */
     u64 win_slots;         /* (lock) bytes with a slot */
@@ -137,6 +163,7 @@ struct platform_as {
     struct kvm_root *root; /* (c) one reference */
     u64 gen;               /* (a) number of changes that need a flush */
     u64 id;                /* (c) unlike that of any other */
+    u32 ntable;            /* (lock) page tables below the root */
     bool dead;             /* (a) */
 };
 
@@ -154,16 +181,23 @@ struct platform_ctx {
 /* probe.c */
 int kvm_probe(char *why, size_t why_len);
 bool kvm_declines(char *why, size_t why_len);
+void kvm_findings(char *out, size_t len);
+/* What the last good probe found; NULL: none was made. */
+const struct kvm_variant *kvm_found(void);
 /* A descriptor of /dev/kvm with the right interface, or -errno and why. */
 int kvm_open(char *why, size_t why_len);
 int kvm_check_caps(int fd, char *why, size_t why_len);
 
 /* vm.c: the machine, its memory, the stub. */
-int kvm_vm_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len);
+int kvm_vm_start(const struct platform_config *cfg, const struct kvm_variant *var, struct platform **out, char *why, size_t why_len);
 void kvm_vm_stop(struct platform *p);
 /* A zeroed page of the machine's own: its physical address, or 0. */
 u64 kvm_page_new(struct platform *p);
 void kvm_page_free(struct platform *p, u64 gpa);
+/* shadow: makes KVM drop [gpa, gpa + len) of guest memory from all its page tables and every processor. False: it cannot. */
+bool kvm_shadow_zap(struct platform *p, u64 gpa, u64 len);
+/* shadow: all of it. */
+bool kvm_shadow_drop(struct platform *p);
 static inline void *kvm_page_ptr(const struct platform *p, u64 gpa) { return p->sys + (gpa - SYS_GPA); }
 /* Makes [off, off + len) of the memory file part of the machine. */
 int kvm_mem_slots(struct platform *p, u64 off, u64 len);

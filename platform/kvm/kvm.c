@@ -1,5 +1,5 @@
 /*
- * The KVM platform: guests run in a virtual machine of the host's KVM, on processors with VT-x or AMD-V. No host process per
+ * The KVM platform: guests run in a virtual machine of the host's KVM, by VT-x, AMD-V or PVM. No host process per
  * guest process; changes of mappings are edits of page tables. How: internal.h.
  */
 #include "platform/kvm/internal.h"
@@ -13,15 +13,18 @@
 static int kvm_init(const struct platform_config *cfg, struct platform **out)
 {
     char why[256] = "";
-    int rc = kvm_vm_start(cfg, out, why, sizeof(why));
+    int rc = kvm_found() ? 0 : kvm_probe(why, sizeof(why));
+
+    if (!rc) rc = kvm_vm_start(cfg, kvm_found(), out, why, sizeof(why));
 
     if (rc) log_error("kvm platform: %s", why);
     return rc;
 }
 
-static u32 kvm_abilities(const struct platform *p UNUSED)
+static u32 kvm_abilities(const struct platform *p)
 {
-    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_CAN_FAULT_ACCESS | PLATFORM_CAN_HIDE_CPUID;
+    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_CAN_FAULT_ACCESS |
+           (p->var.own_cpuid ? PLATFORM_CAN_HIDE_CPUID : 0u);
 }
 
 static int kvm_ctx_new(struct platform *p, struct platform_ctx **out)
@@ -63,6 +66,7 @@ const struct platform_ops platform_kvm_ops = {
     .probe = kvm_probe,
     .declines = kvm_declines,
     .declines_early = kvm_declines_early,
+    .findings = kvm_findings,
     .init = kvm_init,
     .free = kvm_vm_stop,
     .abilities = kvm_abilities,

@@ -44,4 +44,24 @@ kvm_text_iret:                  /* rsp at the frame's rip */
 kvm_text_return_end:
     .balign 4096, 0xf4
 kvm_text_end:
+
+/*
+ * Where `syscall` stays at ring 3 (internal.h, user_stub). On a page that ring 3 can execute: a guest that jumps here makes
+ * a system call, with what it has in rcx as the address to return to.
+ */
+    .section .rodata, "a"
+    .globl  kvm_user_start, kvm_user_syscall, kvm_user_syscall_out, kvm_user_cstar, kvm_user_cstar_out
+    .balign 4096
+kvm_user_start:
+kvm_user_syscall:
+    outb    %al, $PORT_USER
+kvm_user_syscall_out:
+    ud2                         /* never answered here */
+    .balign 16, 0xf4
+kvm_user_cstar:                 /* of 32-bit code, which the host's own descriptors may admit */
+    outb    %al, $PORT_USER
+kvm_user_cstar_out:
+    ud2
+    .balign 4096, 0xf4
+
     .section .note.GNU-stack, "", @progbits

@@ -2,6 +2,11 @@
  * Address spaces: four levels of page tables in the machine's own memory, written by the sentry while guests run. What
  * is taken away is first taken out of the tables, then out of every processor, and only then used again.
  *
+ * With `shadow` (internal.h) the processor works with KVM's own copy of these tables, in which what was present once stays.
+ * There the targets of changed entries are zapped, which also takes them out of every processor. KVM finds its copy of a table
+ * by the table's address and never looks again which table an entry leads to, so in a living address space no table
+ * is replaced, and a freed one becomes something else only after KVM has dropped all copies.
+ *
  * A page of a file that may not exist (beyond the file's end) is not present but *lazy*: the entry is complete except for
  * the present bit, and the fault on it tries the page out. KVM itself would say only that some page could not be had.
  */
@@ -36,6 +41,9 @@ HOSTCALL(sched_yield, "wait until another processor has left guest code");
 #define PTE_ADDR 0x000ffffffffff000ULL
 #define TABLE_FLAGS (PTE_P | PTE_W | PTE_U | PTE_A)
 
+/* shadow: empty tables an address space may keep. */
+#define SHADOW_TABLES_KEPT 2048u
+
 #define PF_PRESENT 1u
 #define PF_WRITE 2u
 #define PF_FETCH 16u
@@ -44,7 +52,11 @@ HOSTCALL(sched_yield, "wait until another processor has left guest code");
 struct change {
     struct platform_as *as;
     bool flush;             /* something was taken away since the last flush */
-    unsigned nput, npage;
+    bool free_tables;       /* page tables that become empty go */
+    bool drop;              /* shadow: too much for single zaps */
+    bool unused;            /* shadow: nobody will run this address space any more */
+    unsigned nput, npage, nzap;
+    struct { u64 gpa, len; } zap[64]; /* shadow: targets of the entries taken away */
     struct { u32 chunk, n; } put[32];
     u64 page[64];           /* page tables */
 };
@@ -76,10 +88,42 @@ static void shoot(struct platform_as *as)
             else sched_yield();
 }
 
+/* The same where processors use KVM's shadow of the tables. */
+static void shoot_shadow(struct change *c)
+{
+    struct platform *p = c->as->p;
+    bool ok = !c->drop;
+
+    if (c->unused) return;
+    for (unsigned i = 0; i < c->nzap && ok; i++) ok = kvm_shadow_zap(p, c->zap[i].gpa, c->zap[i].len);
+    if (ok || kvm_shadow_drop(p)) return;
+    log_warn("kvm: the host does not drop old mappings (%s); a guest process is killed", strerror(errno));
+    __atomic_store_n(&c->as->dead, true, __ATOMIC_SEQ_CST);
+}
+
+/* `old` is not what the tables say any more, or gives more than they say. */
+static void taken(struct change *c, u64 old)
+{
+    u64 gpa = old & PTE_ADDR;
+
+    c->flush = true;
+    if (!c->as->p->var.shadow || c->drop || c->unused) return;
+    if (c->nzap && c->zap[c->nzap - 1].gpa + c->zap[c->nzap - 1].len == gpa && gpa != c->as->p->win_gpa) {
+        c->zap[c->nzap - 1].len += GPAGE_SIZE;
+    } else if (c->nzap == ARRAY_LEN(c->zap)) {
+        c->drop = true;
+    } else {
+        c->zap[c->nzap].gpa = gpa;
+        c->zap[c->nzap++].len = GPAGE_SIZE;
+    }
+}
+
 static void settle(struct change *c)
 {
-    if (c->flush) shoot(c->as);
-    c->flush = false;
+    if (c->flush && c->as->p->var.shadow) shoot_shadow(c);
+    else if (c->flush) shoot(c->as);
+    c->flush = c->drop = false;
+    c->nzap = 0;
     for (unsigned i = 0; i < c->nput; i++) kvm_chunk_put(c->as->p, c->put[i].chunk, c->put[i].n);
     for (unsigned i = 0; i < c->npage; i++) kvm_page_free(c->as->p, c->page[i]);
     c->nput = c->npage = 0;
@@ -90,7 +134,6 @@ static void entry_gone(struct change *c, u64 old)
 {
     u32 chunk;
 
-    if (old & PTE_P) c->flush = true;
     if (!(old & (PTE_P | PTE_LAZY))) return;
     chunk = kvm_chunk_of(c->as->p, old & PTE_ADDR);
     if (chunk == NO_CHUNK) return;
@@ -104,7 +147,10 @@ static void entry_gone(struct change *c, u64 old)
 
 static void entry_set(struct change *c, u64 *e, u64 val)
 {
-    entry_gone(c, __atomic_exchange_n(e, val, __ATOMIC_SEQ_CST));
+    u64 old = __atomic_exchange_n(e, val, __ATOMIC_SEQ_CST);
+
+    if (old & PTE_P) taken(c, old);
+    entry_gone(c, old);
 }
 
 /* The lowest table of va; NULL: not there, or (alloc) no memory. */
@@ -117,6 +163,7 @@ static u64 *leaf_table(struct platform_as *as, gaddr_t va, bool alloc)
         if (!(*e & PTE_P)) {
             u64 page = alloc ? kvm_page_new(as->p) : 0;
             if (!page) return NULL;
+            as->ntable++;
             __atomic_store_n(e, page | TABLE_FLAGS, __ATOMIC_RELEASE);
         }
         t = kvm_page_ptr(as->p, *e & PTE_ADDR);
@@ -143,9 +190,10 @@ static void unmap_range(struct change *c, u64 *t, int level, gaddr_t start, gadd
         }
         if (!(old & PTE_P)) continue;
         unmap_range(c, kvm_page_ptr(c->as->p, old & PTE_ADDR), level - 1, va, MIN(next, end));
-        if ((va & (size - 1)) || next > end) continue;
+        if ((va & (size - 1)) || next > end || !c->free_tables) continue;
         __atomic_store_n(e, 0, __ATOMIC_SEQ_CST);
-        c->flush = true; /* processors cache tables, too */
+        c->flush = c->drop = true; /* processors cache tables, too */
+        c->as->ntable--;
         table_free(c, old & PTE_ADDR);
     }
 }
@@ -165,7 +213,7 @@ static void protect_leaf(struct change *c, u64 *e, u8 prot)
     if (!(prot & PLATFORM_PROT_EXEC)) val |= PTE_NX;
     if (val == old) return;
     __atomic_store_n(e, val, __ATOMIC_SEQ_CST);
-    if (old & PTE_P && ((old & ~val & PTE_W) || (val & ~old & PTE_NX))) c->flush = true;
+    if (old & PTE_P && ((old & ~val & PTE_W) || (val & ~old & PTE_NX))) taken(c, old);
 }
 
 static void protect_range(struct change *c, u64 *t, int level, gaddr_t start, gaddr_t end, u8 prot)
@@ -189,10 +237,9 @@ static void set_entries(struct change *c, u64 *t, gaddr_t va, u64 n, u64 gpa, u8
         u64 *e = &t[index_at(va, 1) + i];
         u64 val = (gpa + (i << GPAGE_SHIFT)) | flags | (i < npresent ? PTE_P : PTE_LAZY);
         u64 old = __atomic_exchange_n(e, val, __ATOMIC_SEQ_CST);
-        u64 less = (old ^ val) & (PTE_ADDR | PTE_U) || (old & ~val & (PTE_W | PTE_P)) || (val & ~old & PTE_NX);
-        bool flush = c->flush;
+        bool less = (old ^ val) & (PTE_ADDR | PTE_U) || (old & ~val & (PTE_W | PTE_P)) || (val & ~old & PTE_NX);
+        if (old & PTE_P && less) taken(c, old); /* not: the same page with the same rights, or more */
         entry_gone(c, old);
-        if (!less) c->flush = flush; /* the same page with the same rights, or more */
     }
 }
 
@@ -270,6 +317,7 @@ int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size
 
     if (atomic_load(&as->dead)) return -EFAULT;
     lock(&as->lock);
+    c.free_tables = !as->p->var.shadow || as->ntable > SHADOW_TABLES_KEPT;
     for (size_t i = 0; i < n && !rc; i++) rc = apply(&c, &ops[i]);
     settle(&c);
     unlock(&as->lock);
@@ -282,6 +330,7 @@ int kvm_as_new(struct platform *p, struct platform_as **out)
 
     if (!root) return -ENOMEM;
     ((u64 *)kvm_page_ptr(p, root))[511] = p->pt_kernel;
+    ((u64 *)kvm_page_ptr(p, root))[510] = p->pt_user;
     struct platform_as *as = *out = xnew(struct platform_as);
     as->p = p;
     as->gen = 1;
@@ -303,7 +352,7 @@ void kvm_root_put(struct platform *p, struct kvm_root *r)
 /* A vCPU may still have the root, with ring 0 in it, until it runs another address space. */
 void kvm_as_free(struct platform_as *as)
 {
-    struct change c = { .as = as };
+    struct change c = { .as = as, .free_tables = true, .unused = true };
 
     lock(&as->lock);
     unmap_range(&c, kvm_page_ptr(as->p, as->root->gpa), 4, 0, GUEST_ADDR_MAX);
@@ -336,6 +385,7 @@ enum kvm_fault kvm_as_fault(struct platform_as *as, gaddr_t addr, u32 error)
     if (e && !((error & PF_WRITE) && !(*e & PTE_W)) && !((error & PF_FETCH) && (*e & PTE_NX))) {
         if (*e & PTE_P) {
             f = KVM_FAULT_SPURIOUS;
+            if (as->p->var.shadow && !kvm_shadow_zap(as->p, *e & PTE_ADDR, GPAGE_SIZE)) kvm_shadow_drop(as->p);
         } else if (*e & PTE_LAZY) {
             f = page_exists(as->p, *e, error & PF_WRITE) ? KVM_FAULT_FILLED : KVM_FAULT_BUS;
             if (f == KVM_FAULT_FILLED) __atomic_store_n(e, (*e & ~PTE_LAZY) | PTE_P, __ATOMIC_SEQ_CST);
@@ -356,7 +406,8 @@ static bool revalidate_range(struct change *c, u64 *t, int level)
             found |= revalidate_range(c, kvm_page_ptr(c->as->p, e & PTE_ADDR), level - 1);
         } else if (kvm_chunk_of(c->as->p, e & PTE_ADDR) != NO_CHUNK && !page_exists(c->as->p, e, e & PTE_W)) {
             __atomic_store_n(&t[i], (e & ~PTE_P) | PTE_LAZY, __ATOMIC_SEQ_CST);
-            found = c->flush = true;
+            taken(c, e);
+            found = true;
         }
     }
     return found;

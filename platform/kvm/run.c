@@ -85,6 +85,17 @@ static void set_general(struct kvm_regs *k, const struct guest_regs *r)
     k->rdi = r->rdi;
 }
 
+static void to_ring3(struct kvm_vcpu *v, struct kvm_sregs *s)
+{
+    s->cs.selector = SEL_UCS;
+    s->cs.dpl = 3;
+    s->cs.type = 11;
+    s->ss.selector = SEL_UDS;
+    s->ss.dpl = 3;
+    s->ss.type = 3;
+    v->ring3 = true;
+}
+
 static void to_ring0(struct kvm_vcpu *v, struct kvm_sregs *s)
 {
     s->cs.selector = SEL_KCS;
@@ -118,7 +129,16 @@ static void load(struct kvm_vcpu *v, const struct platform_as *as, const struct 
         s->gs.base = r->gs_base;
         run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     }
-    if (v->ring3 && flush) {
+    if (as->p->var.user_stub) { /* nothing runs at ring 0, and there is nothing to flush (pt.c) */
+        if (!v->ring3) {
+            to_ring3(v, s);
+            run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+        }
+        if (s->cr3 != as->root->gpa) {
+            s->cr3 = as->root->gpa;
+            run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+        }
+    } else if (v->ring3 && flush) {
         to_ring0(v, s);
         run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     }
@@ -311,12 +331,37 @@ static enum interrupted interrupted(struct kvm_vcpu *v, struct guest_regs *r)
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     if (event_pending(v)) return UNDER_WAY;
     v->ring3 = v->run->s.regs.sregs.cs.selector & 3;
+    if (rip == USER_TEXT(syscall)) { /* as if the guest had not come to its `syscall` yet */
+        save(v, r, k->rcx - 2, k->r11, k->rsp);
+        return STOPPED;
+    }
     if (v->ring3) {
         save(v, r, rip, k->rflags, k->rsp);
         return STOPPED;
     }
     /* Still on its way out of ring 0: *r is what it would have had. */
     return rip >= TEXT(sysret) && rip < TEXT(return_end) ? STOPPED : UNDER_WAY;
+}
+
+/* Ring 3 has used the one port it may: in the stub, for a system call, or the guest did so itself. */
+static bool user_port(struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit)
+{
+    struct kvm_run *run = v->run;
+
+    /* A `syscall` that the host emulates, instead of having the processor do it, does enter ring 0. */
+    v->ring3 = run->s.regs.sregs.cs.selector & 3;
+    if (likely(run->io.direction == KVM_EXIT_IO_OUT && run->s.regs.regs.rip == USER_TEXT(syscall_out))) {
+        system_call(v, r, exit, run->s.regs.regs.rsp);
+        return true;
+    }
+    if (!v->ring3 && run->s.regs.regs.rip != USER_TEXT(cstar_out)) return broken(v, exit, 0);
+    /* What is left of the instruction is to be over before the registers are looked at. */
+    __atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    ioctl(v->fd, KVM_RUN, 0);
+    __atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    save(v, r, run->s.regs.regs.rip, run->s.regs.regs.rflags, run->s.regs.regs.rsp);
+    exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0);
+    return true;
 }
 
 /* What ended KVM_RUN. False: nothing for the caller, run again. */
@@ -334,6 +379,8 @@ static bool decode(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform
         exception(exit, SIGBUS, BUS_ADRERR, 0, VEC_PF, 0); /* the host is out of memory or disk; where is not told */
         return true;
     }
+    if (!err && as->p->var.user_stub && run->exit_reason == KVM_EXIT_IO && port == PORT_USER)
+        return user_port(v, r, exit);
     if (unlikely(err || run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 ||
                  (run->s.regs.sregs.cs.selector & 3)))
         return broken(v, exit, err);

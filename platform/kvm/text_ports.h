@@ -4,4 +4,6 @@
 #define PORT_VECTOR 0x20
 #define PORT_SYSCALL 0x40
 #define PORT_CSTAR 0x41
+/* Of the stub at ring 3; the only port that ring 3 may write to. */
+#define PORT_USER 0x42
 #endif

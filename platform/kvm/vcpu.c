@@ -43,17 +43,19 @@ HOSTCALL(clock_nanosleep, "all processors are in use: wait for one");
 /* Flags that ring 0 starts without: CF PF AF ZF SF TF IF DF OF IOPL NT RF AC. */
 #define FMASK 0x57fd5
 
+#define TSS_PORTS 104 /* a TSS's map of ports */
+
 #define XS_BV 512
 #define XS_SW_RESERVED 464
 #define XS_LEGACY 512
 
-static int set_msrs(struct kvm_vcpu *v)
+static int set_msrs(struct kvm_vcpu *v, bool user_stub)
 {
     struct { struct kvm_msrs head; struct kvm_msr_entry e[4]; } m = {
         .head.nmsrs = 4,
         .e = { { .index = MSR_STAR, .data = (u64)(SEL_UDS - 8) << 48 | (u64)SEL_KCS << 32 },
-               { .index = MSR_LSTAR, .data = TEXT(syscall) },
-               { .index = MSR_CSTAR, .data = TEXT(cstar) },
+               { .index = MSR_LSTAR, .data = user_stub ? USER_TEXT(syscall) : TEXT(syscall) },
+               { .index = MSR_CSTAR, .data = user_stub ? USER_TEXT(cstar) : TEXT(cstar) },
                { .index = MSR_FMASK, .data = FMASK } },
     };
     return ioctl(v->fd, KVM_SET_MSRS, &m) == 4 ? 0 : -(errno ? errno : EINVAL);
@@ -70,11 +72,16 @@ static int set_sregs(struct platform *p, struct kvm_vcpu *v)
     struct kvm_sregs s;
 
     if (ioctl(v->fd, KVM_GET_SREGS, &s)) return -errno;
-    segment(&s.cs, SEL_KCS, 11, 0, true);
-    segment(&s.ss, SEL_KDS, 3, 0, false);
+    if (p->var.user_stub) {
+        segment(&s.cs, SEL_UCS, 11, 3, true);
+        segment(&s.ss, SEL_UDS, 3, 3, false);
+    } else {
+        segment(&s.cs, SEL_KCS, 11, 0, true);
+        segment(&s.ss, SEL_KDS, 3, 0, false);
+    }
     segment(&s.ds, SEL_UDS, 3, 3, false);
     s.es = s.fs = s.gs = s.ds;
-    s.tr = (struct kvm_segment){ .base = KVA_VCPU(v->id), .limit = 103, .selector = SEL_TSS, .type = 11, .present = 1 };
+    s.tr = (struct kvm_segment){ .base = KVA_VCPU(v->id), .limit = p->var.user_stub ? TSS_PORTS + PORT_USER / 8 + 1 : TSS_PORTS - 1, .selector = SEL_TSS, .type = 11, .present = 1 };
     s.ldt = (struct kvm_segment){ .type = 2, .unusable = 1 };
     s.gdt = (struct kvm_dtable){ .base = KVA_GDT, .limit = SEL_UCS / 8 * 8 + 7 };
     s.idt = (struct kvm_dtable){ .base = KVA_IDT, .limit = 32 * 16 - 1 };
@@ -96,13 +103,20 @@ static int set_tsc(struct kvm_vcpu *v)
     return ioctl(v->fd, KVM_SET_DEVICE_ATTR, &a) ? -errno : 0;
 }
 
-/* TSS: stack 1 ends with the page; the map of ports lies beyond the limit, so ring 3 has none. */
-static void fill_page(struct kvm_vcpu *v)
+/*
+ * TSS: stack 1 ends with the page; the map of ports lies beyond the limit, so ring 3 has none, or (user_stub) ends with the
+ * byte of the one port that it has.
+ */
+static void fill_page(struct kvm_vcpu *v, bool user_stub)
 {
     u64 stack = KVA_VCPU(v->id) + GPAGE_SIZE;
-    u16 iomap = 104;
+    u16 iomap = TSS_PORTS;
 
     memset(v->page, 0, GPAGE_SIZE);
+    if (user_stub) {
+        memset(v->page + TSS_PORTS, 0xff, PORT_USER / 8 + 2);
+        v->page[TSS_PORTS + PORT_USER / 8] &= (u8)~(1u << PORT_USER % 8);
+    }
     memcpy(v->page + 4, &stack, sizeof(stack));  /* RSP0 */
     memcpy(v->page + 36, &stack, sizeof(stack)); /* IST1 */
     memcpy(v->page + 102, &iomap, sizeof(iomap));
@@ -114,13 +128,14 @@ int kvm_vcpu_setup(struct platform *p, struct kvm_vcpu *v)
     struct kvm_vcpu_events events = { .flags = 0 };
     int rc;
 
-    fill_page(v);
+    fill_page(v, p->var.user_stub);
     if ((rc = set_sregs(p, v))) return rc;
     if (ioctl(v->fd, KVM_SET_VCPU_EVENTS, &events) || ioctl(v->fd, KVM_SET_XCRS, &xcrs)) return -errno;
-    if ((rc = set_msrs(v)) || (rc = set_tsc(v))) return rc;
+    if ((rc = set_msrs(v, p->var.user_stub)) || (rc = set_tsc(v))) return rc;
     v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
     v->run->kvm_dirty_regs = 0;
-    v->ring3 = v->broken = false;
+    v->broken = false;
+    v->ring3 = p->var.user_stub;
     v->clean_segments = true;
     v->gen = 0;
     return 0;

@@ -19,7 +19,10 @@ HOSTCALL_ARG(ioctl, "the virtual machine gets a piece of memory more", 1, KVM_SE
 
 #define PTE_KERNEL 0x23ULL  /* present, writable, accessed */
 #define PTE_DIRTY 0x40ULL
+#define PTE_USER 4ULL
 #define PTE_NX (1ULL << 63)
+/* Freed pages that may wait for a drop of all shadows before they are used again. */
+#define DEAD_MAX 2048
 /* Slots for the memory file; beyond 2^7 GiB they get larger. */
 #define MEM_SLOTS_MAX 128
 
@@ -41,11 +44,43 @@ int kvm_slot_set(struct platform *p, u32 id, u64 gpa, u64 size, const u8 *hva)
     return ioctl(p->vm, KVM_SET_USER_MEMORY_REGION, &r) ? -errno : 0;
 }
 
+bool kvm_shadow_zap(struct platform *p, u64 gpa, u64 len)
+{
+    u8 *hva = gpa >= p->win_gpa ? p->win + (gpa - p->win_gpa) : p->mem + (gpa - MEM_GPA);
+
+    /* KVM learns of it from the kernel's memory management. The contents stay: both are shared mappings. */
+    return madvise(hva, len, MADV_DONTNEED) == 0;
+}
+
+static bool shadow_drop_locked(struct platform *p)
+{
+    bool ok = kvm_slot_set(p, p->flush_slot_id, FLUSH_GPA, GPAGE_SIZE, p->sys) == 0 &&
+              kvm_slot_set(p, p->flush_slot_id, FLUSH_GPA, 0, p->sys) == 0;
+
+    while (ok && p->sys_dead) {
+        u64 gpa = p->sys_dead, *page = kvm_page_ptr(p, gpa);
+        p->sys_dead = *page;
+        *page = p->sys_free;
+        p->sys_free = gpa;
+    }
+    if (ok) p->ndead = 0;
+    return ok;
+}
+
+bool kvm_shadow_drop(struct platform *p)
+{
+    lock(&p->lock);
+    bool ok = shadow_drop_locked(p);
+    unlock(&p->lock);
+    return ok;
+}
+
 u64 kvm_page_new(struct platform *p)
 {
     u64 gpa = 0;
 
     lock(&p->lock);
+    if (!p->sys_free && (p->ndead >= DEAD_MAX || (p->ndead && p->sys_next == SYS_SIZE))) shadow_drop_locked(p);
     if (p->sys_free) {
         gpa = p->sys_free;
         p->sys_free = *(u64 *)kvm_page_ptr(p, gpa);
@@ -65,9 +100,12 @@ u64 kvm_page_new(struct platform *p)
 
 void kvm_page_free(struct platform *p, u64 gpa)
 {
+    u64 *to = p->var.shadow ? &p->sys_dead : &p->sys_free;
+
     lock(&p->lock);
-    *(u64 *)kvm_page_ptr(p, gpa) = p->sys_free;
-    p->sys_free = gpa;
+    *(u64 *)kvm_page_ptr(p, gpa) = *to;
+    *to = gpa;
+    p->ndead += p->var.shadow;
     unlock(&p->lock);
 }
 
@@ -81,7 +119,7 @@ int kvm_mem_slots(struct platform *p, u64 off, u64 len)
         lock(&p->lock);
         if (!p->mem_slot[i]) {
             rc = kvm_slot_set(p, p->mem_slot_id + (u32)i, MEM_GPA + i * size, MIN(size, p->cfg.memfile_size - i * size),
-                              p->cfg.memfile_base + i * size);
+                              p->mem + i * size);
             if (!rc) __atomic_store_n(&p->mem_slot[i], 1, __ATOMIC_RELEASE);
         }
         unlock(&p->lock);
@@ -116,6 +154,20 @@ static u64 *kernel_pte(const struct platform *p, u64 va)
     return (u64 *)kvm_page_ptr(p, pt) + (va >> GPAGE_SHIFT & 511);
 }
 
+static int build_user(struct platform *p)
+{
+    u64 page[4];
+
+    for (unsigned i = 0; i < ARRAY_LEN(page); i++)
+        if (!(page[i] = kvm_page_new(p))) return -ENOMEM;
+    p->pt_user = page[0] | PTE_KERNEL | PTE_USER;
+    *(u64 *)kvm_page_ptr(p, page[0]) = page[1] | PTE_KERNEL | PTE_USER;
+    *(u64 *)kvm_page_ptr(p, page[1]) = page[2] | PTE_KERNEL | PTE_USER;
+    memcpy(kvm_page_ptr(p, page[3]), kvm_user_start, GPAGE_SIZE);
+    *(u64 *)kvm_page_ptr(p, page[2]) = page[3] | (PTE_KERNEL & ~2ULL) | PTE_USER;
+    return 0;
+}
+
 static int build_kernel(struct platform *p)
 {
     u64 page[6];
@@ -136,7 +188,7 @@ static int build_kernel(struct platform *p)
         if (!gpa) return -ENOMEM;
         *kernel_pte(p, KVA_VCPU(i)) = gpa | PTE_KERNEL | PTE_DIRTY | PTE_NX;
     }
-    return 0;
+    return p->var.user_stub ? build_user(p) : 0;
 }
 
 static int read_cpuid(struct platform *p)
@@ -163,7 +215,8 @@ static int choose_features(struct platform *p, char *why, size_t why_len)
         if (p->cpuid->entries[i].function == 0xd && p->cpuid->entries[i].index == 0)
             kvm = p->cpuid->entries[i].eax | (u64)p->cpuid->entries[i].edx << 32;
     p->xcr0 = kvm & platform_xstate_features() & ~(3ULL << 17);
-    if ((p->xcr0 & 3) != 3 || !kvm_cpuid_has(p, 1, 'c', 26)) {
+    /* PVM hosts may list the components without the instruction's bit; that they work is tried (probe.c). */
+    if ((p->xcr0 & 3) != 3) {
         snprintf(why, why_len, "this host's KVM does not offer XSAVE");
         return -ENOSYS;
     }
@@ -190,7 +243,8 @@ static int lay_out(struct platform *p, char *why, size_t why_len)
     nmem = (u32)((p->cfg.memfile_size + p->mem_slot_size - 1) / p->mem_slot_size);
     p->mem_slot = xzalloc(nmem);
     p->mem_slot_id = SYS_SIZE / SYS_SLOT_SIZE;
-    p->win_slot_id = p->mem_slot_id + nmem;
+    p->flush_slot_id = p->mem_slot_id + nmem;
+    p->win_slot_id = p->flush_slot_id + 1;
     p->win_gpa = (MEM_GPA + p->cfg.memfile_size + gib - 1) & ~(gib - 1);
     if (p->win_gpa + gib > top || slots < (int)p->win_slot_id + 8) {
         snprintf(why, why_len, "guest memory does not fit: the machine can address %llu GiB in %d pieces",
@@ -234,6 +288,16 @@ static int start(struct platform *p, char *why, size_t why_len)
     cap = ioctl(p->vm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
     p->vcpu_cap = cap < 1 ? 1 : MIN((unsigned)cap, (unsigned)KVM_VCPUS_MAX);
     p->sys_next = GPAGE_SIZE;
+    p->mem = p->cfg.memfile_base;
+    if (p->var.shadow) {
+        p->mem = mmap(NULL, p->cfg.memfile_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->cfg.memfile_fd, 0);
+        if (p->mem == MAP_FAILED) {
+            p->mem = NULL;
+            snprintf(why, why_len, "a second mapping of the guest memory: %s", strerror(errno));
+            return -ENOMEM;
+        }
+        madvise(p->mem, p->cfg.memfile_size, MADV_DONTDUMP);
+    }
     if ((rc = reserve(&p->sys, SYS_SIZE, PROT_READ | PROT_WRITE)) || (rc = reserve(&p->win, p->win_size, PROT_NONE)) ||
         (rc = kvm_slot_set(p, 0, SYS_GPA, SYS_SLOT_SIZE, p->sys))) {
         snprintf(why, why_len, "memory for the virtual machine: %s", strerror(-rc));
@@ -244,7 +308,7 @@ static int start(struct platform *p, char *why, size_t why_len)
     return rc;
 }
 
-int kvm_vm_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len)
+int kvm_vm_start(const struct platform_config *cfg, const struct kvm_variant *var, struct platform **out, char *why, size_t why_len)
 {
     struct platform *p = xnew(struct platform);
     sigset_t set, old;
@@ -252,6 +316,7 @@ int kvm_vm_start(const struct platform_config *cfg, struct platform **out, char 
 
     _Static_assert(KVM_VCPUS_MAX + 16 <= 512, "one page table holds ring 0");
     p->cfg = *cfg;
+    p->var = *var;
     p->vm = -1;
     lock_init(&p->lock, LC_PLATFORM);
     lock_init(&p->pool_lock, LC_PLATFORM);
@@ -279,6 +344,7 @@ void kvm_vm_stop(struct platform *p)
     if (p->dev >= 0) close(p->dev);
     if (p->sys) munmap(p->sys, SYS_SIZE);
     if (p->win) munmap(p->win, p->win_size);
+    if (p->mem && p->mem != p->cfg.memfile_base) munmap(p->mem, p->cfg.memfile_size);
     if (p->chunk) munmap(p->chunk, gpage_up(p->nchunk * sizeof(*p->chunk)));
     lock_fini(&p->lock);
     lock_fini(&p->pool_lock);
