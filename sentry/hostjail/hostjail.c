@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define FD_TABLE 4096   /* 8 bytes each */
+
 /*
  * Stage 1, limits. Should: hold as many descriptors as the host allows, since each guest file may cost one.
  * Mustn't: leave guest memory behind in a core file.
@@ -27,6 +29,13 @@ static int stage_limits(void)
     if (getrlimit(RLIMIT_NOFILE, &rl)) return -errno;
     rl.rlim_cur = rl.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &rl)) return -errno;
+    /*
+     * The table of descriptors grows by doubling, and where threads share it each growth waits for a grace period of RCU: 4 to
+     * 20 ms, the first with the 65th descriptor. With one thread it costs nothing.
+     */
+    int fd = open("/", O_PATH | O_CLOEXEC), high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, (int)MIN(rl.rlim_cur, (rlim_t)FD_TABLE) - 1);
+    if (fd >= 0) close(fd);
+    if (high >= 0) close(high);
     return 0;
 }
 
