@@ -113,7 +113,8 @@ int dentry_lookup_valid(struct dentry *parent, const char *name, size_t len, boo
     for (unsigned tries = 0; tries < 8; tries++) {
         struct dentry *d = dentry_lookup_cached(parent, name, len);
         if (!d) break;
-        if (parent->sb->case_cache_forever) {
+        /* What is mounted there is found whatever became of the name. */
+        if (parent->sb->case_cache_forever || atomic_load(&d->nmounts)) {
             *out = d;
             return 0;
         }
@@ -124,7 +125,7 @@ int dentry_lookup_valid(struct dentry *parent, const char *name, size_t len, boo
             dentry_put(d);
             return r;
         }
-        if (r > 0 || atomic_load(&d->nmounts)) {
+        if (r > 0) {
             *out = d;
             return 0;
         }
