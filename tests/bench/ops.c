@@ -20,12 +20,16 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_ZLIB
+#include <zlib.h>
+#endif
 
 #define ROUNDS 5
+#define READ_FILE (64L << 20) /* sparse: reading it costs no disk */
 
 static const char *self;
 static char scratch[64] = "bench.tmp";
-static int fd, ep, pp[2];
+static int fd, rfd, ep, pp[2];
 static volatile int sink;
 
 static double now(void)
@@ -46,6 +50,12 @@ static void op_pread(long n)
 {
     char buf[4096];
     while (n--) if (pread(fd, buf, sizeof(buf), 0) != sizeof(buf)) die("pread");
+}
+static void op_read(long n)
+{
+    char buf[4096];
+    if (lseek(rfd, 0, SEEK_SET)) die("lseek");
+    while (n--) if (read(rfd, buf, sizeof(buf)) != sizeof(buf)) die("read");
 }
 static void op_write(long n)
 {
@@ -205,29 +215,70 @@ static void op_cpu(long n)
     while (n--) for (int i = 0; i < 1000; i++) x ^= x << 13, x ^= x >> 7, x ^= x << 17;
     sink = (int)x;
 }
+/* Sums of 64-bit products in the widest registers there are. */
+typedef uint64_t vec __attribute__((vector_size(64)));
+#define PRODUCTS(name, isa)                                                  \
+    __attribute__((target(isa))) static void name(long n)                    \
+    {                                                                        \
+        vec x = { 1, 2, 3, 4, 5, 6, 7, 8 }, sum = x;                         \
+        while (n--) {                                                        \
+            for (int i = 0; i < 1000; i++) {                                 \
+                x = x * 6364136223846793005ULL + 1442695040888963407ULL;     \
+                sum ^= x >> 17;                                              \
+            }                                                                \
+            sink = (int)(sum[0] ^ sum[7]);                                   \
+        }                                                                    \
+    }
+PRODUCTS(op_avx512, "avx512f,avx512dq")
+PRODUCTS(op_avx2, "avx2")
+static int has_avx512(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"); }
+static int only_avx2(void) { return __builtin_cpu_supports("avx2") && !has_avx512(); }
+#ifdef WITH_ZLIB
+static void op_zlib(long n)
+{
+    enum { SIZE = 256 << 10 };
+    static uint8_t in[SIZE], out[SIZE + SIZE / 100 + 1024];
+    uint32_t x = 1;
+    for (int i = 0; i < SIZE; i++) in[i] = "the quick brown fox\n"[(x = x * 1103515245 + 12345) >> 16 & 7];
+    while (n--) {
+        uLongf len = sizeof(out);
+        if (compress2(out, &len, in, SIZE, 6) != Z_OK) die("compress2");
+        sink = (int)len;
+    }
+}
+#endif
 static void op_clock(long n)
 {
     struct timespec t;
     while (n--) clock_gettime(CLOCK_MONOTONIC, &t);
 }
 
-static const struct { const char *name; void (*fn)(long); long n; } ops[] = {
-    { "getppid", op_getppid, 5000 }, { "clock_gettime", op_clock, 5000 }, { "pread4k", op_pread, 5000 }, { "write4k", op_write, 5000 },
+static const struct op { const char *name; void (*fn)(long); long n; } ops[] = {
+    { "getppid", op_getppid, 5000 }, { "clock_gettime", op_clock, 5000 }, { "pread4k", op_pread, 5000 }, { "read4k", op_read, 5000 }, { "write4k", op_write, 5000 },
     { "stat", op_stat, 3000 }, { "open+close", op_open, 2000 }, { "epoll+pipe", op_epoll, 1500 }, { "pipe", op_pipe, 1000 },
     { "futex", op_futex, 1000 }, { "signal", op_signal, 1000 }, { "thread", op_thread, 200 }, { "fork+wait", op_fork, 50 },
-    { "fork+exec", op_exec, 30 }, { "mmap+touch", op_mmap, 300 }, { "fault", op_fault, 4096 }, { "tcp", op_tcp, 1000 }, { "cpu", op_cpu, 2000 },
+    { "fork+exec", op_exec, 30 }, { "mmap+touch", op_mmap, 300 }, { "fault", op_fault, 4096 }, { "tcp", op_tcp, 1000 }, { "cpu", op_cpu, 4000 },
+    { "avx512", op_avx512, 4000 }, { "avx2", op_avx2, 4000 },
+#ifdef WITH_ZLIB
+    { "zlib", op_zlib, 4 },
+#endif
 };
 
 static int cmp(const void *a, const void *b) { double x = *(const double *)a, y = *(const double *)b; return (x > y) - (x < y); }
 
+static int possible(const struct op *o) { return o->fn == op_avx512 ? has_avx512() : o->fn == op_avx2 ? only_avx2() : 1; }
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--exit")) return 0;
+    if (argc > 1 && !strcmp(argv[1], "--spin")) for (;;) op_cpu(1);
     self = "/proc/self/exe";
     signal(SIGUSR1, on_signal);
     fd = open(scratch, O_RDWR | O_CREAT | O_TRUNC, 0600);
     char buf[8192] = { 1 };
     if (fd < 0 || write(fd, buf, sizeof(buf)) != sizeof(buf)) die(scratch);
+    rfd = open("bench-read.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (rfd < 0 || ftruncate(rfd, READ_FILE)) die("bench-read.tmp");
     ep = epoll_create1(0);
     if (pipe(pp)) die("pipe");
     struct epoll_event e = { .events = EPOLLIN };
@@ -235,7 +286,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
         int wanted = argc == 1;
         for (int a = 1; a < argc; a++) wanted |= !strcmp(argv[a], ops[i].name);
-        if (!wanted) continue;
+        if (!wanted || !possible(&ops[i])) continue;
         double t[ROUNDS];
         ops[i].fn(ops[i].n / 10 + 1);
         for (int r = 0; r < ROUNDS; r++) {
@@ -248,5 +299,6 @@ int main(int argc, char **argv)
         fflush(stdout);
     }
     unlink(scratch);
+    unlink("bench-read.tmp");
     return 0;
 }
