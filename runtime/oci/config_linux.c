@@ -138,10 +138,6 @@ int linux_parse(struct oci_config *c, const struct jn *n)
         jn_get(n, "rootfsPropagation", &t);
         if (i == ARRAY_LEN(propagation)) return jn_fail(&t, "rootfsPropagation=%s is not supported", c->propagation);
     }
-    if (c->mount_label && c->mount_label[0]) {
-        jn_get(n, "mountLabel", &t);
-        return jn_fail(&t, "selinux is not supported inside the sandbox: label %s cannot be applied", c->mount_label);
-    }
     if (jn_get(n, "resources", &t)) {
         c->has_resources = true;
         if (resources_parse(&c->res, &t)) return -1;

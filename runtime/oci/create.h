@@ -40,8 +40,18 @@ void oci_plan_process(struct plan_writer *w, const struct oci_process *p, u32 pe
 int oci_console_socket(const char *path, int *slave, struct oci_process *p);   /* makes a pty, sends its master away */
 void console_ctty(int slave);
 
-/* ns.c: the supervisor goes into the container's host namespaces (network, ipc, uts). net_missing: the host refused a new one. */
+/*
+ * ns.c. oci_fork_supervisor: a child in the container's pid namespace on the host; fork's answer, -1 after oci_fail.
+ * oci_namespaces_enter: the supervisor goes into the others (network, ipc, uts, cgroup). net_missing: the host refused a
+ * new one. oci_mount_ns_visit: into the mount namespace given by path, if one is: a descriptor to oci_mount_ns_leave it
+ * with, or -1 (none was given), or -2 after oci_fail. oci_user_ns: last, in the supervisor; oci_map_ids: in create.
+ */
+pid_t oci_fork_supervisor(const struct oci_config *c);
 int oci_namespaces_enter(const struct oci_config *c, bool *net_missing);
+int oci_mount_ns_visit(const struct oci_config *c);
+int oci_mount_ns_leave(int back);
+int oci_user_ns(const struct oci_config *c, int parent);
+int oci_map_ids(const struct oci_config *c, pid_t pid);
 /* mntns.c: last, when nothing of the host is needed by path any more. */
 int oci_mount_ns(const struct oci_create *c);
 /* seccomp.c */

@@ -35,6 +35,7 @@ static void put_tree(int root, const char *dest, int tree)
 int oci_mount_ns(const struct oci_create *c)
 {
     const struct oci_config *cfg = &c->cfg;
+    if (cfg->ns[NS_MOUNT].path) return oci_mount_ns_visit(cfg) == -2 ? -1 : 0;
     if (geteuid() != 0 || !cfg->ns[NS_MOUNT].present) return 0;
     int root_tree = clone_tree(c->rootfs, true), r = 0;
     if (root_tree < 0) return errno == EPERM ? 0 : oci_fail("open_tree %s: %s", c->rootfs, strerror(errno));

@@ -338,6 +338,20 @@ static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm)
     return 0;
 }
 
+static int add_files(struct oplan *o)
+{
+    const struct oci_config *c = &o->c->cfg;
+    int back = oci_mount_ns_visit(c);
+    if (back == -2) return -1;
+    int r = add_mounts(o);
+    if (!r) r = add_devices(o);
+    if (!r && c->root.readonly) {
+        AUTO_FREE char *cwd = clean_path(c->process.cwd);
+        make_mount_point(o->rootfd, cwd, true);
+    }
+    return back < 0 || !oci_mount_ns_leave(back) ? r : -1;
+}
+
 /* --- the process --- */
 
 void oci_plan_process(struct plan_writer *w, const struct oci_process *p, u32 personality)
@@ -429,11 +443,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     plan_add_str(&p->sentry, PLAN_ABI, abi ? abi : "auto");
     plan_add_str(&p->sentry, PLAN_HOSTNAME, cfg->hostname && cfg->hostname[0] ? cfg->hostname : "sundog");
     if (cfg->domainname) plan_add_str(&p->sentry, PLAN_DOMAINNAME, cfg->domainname);
-    if (add_mounts(&o) || add_devices(&o)) return -1;
-    if (cfg->root.readonly) {
-        AUTO_FREE char *cwd = clean_path(cfg->process.cwd);
-        make_mount_point(o.rootfd, cwd, true);
-    }
+    if (add_files(&o)) return -1;
     if (!abi || strcmp(abi, "linux")) plan_solaris_pieces(p, &o.nroots);
     for (unsigned i = 0; i < cfg->nmasked; i++) emit_str(&o, PLAN_MASK, cfg->masked[i]);
     for (unsigned i = 0; i < cfg->nreadonly; i++) emit_str(&o, PLAN_READONLY, cfg->readonly[i]);

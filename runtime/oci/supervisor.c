@@ -10,16 +10,35 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 static char spawn_error[2048];
 static void remember(const char *text) { snprintf(spawn_error, sizeof(spawn_error), "%s", text); }
+
+/* The number that the host's /proc knows a child by (pid 0: us): the supervisor may be in a pid namespace of its own. */
+static pid_t host_pid(pid_t pid)
+{
+    char path[64], text[512], *at;
+    if (pid < 0) return 0;
+    int pidfd = (int)syscall(SYS_pidfd_open, pid ? pid : getpid(), 0);
+    if (pidfd < 0) return pid;
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0) close(fd);
+    close(pidfd);
+    text[MAX(n, (ssize_t)0)] = 0;
+    at = strstr(text, "Pid:");
+    return at ? (pid_t)atoi(at + 4) : pid ? pid : getpid();
+}
 
 static void fill_state(struct supervisor *s)
 {
@@ -35,7 +54,7 @@ static void fill_state(struct supervisor *s)
     s->st.bundle = xstrdup(s->c->bundle_path);
     s->st.rootfs = xstrdup(s->c->rootfs);
     s->st.created = xstrdup(when);
-    s->st.pid = getpid();
+    s->st.pid = host_pid(0);
     s->st.start = proc_start_time(s->st.pid, NULL);
     s->st.owner = getuid();
     if (s->c->cfg.annotations) s->st.annotations = json_object_get(s->c->cfg.annotations);
@@ -85,7 +104,7 @@ static int hooks(struct supervisor *s)
         if (n < 0 || m.op != WIRE_START) return oci_fail("create went away while its hooks ran");
     }
     if (!h[HOOK_CREATE_CONTAINER].n) return 0;
-    json_object *o = state_json(&s->st, "creating", false);
+    json_object *o = state_json(&s->st, "created", false);
     int r = hooks_run(&h[HOOK_CREATE_CONTAINER], HOOK_CREATE_CONTAINER, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), false);
     json_object_put(o);
     return r;
@@ -182,18 +201,19 @@ static int bring_up(struct supervisor *s)
         if (strncmp(oci_error(), "container create failed", 23)) add_log_tail(s);
         return -1;
     }
-    s->st.sentry = s->box.sentry;
-    s->st.gofer = s->box.gofer;
-    s->st.broker = s->box.broker;
+    s->st.sentry = s->box.sentry > 0 ? host_pid(s->box.sentry) : 0;
+    s->st.gofer = s->box.gofer > 0 ? host_pid(s->box.gofer) : 0;
+    s->st.broker = s->box.broker > 0 ? host_pid(s->box.broker) : 0;
     s->listener = wire_listen(c->dirfd);
     if (s->listener < 0) return oci_fail("the control socket: %s", strerror(-s->listener));
     oci_log_keep_open();
-    if (oci_mount_ns(c)) return -1;
+    if (oci_mount_ns(c) || oci_user_ns(&c->cfg, s->parent)) return -1;
     supervise_set_status(s, "created");
     return 0;
 }
 
-/* As the container ended, so that whoever waits for us waited for it. */
+/* As the container ended, so that whoever waits for us waited for it. The first process of a pid namespace dies of no
+   signal of its own: it says so by its status, as a shell would. */
 void oci_end_like(int wstatus)
 {
     if (wstatus & 0x7f) {

@@ -17,6 +17,7 @@ enum wire_op {
     WIRE_EXITED,         /* the exec of this connection: a[0] wait status */
     /* create and its supervisor */
     WIRE_HOOKS,          /* the environment is there: run the hooks of the runtime's namespaces; answered by WIRE_START */
+    WIRE_MAP_IDS,        /* it is in its user namespace: write the maps; answered by WIRE_START */
     WIRE_CREATED,
     WIRE_FAILED,         /* text; a[0]: exit status */
 };

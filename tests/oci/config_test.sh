@@ -40,6 +40,34 @@ inside '^i.86$' 'l["personality"] = {"domain": "LINUX32"}; args("uname", "-m")'
 inside 'not permitted' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}; sh("mkdir /x 2>&1; true")'
 inside 'No such device or address|not permitted' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 6}]}; sh("mkdir /x 2>&1; true")'
 inside '159$' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]}; sh("(mkdir /x) 2>/dev/null; echo $?")'
+# namespaces on the host: new ones of the supervisor, and by path
+if [ "$(id -u)" = 0 ] && unshare -pmU true 2>/dev/null; then
+    bundle ns 'l["namespaces"] += [{"type": "cgroup"}, {"type": "user"}]; args("sleep", "1000")
+l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]'
+    sd create --bundle ns --pid-file ns.pid "$prefix-ns" >/dev/null 2>&1 || bad "create with namespaces"
+    pid=$(cat ns.pid)
+    for kind in pid mnt net ipc uts cgroup user; do
+        [ "$(readlink /proc/self/ns/$kind)" != "$(readlink "/proc/$pid/ns/$kind")" ] || bad "the supervisor has the host's $kind namespace"
+    done
+    grep -Eq '^ *0 +100000 +1000$' "/proc/$pid/uid_map" || bad "uid_map on the host: $(cat "/proc/$pid/uid_map")"
+    # A second container in the first one's pid namespace, as pods have it: it ends with it.
+    bundle join "l['namespaces'][0]['path'] = '/proc/$pid/ns/pid'; args('sleep', '1000')"
+    sd run --detach --bundle join --pid-file join.pid "$prefix-join" >/dev/null 2>&1 || bad "run in a pid namespace by path"
+    same "$(readlink "/proc/$pid/ns/pid")" "$(readlink "/proc/$(cat join.pid)/ns/pid")" "pid namespace by path"
+    kill -9 "$pid"
+    wait_for "$prefix-join" stopped
+    sd delete "$prefix-join"
+    sd delete --force "$prefix-ns"
+    # Root and mounts of a mount namespace by path.
+    unshare -m --propagation private sh -c "mount -t tmpfs t '$work/vol/d' && echo only-there >'$work/vol/d/x' && exec sleep 1000" </dev/null >/dev/null 2>&1 & holder=$!
+    there() { [ -e "/proc/$holder/root$work/vol/d/x" ]; }
+    mkdir -p vol/d
+    until_true 60 there || bad "no mount namespace to enter"
+    inside '^only-there$' "[n for n in l['namespaces'] if n['type'] == 'mount'][0]['path'] = '/proc/$holder/ns/mnt'; mount('/v', 'bind', '$work/vol', 'rbind', 'ro'); args('cat', '/v/d/x')"
+    kill "$holder"
+else
+    echo "namespaces on the host are not tried: they cannot be made here"
+fi
 # hooks: each sees the state on its standard input, in order; the one of the container runs inside
 cat >hook.sh <<H
 #!/bin/sh
