@@ -45,11 +45,21 @@ void netb_addr_from_host(const struct sockaddr_storage *ss, struct netb_addr *ou
     }
 }
 
+bool netb_allow(u32 dir, int protocol, const u8 ip[16], u16 port)
+{
+    if (!netb_names || dir == PLAN_NET_IN) return net_rules_allow(&netb_rules, dir, protocol, ip, port, NULL);
+    unsigned proto = protocol == IPPROTO_TCP ? CR_TCP : CR_UDP;
+    const struct connrule *r = connrules_decide(netb_names, dir == PLAN_NET_BIND ? CR_LISTEN : CR_CONNECT, proto, ip, port);
+    if (netb_rules.head.allow & dir) return true;   /* the mode lets all pass */
+    /* Any free port: what connecting, or sending, from an unnamed socket would give, too. Listening is asked with the port it became. */
+    return r ? r->allow : dir == PLAN_NET_BIND && !port;
+}
+
 bool netb_dest_allowed(const struct netb_addr *a, int protocol)
 {
     static const u8 any6[16], lo6[16] = { [15] = 1 }, lo4[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 };
     bool any = !memcmp(a->ip, any6, 16), any4 = is_v4(a->ip) && !memcmp(a->ip + 12, any6, 4);
     /* "::" is ::1, or 127.0.0.1 for a socket bound to an IPv4 address */
-    if (any && !net_rules_allow(&netb_rules, PLAN_NET_OUT, protocol, lo6, a->port, NULL)) return false;
-    return net_rules_allow(&netb_rules, PLAN_NET_OUT, protocol, any || any4 ? lo4 : a->ip, a->port, NULL);
+    if (any && !netb_allow(PLAN_NET_OUT, protocol, lo6, a->port)) return false;
+    return netb_allow(PLAN_NET_OUT, protocol, any || any4 ? lo4 : a->ip, a->port);
 }

@@ -6,6 +6,7 @@
 #define SUNDOG_NETBROKER_BROKER_H
 
 #include "netbroker/protocol.h"
+#include "sentry/base/connrules.h"
 #include "sentry/base/netrules.h"
 
 /* One request, while it is served by its channel's thread. */
@@ -21,6 +22,9 @@ typedef int netb_handler(struct netb_req *r);
 
 /* --- state, set once before serving --- */
 extern struct net_rules netb_rules;
+extern struct connrules *netb_names;   /* a profile's [net]; NULL: netb_rules decides. Its verdicts are netb_rules' default then */
+/* By the one or the other. dir: PLAN_NET_*, port in host order. */
+bool netb_allow(u32 dir, int protocol, const u8 ip[16], u16 port);
 
 /* What a descriptor of the sentry's is: -EBADF none came, -ENOTSOCK, -EAFNOSUPPORT not of the internet families. */
 struct netb_sock { int fd, domain, type, protocol; };
@@ -42,6 +46,19 @@ netb_handler netb_op_send, netb_op_setopt;
 /* ops_info.c; netb_info_init opens what is served later, while there still is a view of files */
 int netb_info_init(void);
 netb_handler netb_op_ifreq, netb_op_ifconf, netb_op_route, netb_op_proc;
+
+/*
+ * resolver.c. init: the data of PLAN_DNS, before the descriptors are locked in; fixed: an answer that needs no server.
+ * direct: is the address the resolver's? Then it becomes the real one, and directed must be called with the socket after it was sent
+ * there. address_ok: may an answer give this address to the name?
+ */
+int netb_dns_init(const u8 *data, size_t len);
+int netb_dns_fixed(const char *name, const u8 ip[16]);
+int netb_dns_start(void);
+u16 netb_dns_port(void);
+bool netb_dns_direct(struct netb_addr *a, int protocol);
+void netb_dns_directed(int fd, int protocol);
+bool netb_dns_address_ok(const char *name, const u8 ip[16]);
 
 /* serve.c. False: the packet is no request, the channel ends. */
 bool netb_handle_packet(const struct netb_hdr *h, struct netb_req *r, struct netb_hdr *rep);

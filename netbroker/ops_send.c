@@ -50,11 +50,14 @@ int netb_op_send(struct netb_req *r)
     if (!err) err = netb_sock_of(r, &s);
     if (err) return err;
     if (s.type != SOCK_DGRAM) return -EOPNOTSUPP;
-    bool v4 = s.domain == AF_INET;
+    bool v4 = s.domain == AF_INET, to_dns = false;
     if (q.to.family != AF_UNSPEC) {
-        len = netb_addr_to_host(&q.to, &ss);
+        struct netb_addr to = q.to;
+        len = netb_addr_to_host(&to, &ss);
         if (len < 0) return len;
-        if (!netb_dest_allowed(&q.to, s.protocol)) return -EACCES;
+        to_dns = netb_dns_direct(&to, s.protocol);
+        if (!to_dns && !netb_dest_allowed(&to, s.protocol)) return -EACCES;
+        if (to_dns) len = netb_addr_to_host(&to, &ss);
         /* IPv4 through an IPv6 socket takes IPv4's ancillary data. */
         static const u8 v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
         v4 = !memcmp(q.to.ip, v4_prefix, sizeof v4_prefix);
@@ -65,6 +68,7 @@ int netb_op_send(struct netb_req *r)
     if (len) m.msg_name = &ss, m.msg_namelen = (socklen_t)len;
     if (c.len) m.msg_control = c.buf, m.msg_controllen = c.len;
     ssize_t n = sendmsg(s.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT | (int)(q.msg_flags & (MSG_DONTROUTE | MSG_CONFIRM)));
+    if (to_dns) netb_dns_directed(s.fd, s.protocol);
     if (n < 0) return -errno;
     u32 sent = (u32)n;
     memcpy(r->out, &sent, sizeof sent);
@@ -128,7 +132,7 @@ int netb_op_setopt(struct netb_req *r)
         socklen_t n = sizeof ss;
         if (getsockname(s.fd, (struct sockaddr *)&ss, &n)) return -errno;
         netb_addr_from_host(&ss, &own);
-        if (!net_rules_allow(&netb_rules, PLAN_NET_IN, s.protocol, ip, own.port, NULL)) return -EACCES;
+        if (!netb_allow(PLAN_NET_IN, s.protocol, ip, own.port)) return -EACCES;
     }
     return setsockopt(s.fd, q.level, q.opt, val, (socklen_t)len) ? -errno : 0;
 }

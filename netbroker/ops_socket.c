@@ -74,8 +74,21 @@ int netb_op_bind(struct netb_req *r)
     if (err) return err;
     int len = netb_addr_to_host(&a, &ss);
     if (len < 0) return len;
-    if (!net_rules_allow(&netb_rules, PLAN_NET_BIND, s.protocol, a.ip, a.port, NULL)) return -EACCES;
+    if (!netb_allow(PLAN_NET_BIND, s.protocol, a.ip, a.port)) return -EACCES;
     return bind(s.fd, (struct sockaddr *)&ss, (socklen_t)len) ? -errno : 0;
+}
+
+static int connect_to(const struct netb_sock *s, const struct sockaddr_storage *ss, socklen_t len, bool settle)
+{
+    if (!connect(s->fd, (const struct sockaddr *)ss, len)) return 0;
+    int err = -errno;
+    if (err == -EINPROGRESS && settle) {
+        /* On the loopback the answer is there by now; asking again here spares the sentry a wait. */
+        struct sockaddr_storage peer;
+        socklen_t plen = sizeof peer;
+        if (!getpeername(s->fd, (struct sockaddr *)&peer, &plen) && !connect(s->fd, (const struct sockaddr *)ss, len)) return 0;
+    }
+    return err;
 }
 
 int netb_op_connect(struct netb_req *r)
@@ -86,19 +99,13 @@ int netb_op_connect(struct netb_req *r)
     int len = sizeof(struct sockaddr_in), err = netb_take(r, &q, sizeof q);
     if (!err) err = netb_sock_of(r, &s);
     if (err) return err;
-    if (q.to.family != AF_UNSPEC) {
-        len = netb_addr_to_host(&q.to, &ss);
-        if (len < 0) return len;
-        if (!netb_dest_allowed(&q.to, s.protocol)) return -EACCES;
-    }
-    if (!connect(s.fd, (struct sockaddr *)&ss, (socklen_t)len)) return 0;
-    err = -errno;
-    if (err == -EINPROGRESS && q.settle) {
-        /* On the loopback the answer is there by now; asking again here spares the sentry a wait. */
-        struct sockaddr_storage peer;
-        socklen_t plen = sizeof peer;
-        if (!getpeername(s.fd, (struct sockaddr *)&peer, &plen) && !connect(s.fd, (struct sockaddr *)&ss, (socklen_t)len)) return 0;
-    }
+    if (q.to.family == AF_UNSPEC) return connect_to(&s, &ss, (socklen_t)len, q.settle);
+    bool to_dns = netb_dns_direct(&q.to, s.protocol);
+    len = netb_addr_to_host(&q.to, &ss);
+    if (len < 0) err = len;
+    else if (!to_dns && !netb_dest_allowed(&q.to, s.protocol)) err = -EACCES;
+    else err = connect_to(&s, &ss, (socklen_t)len, q.settle);
+    if (to_dns) netb_dns_directed(s.fd, s.protocol);
     return err;
 }
 HOSTCALL(getpeername, "is a connection made already");
@@ -117,7 +124,8 @@ int netb_op_listen(struct netb_req *r)
     /* An unbound socket would get any address and port; one that was bound by connecting may not have been asked for. */
     if (getsockname(s.fd, (struct sockaddr *)&ss, &len)) return -errno;
     netb_addr_from_host(&ss, &a);
-    if (!net_rules_allow(&netb_rules, PLAN_NET_BIND, s.protocol, a.ip, a.port, NULL)) return -EACCES;
+    if (!a.port && !net_rules_open(&netb_rules, PLAN_NET_BIND)) return -EACCES;
+    if (!netb_allow(PLAN_NET_BIND, s.protocol, a.ip, a.port)) return -EACCES;
     return listen(s.fd, backlog) ? -errno : 0;
 }
 
@@ -136,7 +144,7 @@ int netb_op_accept(struct netb_req *r)
         netb_addr_from_host(&ss, &peer);
         if (!getsockname(fd, (struct sockaddr *)&own, &own_len)) {
             netb_addr_from_host(&own, &local);
-            if (net_rules_allow(&netb_rules, PLAN_NET_IN, s.protocol, peer.ip, local.port, NULL)) {
+            if (netb_allow(PLAN_NET_IN, s.protocol, peer.ip, local.port)) {
                 memcpy(r->out, &peer, sizeof peer);
                 r->out_len = sizeof peer;
                 r->out_fd = fd;

@@ -11,10 +11,14 @@
 
 #include "sentry/base/types.h"
 
-#define NETB_VERSION 1u
+#define NETB_VERSION 2u
 #define NETB_MAGIC 0x6e620000u           /* upper half of type */
 #define NETB_PAYLOAD_MAX (68u * 1024)    /* the largest datagram and its header fit */
 #define NETB_IFCONF_MAX 64u
+/* The name server that a sandbox with the resolver sees. */
+#define NETB_DNS_ADDR { [10] = 0xff, [11] = 0xff, [12] = 127, 53, 53, 53 }
+#define NETB_DNS_TEXT "127.53.53.53"
+#define NETB_DNS_PORT 53u
 
 enum netb_op {
     NETB_HELLO = 1,    /* u32 version -> netb_hello */
@@ -66,7 +70,8 @@ struct netb_addr { u16 family, port; /* host order */ u32 flow, scope; u8 ip[16]
 /* settle: the caller would wait; if the answer is there by the time the call returns, report that */
 struct netb_connect { struct netb_addr to; u32 settle; };
 /* accept_direct: no rule looks at who connects, so the sentry may accept by itself */
-struct netb_hello { u32 version, accept_direct; };
+/* dns_port: the resolver listens on 127.0.0.1 there, what is sent to NETB_DNS_ADDR goes to it; 0: there is none */
+struct netb_hello { u32 version, accept_direct, dns_port; };
 struct netb_socket { s32 domain, type, protocol; };
 #define NETB_SEND_SRC 1u                 /* src and ifindex are given (IP_PKTINFO) */
 struct netb_send {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 struct net_rules netb_rules;
+struct connrules *netb_names;
 
 static int op_hello(struct netb_req *r)
 {
@@ -19,7 +20,7 @@ static int op_hello(struct netb_req *r)
     int err = netb_take(r, &version, sizeof version);
     if (err) return err;
     if (version != NETB_VERSION) return -EPROTO;
-    struct netb_hello h = { NETB_VERSION, net_rules_open(&netb_rules, PLAN_NET_IN) };
+    struct netb_hello h = { NETB_VERSION, net_rules_open(&netb_rules, PLAN_NET_IN), netb_dns_port() };
     memcpy(r->out, &h, sizeof h);
     r->out_len = sizeof h;
     return 0;
@@ -128,7 +129,7 @@ int netb_serve(const int *socks, unsigned n)
     pthread_attr_t a;
     pthread_attr_init(&a);
     pthread_attr_setstacksize(&a, 256 * 1024);
-    int err = 0;
+    int err = netb_dns_start();
     unsigned i;
     for (i = 1; i < n && !err; i++) err = -pthread_create(&t[i], &a, channel_thread, (void *)(intptr_t)socks[i]);
     pthread_attr_destroy(&a);

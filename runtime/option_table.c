@@ -7,6 +7,7 @@
 #define JSON { O_JSON, "--json", V_NONE, "", "print one JSON document instead of text", NULL }
 
 #define PARAM { O_PARAM, "--param", V_REQUIRED, "NAME=VALUE", "set a parameter of the profile", NULL }
+#define DNS { O_DNS, "--dns", V_REQUIRED, "ADDRESS[:PORT]", "name server that the sandbox's resolver asks, up to 3 (the host's)", NULL }
 #define RULE { O_RULE, "--rule", V_REQUIRED, "LINE", "a line more for the profile, such as '[files] ro /srv'", NULL }
 
 static const struct opt_desc run_opts[] = {
@@ -29,6 +30,7 @@ static const struct opt_desc run_opts[] = {
     { O_PLATFORM, "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)", "auto kvm trap ptrace" },
     { O_ABI, "--abi", V_REQUIRED, "NAME", "auto, linux or solaris (auto: by the program's image)", "auto linux solaris" },
     { O_NET, "--net", V_REQUIRED, "KIND", "none, loopback (inside the sandbox only) or host (loopback)", "none loopback host" },
+    DNS,
     { O_MEMORY, "--memory", V_REQUIRED, "SIZE", "limit of guest memory: bytes, or with suffix K M G", NULL },
     { O_NO_PATCH, "--no-patch", V_NONE, "", "leave the program's text alone: no jumps at busy system calls (trap)", NULL },
     { O_STRACE, "--strace", V_OPTIONAL, "[=text|json]", "print each system call on stderr", "text json" },
@@ -48,6 +50,7 @@ static const struct opt_desc syscalls_opts[] = {
 static const struct opt_desc learn_opts[] = {
     { O_OUTPUT, "-o", V_REQUIRED, "FILE", "where the profile is written", "@file" },
     { O_NET, "--net", V_REQUIRED, "KIND", "none, loopback (inside the sandbox only) or host (loopback)", "none loopback host" },
+    DNS,
     { O_ENV, "--env", V_REQUIRED, "K=V | K", "set an environment variable, or pass the caller's K", NULL },
     { O_CWD, "--cwd", V_REQUIRED, "PATH", "working directory inside", "@dir" },
     { O_PLATFORM, "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)", "auto kvm trap ptrace" },

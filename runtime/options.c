@@ -2,6 +2,7 @@
 #include "runtime/profile/profile.h"
 #include "runtime/verbs.h"
 #include "sentry/base/alloc.h"
+#include "sentry/base/plan.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -185,6 +186,13 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
     case O_PLATFORM: return parse_choice(name, val, platforms, &o->platform);
     case O_ABI: return parse_choice(name, val, abis, &o->abi);
     case O_NET: return parse_choice(name, val, nets, &o->net);
+    case O_DNS: {
+        struct plan_dns_server s;
+        if (profile_dns_server(val, &s)) return fail("--dns %s: an address is wanted: ADDRESS, ADDRESS:PORT or [IPv6]:PORT", val);
+        if (o->ndns == MAX_DNS) return fail("--dns: %u name servers are the most", MAX_DNS);
+        o->dns[o->ndns++] = val;
+        return 0;
+    }
     case O_MEMORY: return parse_size(name, val, &o->memory);
     case O_STRACE:
         if (val && (r = parse_choice(name, val, forms, &form))) return r;

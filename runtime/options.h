@@ -7,6 +7,7 @@
 #define SUNDOG_VERSION "0.1.0"
 #define EXIT_SANDBOX 125     /* the sandbox failed, not the program */
 #define MAX_USER_MOUNTS 64
+#define MAX_DNS 3            /* as resolv.conf(5) */
 
 struct user_mount {
     char *host;              /* owned, absolute host path */
@@ -26,6 +27,7 @@ struct run_options {
     const char *profile_name, **params; unsigned nparams;   /* --profile, --param */
     const char **rules; unsigned nrules;                    /* --rule: lines of the command line's layer */
     struct profile *profile;             /* owned; loaded and flattened, NULL: none */
+    const char *dns[MAX_DNS]; unsigned ndns;                /* --dns */
     const char *layer;                   /* --overlay */
     const char *output;                  /* -o of learn */
     bool learn;                          /* the record also says what was only looked at */

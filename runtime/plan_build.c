@@ -109,6 +109,8 @@ u32 builder_layer_root(struct builder *b, int fd)
 
 void builder_sentry_fd(struct builder *b, int fd) { plan_keep_fd(&b->p->sentry_fds, &b->p->n_sentry_fds, fd); }
 
+void builder_broker_fd(struct builder *b, int fd) { plan_keep_fd(&b->p->broker_fds, &b->p->n_broker_fds, fd); }
+
 void builder_dir(struct builder *b, const char *path, u32 mode)
 {
     plan_add2(&b->p->sentry, PLAN_DIR, &mode, sizeof(mode), &path, 1);
@@ -383,8 +385,10 @@ void plan_build_fini(struct spawn_plan *p)
 {
     for (unsigned i = 0; i < p->n_gofer_fds; i++) close(p->gofer_fds[i]);
     for (unsigned i = 0; i < p->n_sentry_fds; i++) close(p->sentry_fds[i]);
+    for (unsigned i = 0; i < p->n_broker_fds; i++) close(p->broker_fds[i]);
     free(p->gofer_fds);
     free(p->sentry_fds);
+    free(p->broker_fds);
     plan_writer_fini(&p->sentry);
     plan_writer_fini(&p->gofer);
     plan_writer_fini(&p->broker);

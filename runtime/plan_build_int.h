@@ -21,6 +21,7 @@ struct mount_entry *builder_mount(struct builder *b, enum plan_mount_type type, 
 int builder_host(struct builder *b, const char *host, const char *at, bool overlay, u32 flags);
 u32 builder_layer_root(struct builder *b, int fd);    /* the upper of an overlay; takes the descriptor; index of the root */
 void builder_sentry_fd(struct builder *b, int fd);    /* stays open in the sentry; closed here with the plan */
+void builder_broker_fd(struct builder *b, int fd);     /* likewise, in the network broker */
 void builder_dir(struct builder *b, const char *path, u32 mode);
 void builder_symlink(struct builder *b, const char *target, const char *path);
 /* /proc, /sys, /dev and what is in it. */

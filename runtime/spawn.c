@@ -336,6 +336,7 @@ int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
     se.argv = sargv, go.argv = gargv, br.argv = bargv;
     se.keep = p->sentry_fds, se.nkeep = p->n_sentry_fds;
     go.keep = p->gofer_fds, go.nkeep = p->n_gofer_fds;
+    br.keep = p->broker_fds, br.nkeep = p->n_broker_fds;
 
     /* The sentry first: its start takes longest. */
     s->sentry = start_sentry(&se, p);

@@ -16,6 +16,7 @@ struct spawn_plan {
     struct plan_writer sentry, gofer, broker;
     int *sentry_fds; unsigned n_sentry_fds;      /* stay open in the sentry: PLAN_FD, PLAN_CONSOLE; borrowed */
     int *gofer_fds; unsigned n_gofer_fds;        /* PLAN_ROOT */
+    int *broker_fds; unsigned n_broker_fds;      /* PLAN_DNS */
     bool net_host;                               /* a network broker is needed; `broker` is its plan */
     bool debug;
 };

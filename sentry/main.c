@@ -229,6 +229,7 @@ int main(int argc, char **argv)
     if (r) fail("starting the first task", r, "the host refuses threads (ulimit -u)");
     u32 status;
     kernel_wait_exit(&status);
+    policy_dns_sync();
     console_finish();
     control_report_exited(status);
     _exit(0);

@@ -162,15 +162,13 @@ static void emit_rules(struct view *v)
     for (unsigned i = 0; i < v->p->nrules; i++) {
         const struct prule *r = &v->p->rules[i];
         u32 id = i + 1;
-        struct phost h;
-        const char *why;
-        if (r->section == PS_NET && !profile_host_parse(r->object, &h, &why)) {
-            struct plan_conn_rule nr = { .id = id, .op = r->key == PK_LISTEN ? CR_LISTEN : CR_CONNECT, .allow = r->key != PK_DENY, .prefix = h.prefix,
-                                        .lo = h.lo, .hi = h.hi, .protos = !r->value ? CR_TCP | CR_UDP : !strcmp(r->value, "udp") ? CR_UDP : CR_TCP };
-            memcpy(nr.ip, h.ip, 16);
-            const char *name = h.name ? h.name : "";
+        struct connrule c;
+        if (r->section == PS_NET && prule_connrule(r, id, &c)) {
+            struct plan_conn_rule nr = { .id = id, .op = c.op, .allow = c.allow, .prefix = c.prefix, .lo = c.lo, .hi = c.hi, .protos = c.protos };
+            memcpy(nr.ip, c.ip, 16);
+            const char *name = c.name ? c.name : "";
             plan_add2(se, PLAN_CONN_RULE, &nr, sizeof(nr), &name, 1);
-            free(h.name);
+            free(c.name);
         }
         if ((r->section != PS_SYS && r->section != PS_IPC) || r->key != PK_DENY) continue;
         AUTO_FREE char *ipc = r->section == PS_IPC ? xasprintf("@%s", r->object) : NULL;

@@ -22,11 +22,14 @@ struct compiled {
  */
 int profile_compile(struct profile *p, struct compiled *c);
 void compiled_fini(struct compiled *c);
+/* A rule of [net]; false: it cannot be parsed (it was, when read). r->name is the caller's to free. */
+bool prule_connrule(const struct prule *p, u32 id, struct connrule *r);
+
 
 int profile_apply(struct builder *b, char *cwd /* PATH_MAX, out */, const char *home);
 /* Has the profile rules for what is outside the sandbox? Then it gets the host's network, with those rules. */
 bool profile_wants_host_net(const struct profile *p);
-int profile_apply_net(struct builder *b);         /* PLAN_NET for mode host; after profile_apply */
+int profile_apply_net(struct builder *b);         /* PLAN_NET for mode host, the resolver; after profile_apply */
 void profile_apply_limits(struct builder *b);
 /* [env] in front of what --env says, which counts more. */
 void profile_apply_env(const struct profile *p, struct run_options *o);

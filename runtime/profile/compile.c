@@ -52,17 +52,24 @@ static void build_paths(struct compiled *c)
     for (unsigned i = 0; i < c->nlist; i++) pathrules_add(c->paths, c->list[i].path, c->list[i].perms, c->list[i].id);
 }
 
-static void add_net(struct compiled *c, const struct prule *r, u32 id)
+bool prule_connrule(const struct prule *p, u32 id, struct connrule *r)
 {
     struct phost h;
     const char *why;
-    if (profile_host_parse(r->object, &h, &why)) return; /* was checked when read */
-    struct connrule n = { .id = id, .op = r->key == PK_LISTEN ? CR_LISTEN : CR_CONNECT, .allow = r->key != PK_DENY, .lo = h.lo, .hi = h.hi,
-                         .prefix = h.prefix, .name = h.name,
-                         .protos = !r->value ? CR_TCP | CR_UDP : !strcmp(r->value, "udp") ? CR_UDP : CR_TCP };
-    memcpy(n.ip, h.ip, 16);
+    if (profile_host_parse(p->object, &h, &why)) return false;
+    *r = (struct connrule){ .id = id, .op = p->key == PK_LISTEN ? CR_LISTEN : CR_CONNECT, .allow = p->key != PK_DENY, .lo = h.lo, .hi = h.hi,
+                            .prefix = h.prefix, .name = h.name,
+                            .protos = !p->value ? CR_TCP | CR_UDP : !strcmp(p->value, "udp") ? CR_UDP : CR_TCP };
+    memcpy(r->ip, h.ip, 16);
+    return true;
+}
+
+static void add_net(struct compiled *c, const struct prule *r, u32 id)
+{
+    struct connrule n;
+    if (!prule_connrule(r, id, &n)) return; /* was checked when read */
     connrules_add(c->nets, &n);
-    free(h.name);
+    free(n.name);
 }
 
 int profile_compile(struct profile *p, struct compiled *c)

@@ -205,24 +205,63 @@ static char *name_of(char **argv, const char *ip)
     return found;
 }
 
-static void take_net(struct learnt *l, const struct evlog_rec *e, char **argv)
+/* The names that the sandbox's resolver answered with this address. */
+static unsigned names_told(const u8 *events, size_t len, const char *ip, const char **names, unsigned max)
+{
+    const struct evlog_rec *e;
+    size_t pos = 0, n = strlen(ip);
+    unsigned found = 0;
+    if (*ip == '[') ip++, n -= 2;
+    while (found < max && (e = evlog_next(events, len, &pos))) {
+        const char *arrow = e->op == EV_RESOLVE ? strstr(e->object, " -> ") : NULL;
+        if (!arrow || strncmp(arrow + 4, ip, n) || arrow[4 + n]) continue;
+        bool there = false;
+        for (unsigned i = 0; i < found; i++) there |= !strcmp(names[i], e->object);
+        if (!there) names[found++] = e->object;
+    }
+    return found;
+}
+
+static bool was_refused_as_private(const u8 *events, size_t len, const char *object)
+{
+    const struct evlog_rec *e;
+    size_t pos = 0;
+    while ((e = evlog_next(events, len, &pos)))
+        if (e->op == EV_RESOLVE && e->verdict == EV_WARNED && !strcmp(e->object, object)) return true;
+    return false;
+}
+
+static void take_net(struct learnt *l, const struct evlog_rec *e, char **argv, const u8 *events, size_t len)
 {
     char text[EVLOG_OBJECT_MAX];
+    const char *names[8], *why;
     snprintf(text, sizeof(text), "%s", e->object);
     char *slash = strrchr(text, '/');
     if (!slash) return;
     *slash = ' ';
-    if (!strncmp(text, "127.", 4) || !strncmp(text, "[::1]", 5)) return; /* the sandbox's own */
-    if (e->op == EV_LISTEN && strstr(text, ":0 ")) return;               /* any free port */
+    char *port = strrchr(text, ':');
+    AUTO_FREE char *ip = port ? xstrndup(text, (size_t)(port - text)) : NULL;
+    if (!ip) return;
+    unsigned n = e->op == EV_CONNECT ? names_told(events, len, ip, names, ARRAY_LEN(names)) : 0;
+    bool inside = !strncmp(text, "127.", 4) || !strncmp(text, "[::1]", 5);
+    for (unsigned i = 0; i < n; i++) {
+        size_t k = strcspn(names[i], " ");
+        if (!profile_host_ok(names[i], k, &why)) continue;
+        AUTO_FREE char *line = xasprintf("connect %.*s%s", (int)k, names[i], port);
+        once(&l->net, &l->nnet, line);
+        /* A public name with an address that is not: the resolver answers so only where a rule allows the address too. */
+        AUTO_FREE char *both = was_refused_as_private(events, len, names[i]) ? xasprintf("connect %s", text) : NULL;
+        if (both) once(&l->net, &l->nnet, both);
+    }
+    if (n) return;
+    AUTO_FREE char *name = e->op == EV_CONNECT ? name_of(argv, ip) : NULL;
+    if (inside && !name) return;                                          /* the sandbox's own */
+    if (e->op == EV_LISTEN && strstr(text, ":0 ")) return;                /* any free port */
     if (e->op == EV_LISTEN && (!strncmp(text, "0.0.0.0:", 8) || !strncmp(text, "[::]:", 5))) {
-        AUTO_FREE char *any = xasprintf("listen *%s", strrchr(text, ':'));
+        AUTO_FREE char *any = xasprintf("listen *%s", port);
         once(&l->net, &l->nnet, any);
         return;
     }
-    char *port = strrchr(text, ':');
-    if (e->op == EV_CONNECT && port && !strncmp(port, ":53 ", 4)) return; /* lookups: names are pinned when the profile is used */
-    AUTO_FREE char *ip = port ? xstrndup(text, (size_t)(port - text)) : NULL;
-    AUTO_FREE char *name = ip && e->op == EV_CONNECT ? name_of(argv, ip) : NULL;
     AUTO_FREE char *line = name ? xasprintf("connect %s%s", name, port) : xasprintf("%s %s", e->op == EV_LISTEN ? "listen" : "connect", text);
     once(&l->net, &l->nnet, line);
 }
@@ -312,7 +351,7 @@ static int digest(const struct run_options *o, const u8 *events, size_t len, con
     const struct evlog_rec *e;
     while ((e = evlog_next(events, len, &pos))) {
         if (e->op <= EV_EXEC) take_file(&l, &c, e);
-        else if (e->op == EV_CONNECT || e->op == EV_LISTEN) take_net(&l, e, o->argv);
+        else if (e->op == EV_CONNECT || e->op == EV_LISTEN) take_net(&l, e, o->argv, events, len);
     }
     const struct evlog_hdr *h = (const void *)events;
     if (len >= sizeof(*h) && h->dropped) fail("warning: the record was full, %llu kinds of access are not in it", (unsigned long long)h->dropped);

@@ -83,4 +83,8 @@ int profile_host_parse(const char *text, struct phost *out, const char **why);
 int profile_size_parse(const char *text, u64 *out);       /* 512M */
 int profile_duration_parse(const char *text, u64 *seconds);
 
+bool profile_address(const char *text, u8 ip[16]);                       /* IPv6 or IPv4 as text; IPv4 as ::ffff:a.b.c.d */
+struct plan_dns_server;
+int profile_dns_server(const char *text, struct plan_dns_server *out);   /* ADDRESS, ADDRESS:PORT, [IPv6]:PORT; or -EINVAL */
+
 #endif

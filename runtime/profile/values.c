@@ -2,9 +2,11 @@
 #include "runtime/profile/profile.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/pathrules.h"
+#include "sentry/base/plan.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -188,4 +190,47 @@ char *prule_text(const struct prule *r)
     const char *name = k ? k->name : "?";
     if (r->section == PS_ENV && r->key == PK_SET) return xasprintf("%s \"%s=%s\"", name, r->object, r->value ? r->value : "");
     return xasprintf("%s %s%s%s%s%s", name, q, r->object, q, r->value ? " " : "", r->value ? r->value : "");
+}
+
+/* --- name servers --- */
+
+bool profile_address(const char *text, u8 ip[16])
+{
+    if (inet_pton(AF_INET6, text, ip) == 1) return true;
+    memset(ip, 0, 16);
+    ip[10] = ip[11] = 0xff;
+    return inet_pton(AF_INET, text, ip + 12) == 1;
+}
+
+int profile_dns_server(const char *text, struct plan_dns_server *out)
+{
+    char host[64];
+    const char *port = NULL, *end = text + strlen(text);
+    *out = (struct plan_dns_server){ .port = 53 };
+    if (*text == '[') {
+        end = strchr(++text, ']');
+        if (!end) return -EINVAL;
+        if (end[1] == ':') port = end + 2;
+        else if (end[1]) return -EINVAL;
+    } else if (strchr(text, ':') && strchr(text, ':') == strrchr(text, ':')) {
+        end = strchr(text, ':');
+        port = end + 1;
+    }
+    size_t n = (size_t)(end - text);
+    if (!n || n >= sizeof(host)) return -EINVAL;
+    memcpy(host, text, n);
+    host[n] = 0;
+    char *zone = strchr(host, '%');
+    if (zone) {
+        *zone++ = 0;
+        out->scope = if_nametoindex(zone);
+        if (!out->scope) return -EINVAL;
+    }
+    if (port) {
+        char *rest;
+        unsigned long v = isdigit((unsigned char)*port) ? strtoul(port, &rest, 10) : 0;
+        if (!v || v > 65535 || *rest) return -EINVAL;
+        out->port = (u16)v;
+    }
+    return profile_address(host, out->ip) ? 0 : -EINVAL;
 }

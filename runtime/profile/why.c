@@ -52,7 +52,12 @@ static char *allowing(const struct evlog_rec *e, const char *object, const char 
         *slash = ' ';
         return xasprintf("[net] %s %s", e->op == EV_LISTEN ? "listen" : "connect", host);
     }
-    case EV_RESOLVE: return xasprintf("[net] connect %s:443 tcp", object);
+    case EV_RESOLVE: {
+        const char *arrow = strstr(object, " -> "), *v6 = arrow && strchr(arrow, ':') ? arrow : NULL;
+        if (*object == '(') return NULL;
+        /* Left out of an answer: a name of the public DNS with an address that is not public. */
+        return xasprintf(v6 ? "[net] connect [%s]:443 tcp" : "[net] connect %s:443 tcp", arrow ? arrow + 4 : object);
+    }
     case EV_SYSCALL: return rule && !strncmp(rule, "[ipc]", 5) ? xasprintf("[ipc] allow%s", strrchr(rule, ' ')) : xasprintf("[sys] allow %s", object);
     case EV_LIMIT: return xasprintf("[limit] %s N", object);
     }
@@ -74,10 +79,12 @@ static void print_row(const struct row *w)
     if (e->count > 1) printf("  (%u times)", e->count);
     printf("\n  when:  %.3f s after the start, task %d\n", (double)e->first / 1e9, e->tid);
     if (w->rule) printf("  rule:  %s: %s\n", w->rule->where, w->rule->text);
+    else if (e->op == EV_RESOLVE && e->verdict == EV_DENIED && strstr(w->object, " -> "))
+        printf("  rule:  none: a name of the public DNS has no private or loopback address, unless a rule allows the address itself\n");
     else if (e->op == EV_LIMIT) printf("  rule:  the limit of [limit] %s was reached\n", w->object);
     else printf("  rule:  none: what no rule names is denied\n");
     if (w->allow) printf("  allow: %s\n", w->allow);
-    else printf("  allow: no single line: the two places have different rules\n");
+    else printf(w->e->op == EV_RESOLVE ? "  allow: none\n" : "  allow: no single line: the two places have different rules\n");
 }
 
 static struct json_object *json_row(const struct row *w)

@@ -14,7 +14,7 @@ struct cached { u8 ip[16]; u16 port; u8 op, proto; bool valid; const struct conn
 struct connrules {
     struct connrule *rules; unsigned n;   /* most specific first; (c) after the last add */
     lock_t lock;                         /* LC_LEAF; guards: */
-    struct pin *pins; unsigned npins;
+    struct pin *pins; unsigned npins, oldest;   /* oldest: the next to be replaced, once there are PINS_MAX */
     struct cached cache[CACHE];
 };
 
@@ -110,11 +110,41 @@ const struct connrule *connrules_decide(struct connrules *n, enum connrule_op op
     return r;
 }
 
+static bool about_name(const struct connrule *r, const char *name)
+{
+    return r->op == CR_CONNECT && (r->name ? connrule_name_matches(r->name, name) : r->prefix == 0);
+}
+
+/* Is all that `r` allows denied by a more specific rule? */
+static bool covered(const struct connrules *n, const struct connrule *r, const char *name, const struct connrule **by)
+{
+    for (const struct connrule *d = n->rules; d < r; d++) {
+        if (d->allow || !about_name(d, name) || d->lo > r->lo || d->hi < r->hi || (r->protos & ~d->protos)) continue;
+        *by = d;
+        return true;
+    }
+    return false;
+}
+
 const struct connrule *connrules_decide_name(struct connrules *n, const char *name)
 {
-    for (unsigned i = 0; i < n->n; i++)
-        if (n->rules[i].op == CR_CONNECT && n->rules[i].name && connrule_name_matches(n->rules[i].name, name)) return &n->rules[i];
-    return NULL;
+    const struct connrule *denial = NULL;
+    for (unsigned i = 0; i < n->n; i++) {
+        const struct connrule *r = &n->rules[i];
+        if (!about_name(r, name)) continue;
+        if (!r->allow) denial = denial ? denial : r;
+        else if (!covered(n, r, name, &denial)) return r;
+    }
+    return denial;
+}
+
+bool connrules_address_allowed(struct connrules *n, const u8 ip[16])
+{
+    for (unsigned i = 0; i < n->n; i++) {
+        const struct connrule *r = &n->rules[i];
+        if (r->op == CR_CONNECT && r->allow && !r->name && in_block(ip, r->ip, r->prefix)) return true;
+    }
+    return false;
 }
 
 const struct connrule *connrules_decide_host(struct connrules *n, enum connrule_op op, unsigned proto, const char *name, u16 port)
@@ -128,16 +158,26 @@ const struct connrule *connrules_decide_host(struct connrules *n, enum connrule_
 
 bool connrules_pin(struct connrules *n, const char *name, const u8 ip[16])
 {
+    bool wanted = false;
+    for (unsigned i = 0; i < n->n && !wanted; i++) wanted = n->rules[i].name && connrule_name_matches(n->rules[i].name, name);
+    if (!wanted) return false;
     lock(&n->lock);
     bool there = false;
     for (unsigned i = 0; i < n->npins && !there; i++) there = !memcmp(n->pins[i].ip, ip, 16) && !strcasecmp(n->pins[i].name, name);
-    bool room = there || n->npins < PINS_MAX;
-    if (!there && room) {
-        if (!(n->npins & (n->npins - 1))) n->pins = xrealloc(n->pins, (n->npins ? n->npins * 2 : 1) * sizeof(*n->pins));
-        n->pins[n->npins].name = xstrdup(name);
-        memcpy(n->pins[n->npins++].ip, ip, 16);
+    if (!there) {
+        struct pin *p;
+        if (n->npins < PINS_MAX) {
+            if (!(n->npins & (n->npins - 1))) n->pins = xrealloc(n->pins, (n->npins ? n->npins * 2 : 1) * sizeof(*n->pins));
+            p = &n->pins[n->npins++];
+        } else {
+            p = &n->pins[n->oldest];
+            n->oldest = (n->oldest + 1) % PINS_MAX;
+            free(p->name);
+        }
+        p->name = xstrdup(name);
+        memcpy(p->ip, ip, 16);
         for (unsigned i = 0; i < CACHE; i++) n->cache[i].valid = false;
     }
     unlock(&n->lock);
-    return room;
+    return true;
 }

@@ -25,12 +25,20 @@ struct connrules;
 struct connrules *connrules_new(void);
 void connrules_free(struct connrules *n);
 void connrules_add(struct connrules *n, const struct connrule *r);   /* copies */
-/* `name` was resolved to ip for the sandbox: rules with that name now match the address. Bounded; false when full. */
+/*
+ * `name` was resolved to ip for the sandbox: rules with that name now match the address, until the end, or until thousands of
+ * other addresses came after it. False: none of its rules could ever match, nothing was remembered.
+ */
 bool connrules_pin(struct connrules *n, const char *name, const u8 ip[16]);
 /* What decides, or NULL: no rule. Thread-safe. */
 const struct connrule *connrules_decide(struct connrules *n, enum connrule_op op, unsigned proto, const u8 ip[16], u16 port);
-/* May the name be looked up at all: is there a rule to connect to it? */
+/*
+ * May the name be looked up at all: the rule to connect to it, on whatever port, that no denial covers; else the denial; else NULL.
+ * A rule for all hosts is one for all names.
+ */
 const struct connrule *connrules_decide_name(struct connrules *n, const char *name);
+/* Does a rule by address allow some port of it? */
+bool connrules_address_allowed(struct connrules *n, const u8 ip[16]);
 /* By name, as a rule would decide about name:port (explain). */
 const struct connrule *connrules_decide_host(struct connrules *n, enum connrule_op op, unsigned proto, const char *name, u16 port);
 bool connrules_any(const struct connrules *n);

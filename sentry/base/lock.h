@@ -34,6 +34,7 @@ enum lock_class {
     LC_MEMFILE,      /* page allocator */
     LC_KICK,         /* a task's context pointer while somebody kicks it */
     LC_PLATFORM,     /* inside a platform */
+    LC_POLICY,       /* the resolver's ring: pins and records what it reads */
     LC_LEAF,         /* takes nothing else */
 };
 

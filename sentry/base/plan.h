@@ -42,12 +42,13 @@ enum plan_kind {
     PLAN_SECCOMP,            /* u32 flags, then struct sock_filter[]: the program's seccomp filter */
     PLAN_IDMAP,              /* u32 0 users, 1 groups; then struct plan_idmap[]: what /proc/PID/{uid,gid}_map show */
     PLAN_PROCESS,            /* struct plan_process */
-    /* policy: sentry and gofer both */
+    /* policy: sentry, gofer and broker */
     PLAN_POLICY = 48,        /* struct plan_policy */
     PLAN_PATH_RULE,          /* struct plan_path_rule, pattern\0 */
     PLAN_CONN_RULE,          /* struct plan_net_rule, host name\0 (empty: by address) */
     PLAN_NET_PIN,            /* u8 address[16], name\0: the name was resolved to it */
     PLAN_SYS_RULE,           /* u32 rule id, name\0: a system call that is refused with EPERM */
+    PLAN_DNS,                /* struct plan_dns, struct plan_dns_server[nservers]: names are looked up by the broker */
     /* gofer */
     PLAN_ROOT = 64,          /* struct plan_root: inherited O_PATH descriptor of a root; index by order; then where it is
                                 shown\0, from which the path rules count (absent: no rules) */
@@ -69,6 +70,9 @@ struct plan_process { u32 flags, personality; s32 oom_score_adj; u32 ioprio; s32
 #define PLAN_PROCESS_SCHED 4u
 struct plan_fd { s32 host_fd, guest_fd; };
 struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: guest fd n is the console */ };
+#define PLAN_DNS_ALL 1u            /* names that the rules deny are answered as well, and recorded */
+struct plan_dns { s32 log_fd; /* inherited: struct dnslog */ u32 flags, nservers, pad; };
+struct plan_dns_server { u8 ip[16]; u32 scope; u16 port, pad; };
 #define PLAN_DIR_OWNED 0x80000000u /* belongs to the program's user, else to root */
 #define PLAN_OPT_STRACE 1u
 #define PLAN_OPT_STRACE_JSON 2u

@@ -19,6 +19,7 @@ static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
 static u32 seq;                                  /* (a) */
 static bool dead;                                /* (a) */
 static bool accept_direct;                       /* (c) after start */
+static u16 dns_port;                             /* (c) after start; 0: no resolver */
 
 static int gone(const char *why)
 {
@@ -156,9 +157,11 @@ int netb_connect_channels(const int *socks, unsigned n)
     if (err) return err;
     if (rep.version != NETB_VERSION) return -EPROTO;
     accept_direct = rep.accept_direct;
+    dns_port = (u16)rep.dns_port;
     return 0;
 }
 
+u16 netb_dns_port(void) { return dns_port; }
 bool netb_accept_direct(void) { return accept_direct; }
 
 void netb_addr_of(const struct net_addr *a, struct netb_addr *out)

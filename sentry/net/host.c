@@ -91,9 +91,25 @@ static int host_connect(struct socket *s, const struct net_addr *a, bool nonbloc
     return r == -EAGAIN ? -EINPROGRESS : r;
 }
 
+static int host_getname(struct socket *s, struct net_addr *out, bool peer)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    int r = peer ? getpeername(s->host->fd, (struct sockaddr *)&ss, &len) : getsockname(s->host->fd, (struct sockaddr *)&ss, &len);
+    if (r) return -errno;
+    host_addr_in(&ss, out);
+    return 0;
+}
+
 static int host_listen(struct socket *s, int backlog)
 {
     s32 n = backlog;
+    struct net_addr own;
+    int r = host_getname(s, &own, false);
+    /* Unnamed: named first, so that the rules are asked about what it will listen on. */
+    if (!r && !own.in.port && !(r = host_bind(s, &own))) r = host_getname(s, &own, false);
+    if (!r) r = net_policy(s, CR_LISTEN, &own);
+    if (r) return r;
     return netb_call(NETB_LISTEN, s->host->fd, &n, sizeof n, NULL, 0, NULL, NULL, NULL);
 }
 
@@ -131,16 +147,6 @@ static int host_accept(struct socket *s, struct socket **out, bool nonblock)
     c->rcvtimeo = s->rcvtimeo;
     c->sndtimeo = s->sndtimeo;
     *out = c;
-    return 0;
-}
-
-static int host_getname(struct socket *s, struct net_addr *out, bool peer)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-    int r = peer ? getpeername(s->host->fd, (struct sockaddr *)&ss, &len) : getsockname(s->host->fd, (struct sockaddr *)&ss, &len);
-    if (r) return -errno;
-    host_addr_in(&ss, out);
     return 0;
 }
 

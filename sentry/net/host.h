@@ -35,6 +35,7 @@ int netb_call_pieces(enum netb_op op, const void *req, size_t len, const void *d
                      int (*piece)(void *arg, const u8 *p, size_t n), void *arg);
 int netb_connect_channels(const int *socks, unsigned n);
 bool netb_accept_direct(void);
+u16 netb_dns_port(void);                         /* where the resolver listens on 127.0.0.1; 0: there is none */
 void netb_addr_of(const struct net_addr *a, struct netb_addr *out);
 
 /* host_poll.c */

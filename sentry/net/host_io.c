@@ -37,6 +37,12 @@ void host_addr_in(const struct sockaddr_storage *ss, struct net_addr *out)
         out->in.flow = i->sin6_flowinfo;
         out->in.scope = i->sin6_scope_id;
     }
+    /* What was directed to the resolver's real socket has the address that the guest knows. */
+    static const u8 real[16] = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 }, shown[16] = NETB_DNS_ADDR;
+    if (out->in.port && out->in.port == netb_dns_port() && (ss->ss_family == AF_INET || ss->ss_family == AF_INET6) && !memcmp(out->in.ip, real, 16)) {
+        memcpy(out->in.ip, shown, 16);
+        out->in.port = NETB_DNS_PORT;
+    }
 }
 
 int host_wait(struct socket *s, struct sock_wait *sw)
@@ -342,6 +348,7 @@ ssize_t host_dgram_recv(struct socket *s, struct net_msg *m)
     m->out_flags |= (u32)h.msg_flags & (MSG_TRUNC | MSG_ERRQUEUE);
     if (m->name && h.msg_namelen) host_addr_in(&ss, m->name);
     take_control(s, m, &h);
+    policy_dns_sync();
     /* The host was asked for the length; a guest that was not asking for it gets what fitted. */
     return m->flags & MSG_TRUNC ? n : (ssize_t)MIN((u64)n, room);
 }

@@ -1,6 +1,8 @@
 #include "sentry/policy/policy.h"
 #include "abi/abi.h"
+#include "netbroker/protocol.h"
 #include "sentry/base/alloc.h"
+#include "sentry/base/dnslog.h"
 #include "sentry/base/log.h"
 #include "sentry/base/plan.h"
 #include "sentry/kernel/task.h"
@@ -53,6 +55,7 @@ static int take_record(const struct plan_record *rec, const u8 *data)
 {
     struct plan_path_rule pr;
     struct plan_conn_rule nr;
+    struct plan_dns dns;
     const char *s;
     u32 id;
     switch (rec->kind) {
@@ -72,8 +75,12 @@ static int take_record(const struct plan_record *rec, const u8 *data)
         return 0;
     case PLAN_NET_PIN:
         if (!nets || rec->len < 16 || !(s = plan_string(data, rec->len, 16, 0))) return -EINVAL;
-        policy_pin(s, data);
+        connrules_pin(nets, s, data);
         return 0;
+    case PLAN_DNS:
+        if (!nets || rec->len < sizeof(dns)) return -EINVAL;
+        memcpy(&dns, data, sizeof(dns));
+        return policy_dns_open(dns.log_fd);
     case PLAN_SYS_RULE:
         if (rec->len < sizeof(id) || !(s = plan_string(data, rec->len, sizeof(id), 0))) return -EINVAL;
         memcpy(&id, data, sizeof(id));
@@ -115,6 +122,8 @@ enum policy_verdict policy_check(enum policy_op op, const struct policy_object *
         if (!nets) break;
         n = connrules_decide(nets, op == POLICY_NET_BIND ? CR_LISTEN : CR_CONNECT, o->proto, o->ip, o->port);
         if (n) id = n->id;
+        /* Any free port: what connecting, or sending, from an unnamed socket would give, too. Listening is asked with the port it became. */
+        if (!n && op == POLICY_NET_BIND && !o->port && (net_host || o->proto == CR_UDP)) break;
         /* Nobody's rule: the sandbox's own loopback is its own affair, what is beyond is denied. */
         if (n ? !n->allow : net_deny && (net_host || !connrule_ip_is_loopback(o->ip))) v = POLICY_DENY;
         break;
@@ -243,6 +252,14 @@ int policy_move(struct dentry *from, struct dentry *to, bool is_dir)
 
 /* --- sockets --- */
 
+static const char *address_text(const u8 ip[16], char *text, size_t size)
+{
+    static const u8 v4[12] = { [10] = 0xff, 0xff };
+    if (!memcmp(ip, v4, 12)) snprintf(text, size, "%u.%u.%u.%u", ip[12], ip[13], ip[14], ip[15]);
+    else inet_ntop(AF_INET6, ip, text, (socklen_t)size);
+    return text;
+}
+
 int policy_net(enum connrule_op op, unsigned proto, const u8 ip[16], u16 port)
 {
     static const u8 any6[16], any4[16] = { [10] = 0xff, 0xff }, loop6[16] = { [15] = 1 }, loop4[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
@@ -251,30 +268,30 @@ int policy_net(enum connrule_op op, unsigned proto, const u8 ip[16], u16 port)
     u32 rule;
     /* A connection to "any" goes to the loopback. */
     if (op == CR_CONNECT) ip = !memcmp(ip, any6, 16) ? loop6 : !memcmp(ip, any4, 16) ? loop4 : ip;
+    policy_dns_sync();
+    /* The resolver is the sandbox's own: what may be asked is decided there. */
+    static const u8 resolver[16] = NETB_DNS_ADDR;
+    if (op == CR_CONNECT && port == NETB_DNS_PORT && policy_dns_on() && !memcmp(ip, resolver, 16)) return 0;
     memcpy(o.ip, ip, 16);
     bool denied = policy_check(op == CR_LISTEN ? POLICY_NET_BIND : POLICY_NET_CONNECT, &o, &rule) == POLICY_DENY;
     if (evlog_on()) {
         char text[96], addr[64];
-        static const u8 v4[12] = { [10] = 0xff, 0xff };
-        if (!memcmp(ip, v4, 12)) snprintf(addr, sizeof(addr), "%u.%u.%u.%u", ip[12], ip[13], ip[14], ip[15]);
-        else inet_ntop(AF_INET6, ip, addr, sizeof(addr));
+        address_text(ip, addr, sizeof(addr));
         snprintf(text, sizeof(text), strchr(addr, ':') ? "[%s]:%u/%s" : "%s:%u/%s", addr, port, proto == CR_UDP ? "udp" : "tcp");
         evlog_add(op == CR_LISTEN ? EV_LISTEN : EV_CONNECT, !denied ? EV_ALLOWED : warn_only ? EV_WARNED : EV_DENIED, rule, proto, text);
     }
     return denied && !warn_only ? -EACCES : 0;
 }
 
-int policy_resolve(const char *name)
+void policy_dns_event(u32 kind, u32 rule, const char *name, const u8 ip[16])
 {
-    const struct connrule *r = nets ? connrules_decide_name(nets, name) : NULL;
-    bool ok = !nets || !net_deny || (r && r->allow);
-    evlog_add(EV_RESOLVE, ok ? EV_ALLOWED : warn_only ? EV_WARNED : EV_DENIED, r ? r->id : 0, 0, name);
-    return ok || warn_only ? 0 : -EACCES;
-}
-
-void policy_pin(const char *name, const u8 ip[16])
-{
-    if (nets && !connrules_pin(nets, name, ip)) log_warn("policy: too many addresses of names; %s is not remembered", name);
+    char text[EVLOG_OBJECT_MAX], addr[64];
+    if (kind == DNSLOG_PIN && nets) connrules_pin(nets, name, ip);
+    if (!evlog_on()) return;
+    bool with_ip = kind == DNSLOG_PIN || kind == DNSLOG_REBIND || kind == DNSLOG_REBIND_WARNED;
+    if (with_ip) snprintf(text, sizeof(text), "%s -> %s", name, address_text(ip, addr, sizeof(addr)));
+    enum evlog_verdict v = kind == DNSLOG_ALLOWED || kind == DNSLOG_PIN ? EV_ALLOWED : kind == DNSLOG_DENIED || kind == DNSLOG_REBIND ? EV_DENIED : EV_WARNED;
+    evlog_add(EV_RESOLVE, v, rule, 0, with_ip ? text : name);
 }
 
 /* --- system calls, limits --- */

@@ -57,9 +57,11 @@ int policy_move(struct dentry *from, struct dentry *to, bool is_dir);
 
 /* --- sockets, system calls, limits --- */
 int policy_net(enum connrule_op op, unsigned proto, const u8 ip[16], u16 port);    /* 0 or -EACCES */
-/* A lookup of `name` inside the sandbox: may it be answered? Pins the answer for the rules. */
-int policy_resolve(const char *name);
-void policy_pin(const char *name, const u8 ip[16]);
+/* What the broker's resolver answered and refused since the last time (dns.c): pinned for the rules, recorded. Cheap when there is nothing. */
+void policy_dns_sync(void);
+int policy_dns_open(int fd);             /* takes the descriptor of a struct dnslog */
+bool policy_dns_on(void);
+void policy_dns_event(u32 kind, u32 rule, const char *name, const u8 ip[16]);
 /* Counts it; -EPERM when a rule refuses it. abi 0: Linux, 1: Solaris. */
 int policy_syscall(unsigned abi, u32 nr, const char *name);
 void policy_limit_hit(const char *what);                                             /* recorded */
