@@ -16,6 +16,7 @@
 
 #include "platform/kvm/text_ports.h"
 #include "platform/platform.h"
+#include "platform/stub/request.h"
 #include "sentry/base/list.h"
 #include "sentry/base/lock.h"
 
@@ -44,8 +45,12 @@
 #define KVA_GDT (KVA_BASE + 0x2000)
 #define KVA_VCPU(id) (KVA_BASE + 0x10000 + (u64)(id) * 0x1000)
 
-/* The stub of user_stub, which ring 3 can read and execute: the last but one entry of every root. */
+/*
+ * The stub of user_stub, which ring 3 can read and execute, again for each vCPU, and behind it the vCPU's request page, which
+ * is the address space's own: the last but one entry of every root.
+ */
 #define KVA_USTUB 0xffffff0000000000ULL
+#define KVA_USTUB_STEP 0x2000ULL
 
 #define KVM_VCPUS_MAX 256
 
@@ -64,8 +69,10 @@
 extern const u8 kvm_text_start[], kvm_text_end[], kvm_text_syscall[], kvm_text_cstar[], kvm_text_sysret[],
     kvm_text_iret[], kvm_text_flush[], kvm_text_return_end[];
 #define TEXT(label) (KVA_TEXT + (u64)(kvm_text_##label - kvm_text_start))
-extern const u8 kvm_user_start[], kvm_user_syscall[], kvm_user_syscall_out[], kvm_user_cstar[], kvm_user_cstar_out[];
-#define USER_TEXT(label) (KVA_USTUB + (u64)(kvm_user_##label - kvm_user_start))
+extern const u8 kvm_user_start[], kvm_user_syscall[], kvm_user_syscall_out[], kvm_user_flags_kept[], kvm_user_ring0_out[],
+    kvm_user_published[], kvm_user_left[], kvm_user_resume[], kvm_user_resume_end[], kvm_user_cstar[], kvm_user_cstar_out[];
+#define USER_OFF(label) ((u64)(kvm_user_##label - kvm_user_start))
+#define USER_TEXT(id, label) (KVA_USTUB + (u64)(id) * KVA_USTUB_STEP + USER_OFF(label))
 
 /* A vCPU's page: TSS, the frame for the way back to ring 3, the stack of exceptions (downwards from its end). */
 #define VCPU_FRAME 0x800
@@ -100,6 +107,7 @@ struct kvm_vcpu {
     u32 run_seq;           /* (a) goes up each time guest code has stopped */
     struct kvm_root *root; /* (holder) in CR3, counted; NULL: none yet */
     u64 gen;               /* (holder) of the address space's mappings that its TLB may hold */
+    u64 request_in;        /* (holder) id of an address space where it has a request page */
     bool ring3;            /* (holder) stands in guest code; else in the stub */
     bool broken;           /* (holder) to be set up anew */
     bool clean_segments;   /* (holder) selectors are as we set them */
@@ -127,7 +135,9 @@ struct platform {
     u64 xcr0, cr4;         /* (c) */
     u64 signal_mask;       /* (c) of threads in guest code */
     u64 pt_kernel;         /* (c) last entry of every root */
-    u64 pt_user;           /* (c) user_stub: the one before */
+    u64 user_text;         /* (c) user_stub: the stub's page */
+    u32 spin_budget;       /* (c) sessions (session.c): pauses to wait; 0: there are none */
+    int busy;              /* (a) threads that run or wait for guest code */
 
     lock_t lock;           /* LC_PLATFORM: the machine */
     u8 *sys;               /* (c) mapping of the sentry's own pages */
@@ -164,7 +174,26 @@ struct platform_as {
     u64 gen;               /* (a) number of changes that need a flush */
     u64 id;                /* (c) unlike that of any other */
     u32 ntable;            /* (lock) page tables below the root */
+    u64 user_pt;           /* (c) user_stub: the lowest table of stubs and request pages */
     bool dead;             /* (a) */
+};
+
+struct kvm_session {
+    pthread_t thread;
+    bool started;          /* (t) there is a runner */
+    bool wanted;           /* (t) begin one at the next opportunity */
+    bool on;               /* (t) the runner has the vCPU, or had it last */
+    bool ended;            /* (t) the run that is being looked at was the runner's */
+    bool answered;         /* (t) the guest has been in the stub, and an answer put there */
+    u32 tid;               /* (a) the runner's */
+    u32 state, go;         /* (a) */
+    int err;               /* runner, before DONE */
+    struct request_page *req; /* hostile */
+    u64 as_id;             /* (t) */
+    u32 seq;               /* (t) number of the last event */
+    struct request_page ev;   /* (t) copy of it */
+    u32 count, fails, good;   /* (t) */
+    ktime_t since, retry_at, backoff; /* (t) */
 };
 
 struct platform_ctx {
@@ -176,6 +205,7 @@ struct platform_ctx {
     unsigned spurious;     /* (t) faults in a row that the tables permit */
     u8 *xstate;            /* (t), by whoever takes the vCPU away (pool_lock) */
     bool xstate_pending;   /* like xstate: it is the truth, the vCPU's state is not */
+    struct kvm_session session;
 };
 
 /* probe.c */
@@ -219,6 +249,8 @@ int kvm_as_new(struct platform *p, struct platform_as **out);
 void kvm_as_free(struct platform_as *as);
 int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size_t n);
 void kvm_root_put(struct platform *p, struct kvm_root *r);
+/* The request page of vCPU `id` in this address space; NULL: no memory. */
+struct request_page *kvm_as_request(struct platform_as *as, unsigned id);
 enum kvm_fault { KVM_FAULT_REAL, KVM_FAULT_FILLED, KVM_FAULT_BUS, KVM_FAULT_SPURIOUS };
 /* What a page fault was. FILLED: a page of a file is there now; BUS: the file has no such page. */
 enum kvm_fault kvm_as_fault(struct platform_as *as, gaddr_t addr, u32 error);
@@ -243,6 +275,22 @@ void kvm_vcpu_kick(struct kvm_vcpu *v);
 int kvm_xstate_push(struct platform_ctx *ctx, struct kvm_vcpu *v);
 int kvm_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);
 int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
+
+/* session.c: calls without an exit, where that is dear. All for the task's own thread. */
+#define SESSION_WINDOW 64u
+u32 kvm_session_calibrate(void);
+/* Every SESSION_WINDOW runs: do they pay? */
+void kvm_session_look(struct platform_ctx *ctx);
+/* Gives v, loaded, to the runner. False: there is none. */
+bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as);
+/* True: a call came, in session.ev. False: the session is over, the vCPU is ours, and session.err how it ended. */
+bool kvm_session_wait(struct platform_ctx *ctx);
+/* Answers the last call with r. False: it cannot, the session is over, the vCPU free. */
+bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r);
+/* Between runs: ends it, the vCPU is free. */
+void kvm_session_stop(struct platform_ctx *ctx);
+/* The context goes away. */
+void kvm_session_end(struct platform_ctx *ctx);
 
 /* run.c */
 void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);

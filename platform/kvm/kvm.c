@@ -41,6 +41,7 @@ static int kvm_ctx_new(struct platform *p, struct platform_ctx **out)
 
 static void kvm_ctx_free(struct platform_ctx *ctx)
 {
+    kvm_session_end(ctx);
     kvm_vcpu_forget(ctx);
     free(ctx->xstate);
     free(ctx);

@@ -6,6 +6,7 @@
  * happen in here, so no rsp that a guest chose is ever written through.
  */
 #include "platform/kvm/text_ports.h"
+#include "platform/stub/request.h"
 
     .section .rodata, "a"
     .globl  kvm_text_start, kvm_text_end, kvm_text_syscall, kvm_text_cstar, kvm_text_sysret
@@ -46,22 +47,92 @@ kvm_text_return_end:
 kvm_text_end:
 
 /*
- * Where `syscall` stays at ring 3 (internal.h, user_stub). On a page that ring 3 can execute: a guest that jumps here makes
- * a system call, with what it has in rcx as the address to return to.
+ * Where `syscall` stays at ring 3 (internal.h, user_stub). On a page that ring 3 can execute, with the request page
+ * (platform/stub/request.h) behind it: whatever a guest makes this code do by jumping into it, or by writing to that page, it
+ * could do itself. No word of the page is believed here, and nothing that may be ring 0 returns by it.
  */
     .section .rodata, "a"
-    .globl  kvm_user_start, kvm_user_syscall, kvm_user_syscall_out, kvm_user_cstar, kvm_user_cstar_out
+    .globl  kvm_user_start, kvm_user_syscall, kvm_user_syscall_out, kvm_user_flags_kept, kvm_user_ring0_out, kvm_user_published
+    .globl  kvm_user_left, kvm_user_resume, kvm_user_resume_end, kvm_user_cstar, kvm_user_cstar_out
+#define R(off) kvm_user_start + 4096 + (off)(%rip)
+#define SAVE(reg, off) movq %reg, R(off)
+#define LOAD(reg, off) movq R(off), %reg
     .balign 4096
 kvm_user_start:
 kvm_user_syscall:
+    cmpl    $0, R(REQ_SPIN)
+    jne     1f
     outb    %al, $PORT_USER
 kvm_user_syscall_out:
     ud2                         /* never answered here */
+1:  SAVE(r11, REQ_EFLAGS)
+kvm_user_flags_kept:
+    movl    %cs, %r11d
+    testb   $3, %r11b
+    jz      4f
+    SAVE(rcx, REQ_RIP)
+    SAVE(r15, REQ_R15)
+    SAVE(r14, REQ_R14)
+    SAVE(r13, REQ_R13)
+    SAVE(r12, REQ_R12)
+    SAVE(rbp, REQ_RBP)
+    SAVE(rbx, REQ_RBX)
+    SAVE(r10, REQ_R10)
+    SAVE(r9, REQ_R9)
+    SAVE(r8, REQ_R8)
+    SAVE(rax, REQ_RAX)
+    SAVE(rdx, REQ_RDX)
+    SAVE(rsi, REQ_RSI)
+    SAVE(rdi, REQ_RDI)
+    SAVE(rsp, REQ_RSP)
+    rdfsbase %r11
+    SAVE(r11, REQ_FS_BASE)
+    rdgsbase %r11
+    SAVE(r11, REQ_GS_BASE)
+    lock incl R(REQ_SEQ)        /* before the sentry's word is read */
+    jmp     kvm_user_published
+4:  outb    %al, $PORT_USER     /* the host has emulated `syscall`, which enters ring 0 */
+kvm_user_ring0_out:
+    ud2
+kvm_user_published:
+    cmpl    $0, R(REQ_SENTRY_SLEEPS)
+    jne     3f
+    movl    R(REQ_SPIN), %r11d
+2:  movl    R(REQ_ACK), %ecx
+    cmpl    R(REQ_SEQ), %ecx
+    je      kvm_user_resume
+    pause
+    subl    $1, %r11d
+    ja      2b
+3:  outb    %al, $PORT_USER
+kvm_user_left:
+    ud2
+kvm_user_resume:
+    leaq    R(4096), %rsp       /* not the guest's stack, which has a red zone */
+    pushq   R(REQ_EFLAGS)
+    popfq
+    LOAD(r15, REQ_R15)
+    LOAD(r14, REQ_R14)
+    LOAD(r13, REQ_R13)
+    LOAD(r12, REQ_R12)
+    LOAD(rbp, REQ_RBP)
+    LOAD(rbx, REQ_RBX)
+    LOAD(r11, REQ_R11)
+    LOAD(r10, REQ_R10)
+    LOAD(r9, REQ_R9)
+    LOAD(r8, REQ_R8)
+    LOAD(rax, REQ_RAX)
+    LOAD(rcx, REQ_RCX)
+    LOAD(rdx, REQ_RDX)
+    LOAD(rsi, REQ_RSI)
+    LOAD(rdi, REQ_RDI)
+    LOAD(rsp, REQ_RSP)
+    jmp     *R(REQ_RIP)
+kvm_user_resume_end:
     .balign 16, 0xf4
 kvm_user_cstar:                 /* of 32-bit code, which the host's own descriptors may admit */
     outb    %al, $PORT_USER
 kvm_user_cstar_out:
     ud2
     .balign 4096, 0xf4
-
     .section .note.GNU-stack, "", @progbits

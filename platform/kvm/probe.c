@@ -324,7 +324,8 @@ void kvm_findings(char *out, size_t len)
 bool kvm_declines(char *why, size_t why_len)
 {
     if (found.exit_ns <= EXIT_NS_WORTH_IT) return false;
-    snprintf(why, why_len, "works, but a system call costs %llu ns here, more than elsewhere; --platform kvm takes it nevertheless",
+    snprintf(why, why_len, "works, but to leave the machine and come back costs %llu ns here, more than a system call elsewhere; "
+                           "--platform kvm takes it nevertheless",
              (unsigned long long)found.exit_ns);
     return true;
 }

@@ -324,15 +324,61 @@ int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size
     return rc;
 }
 
+/* The tables of stubs and request pages, under the last but one entry of the root. The lowest, or 0: no memory. */
+static u64 user_tables(struct platform *p, u64 root)
+{
+    u64 page[3], *pt, n = 0;
+
+    while (n < ARRAY_LEN(page) && (page[n] = kvm_page_new(p))) n++;
+    if (n < ARRAY_LEN(page)) {
+        while (n > 0) kvm_page_free(p, page[--n]);
+        return 0;
+    }
+    ((u64 *)kvm_page_ptr(p, root))[index_at(KVA_USTUB, 4)] = page[0] | TABLE_FLAGS;
+    *(u64 *)kvm_page_ptr(p, page[0]) = page[1] | TABLE_FLAGS;
+    *(u64 *)kvm_page_ptr(p, page[1]) = page[2] | TABLE_FLAGS;
+    pt = kvm_page_ptr(p, page[2]);
+    for (unsigned i = 0; i < p->vcpu_cap; i++) pt[2 * i] = p->user_text | PTE_P | PTE_U | PTE_A;
+    return page[2];
+}
+
+struct request_page *kvm_as_request(struct platform_as *as, unsigned id)
+{
+    u64 *e = (u64 *)kvm_page_ptr(as->p, as->user_pt) + 2 * id + 1;
+
+    lock(&as->lock);
+    if (!*e) {
+        u64 gpa = kvm_page_new(as->p);
+        if (gpa) __atomic_store_n(e, gpa | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX, __ATOMIC_RELEASE);
+    }
+    unlock(&as->lock);
+    return *e ? kvm_page_ptr(as->p, *e & PTE_ADDR) : NULL;
+}
+
+static void user_tables_free(struct platform_as *as)
+{
+    struct platform *p = as->p;
+    u64 *root = kvm_page_ptr(p, as->root->gpa), *pt = kvm_page_ptr(p, as->user_pt);
+    u64 pdpt = root[index_at(KVA_USTUB, 4)] & PTE_ADDR, pd = *(u64 *)kvm_page_ptr(p, pdpt) & PTE_ADDR;
+
+    for (unsigned i = 1; i < 512; i += 2)
+        if (pt[i]) kvm_page_free(p, pt[i] & PTE_ADDR);
+    root[index_at(KVA_USTUB, 4)] = 0;
+    kvm_page_free(p, as->user_pt);
+    kvm_page_free(p, pd);
+    kvm_page_free(p, pdpt);
+}
+
 int kvm_as_new(struct platform *p, struct platform_as **out)
 {
-    u64 root = kvm_page_new(p);
+    u64 root = kvm_page_new(p), user = 0;
 
-    if (!root) return -ENOMEM;
+    if (root && p->var.user_stub && !(user = user_tables(p, root))) kvm_page_free(p, root);
+    if (!root || (p->var.user_stub && !user)) return -ENOMEM;
     ((u64 *)kvm_page_ptr(p, root))[511] = p->pt_kernel;
-    ((u64 *)kvm_page_ptr(p, root))[510] = p->pt_user;
     struct platform_as *as = *out = xnew(struct platform_as);
     as->p = p;
+    as->user_pt = user;
     as->gen = 1;
     as->id = __atomic_add_fetch(&p->last_as_id, 1, __ATOMIC_RELAXED);
     lock_init(&as->lock, LC_PLATFORM);
@@ -355,6 +401,10 @@ void kvm_as_free(struct platform_as *as)
     struct change c = { .as = as, .free_tables = true, .unused = true };
 
     lock(&as->lock);
+    if (as->user_pt) {
+        shoot(as); /* a session's guest may still wait in the stub */
+        user_tables_free(as);
+    }
     unmap_range(&c, kvm_page_ptr(as->p, as->root->gpa), 4, 0, GUEST_ADDR_MAX);
     unmap_range(&c, kvm_page_ptr(as->p, as->root->gpa), 4, GUEST_ADDR_MAX, 1ULL << 47);
     settle(&c);

@@ -108,7 +108,7 @@ static void to_ring0(struct kvm_vcpu *v, struct kvm_sregs *s)
 }
 
 /* Everything for the next KVM_RUN. `flush`: no old mapping may be used. */
-static void load(struct kvm_vcpu *v, const struct platform_as *as, const struct guest_regs *r, bool flush)
+static void load(struct kvm_vcpu *v, struct platform_as *as, const struct guest_regs *r, bool flush)
 {
     struct kvm_run *run = v->run;
     struct kvm_regs *k = &run->s.regs.regs;
@@ -130,6 +130,7 @@ static void load(struct kvm_vcpu *v, const struct platform_as *as, const struct 
         run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     }
     if (as->p->var.user_stub) { /* nothing runs at ring 0, and there is nothing to flush (pt.c) */
+        if (v->request_in != as->id && kvm_as_request(as, v->id)) v->request_in = as->id;
         if (!v->ring3) {
             to_ring3(v, s);
             run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
@@ -321,8 +322,53 @@ static bool event_pending(struct kvm_vcpu *v)
 
 enum interrupted { STOPPED, UNDER_WAY };
 
+/* The stub at ring 3 has published a call, or left to make one. `rip`, `flags`: of behind it. */
+static void user_call(struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit, u64 rip, u64 flags)
+{
+    save(v, r, rip, flags, v->run->s.regs.regs.rsp);
+    r->rcx = rip;
+    r->r11 = r->eflags;
+    r->orig_rax = r->rax;
+    r->rax = (u64)-ENOSYS;
+    exit->event = PLATFORM_SYSCALL;
+}
+
+/* What the stub has put down of the registers it uses itself: of a session, or whatever a guest wrote there. */
+static void user_page(struct platform_as *as, struct kvm_vcpu *v, u64 *rip, u64 *flags)
+{
+    struct request_page *req = kvm_as_request(as, v->id);
+
+    *rip = req ? __atomic_load_n(&req->regs.rip, __ATOMIC_RELAXED) : 0;
+    *flags = req ? __atomic_load_n(&req->regs.eflags, __ATOMIC_RELAXED) : 0;
+}
+
+/* The answer to the session's last call has not been taken by the guest. */
+static bool unanswered(const struct platform_ctx *ctx)
+{
+    const struct kvm_session *s = &ctx->session;
+    return s->ended && s->answered && __atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq;
+}
+
+/* Interrupted in the stub at ring 3. */
+static void interrupted_in_stub(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
+                                struct platform_exit *exit, u64 off)
+{
+    const struct kvm_regs *k = &v->run->s.regs.regs;
+    u64 rip, flags;
+
+    user_page(as, v, &rip, &flags);
+    if (off < USER_OFF(published)) { /* as if the guest had not come to its `syscall` yet */
+        save(v, r, k->rcx - 2, off <= USER_OFF(flags_kept) ? k->r11 : flags, k->rsp);
+        return;
+    }
+    /* It has not begun to take the answer, or is not through with it: *r is what it would have had. */
+    if (off < USER_OFF(resume) ? unanswered(ctx) : ctx->session.ended && ctx->session.answered) return;
+    user_call(v, r, exit, rip, flags);
+}
+
 /* A signal ended the run. UNDER_WAY: an event of the guest has begun and must end first; nothing may be changed. */
-static enum interrupted interrupted(struct kvm_vcpu *v, struct guest_regs *r)
+static enum interrupted interrupted(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
+                                    struct platform_exit *exit)
 {
     const struct kvm_regs *k = &v->run->s.regs.regs;
     u64 rip = k->rip;
@@ -331,8 +377,8 @@ static enum interrupted interrupted(struct kvm_vcpu *v, struct guest_regs *r)
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     if (event_pending(v)) return UNDER_WAY;
     v->ring3 = v->run->s.regs.sregs.cs.selector & 3;
-    if (rip == USER_TEXT(syscall)) { /* as if the guest had not come to its `syscall` yet */
-        save(v, r, k->rcx - 2, k->r11, k->rsp);
+    if (ctx->p->var.user_stub && rip - USER_TEXT(v->id, start) < USER_OFF(resume_end)) {
+        interrupted_in_stub(ctx, v, as, r, exit, rip - USER_TEXT(v->id, start));
         return STOPPED;
     }
     if (v->ring3) {
@@ -344,17 +390,25 @@ static enum interrupted interrupted(struct kvm_vcpu *v, struct guest_regs *r)
 }
 
 /* Ring 3 has used the one port it may: in the stub, for a system call, or the guest did so itself. */
-static bool user_port(struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit)
+static bool user_port(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
+                      struct platform_exit *exit)
 {
     struct kvm_run *run = v->run;
+    u64 rip, flags, off = run->s.regs.regs.rip - USER_TEXT(v->id, start);
 
     /* A `syscall` that the host emulates, instead of having the processor do it, does enter ring 0. */
     v->ring3 = run->s.regs.sregs.cs.selector & 3;
-    if (likely(run->io.direction == KVM_EXIT_IO_OUT && run->s.regs.regs.rip == USER_TEXT(syscall_out))) {
+    if (likely(run->io.direction == KVM_EXIT_IO_OUT && off == USER_OFF(syscall_out))) {
         system_call(v, r, exit, run->s.regs.regs.rsp);
         return true;
     }
-    if (!v->ring3 && run->s.regs.regs.rip != USER_TEXT(cstar_out)) return broken(v, exit, 0);
+    if (run->io.direction == KVM_EXIT_IO_OUT && (off == USER_OFF(left) || off == USER_OFF(ring0_out))) {
+        if (off == USER_OFF(left) && unanswered(ctx)) return false;
+        user_page(as, v, &rip, &flags);
+        user_call(v, r, exit, off == USER_OFF(left) ? rip : run->s.regs.regs.rcx, flags);
+        return true;
+    }
+    if (!v->ring3 && off != USER_OFF(cstar_out)) return broken(v, exit, 0);
     /* What is left of the instruction is to be over before the registers are looked at. */
     __atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
     ioctl(v->fd, KVM_RUN, 0);
@@ -380,7 +434,7 @@ static bool decode(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform
         return true;
     }
     if (!err && as->p->var.user_stub && run->exit_reason == KVM_EXIT_IO && port == PORT_USER)
-        return user_port(v, r, exit);
+        return user_port(ctx, v, as, r, exit);
     if (unlikely(err || run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 ||
                  (run->s.regs.sregs.cs.selector & 3)))
         return broken(v, exit, err);
@@ -401,11 +455,63 @@ static void root_loaded(struct kvm_vcpu *v, struct platform_as *as)
     v->root = as->root;
 }
 
+static int run_vcpu(struct kvm_vcpu *v)
+{
+    int err = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+
+    v->run->kvm_dirty_regs = 0;
+    return err;
+}
+
+static void out_of_guest(struct platform_ctx *ctx, struct kvm_vcpu *v)
+{
+    __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The vCPU has been run and is ours. True: *exit is complete. */
+static bool finish(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
+                   struct platform_exit *exit, u64 gen, int err)
+{
+    bool complete = true;
+
+    while (unlikely(err == EINTR) && interrupted(ctx, v, as, r, exit) == UNDER_WAY) err = run_vcpu(v);
+    if (v->run->s.regs.sregs.cr3 == as->root->gpa) {
+        root_loaded(v, as);
+        /* If it still stands at the flush, that has not happened. */
+        if (v->ring3 || v->run->s.regs.regs.rip != TEXT(flush)) v->gen = gen;
+    }
+    out_of_guest(ctx, v);
+    if (err != EINTR) complete = decode(ctx, v, as, r, exit, err);
+    ctx->session.ended = false;
+    return complete;
+}
+
+/* A session is on: until the guest makes a call, or the session ends. As enter(). */
+static bool in_session(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *r, struct platform_exit *exit)
+{
+    struct kvm_session *s = &ctx->session;
+
+    if (!kvm_session_wait(ctx)) return finish(ctx, ctx->vcpu, as, r, exit, 0, s->err);
+    __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
+    *r = s->ev.regs;
+    r->eflags = (r->eflags & USER_EFLAGS) | 0x202;
+    r->rcx = r->rip;
+    r->r11 = r->eflags;
+    r->orig_rax = r->rax;
+    r->rax = (u64)-ENOSYS;
+    r->cs = SEL_UCS;
+    r->ss = SEL_UDS;
+    r->ds = r->es = r->fs = r->gs = 0;
+    exit->event = PLATFORM_SYSCALL;
+    return true;
+}
+
 /* One entry into the machine. True: *exit is complete. */
 static bool enter(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r, struct platform_exit *exit)
 {
-    bool flush, done = false;
-    int rc, err;
+    bool flush;
     u64 gen;
 
     /* The order matters, see shoot() in pt.c and kvm_ctx_kick. */
@@ -416,24 +522,33 @@ static bool enter(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_
     exit->event = PLATFORM_KICKED;
     if (likely(!__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
         load(v, as, r, flush);
-        for (;;) {
-            rc = ioctl(v->fd, KVM_RUN, 0);
-            err = rc ? errno : 0;
-            v->run->kvm_dirty_regs = 0;
-            if (likely(err != EINTR) || interrupted(v, r) == STOPPED) break;
-        }
-        if (v->run->s.regs.sregs.cr3 == as->root->gpa) {
+        if (ctx->session.wanted) {
             root_loaded(v, as);
-            /* If it still stands at the flush, that has not happened. */
-            if (v->ring3 || v->run->s.regs.regs.rip != TEXT(flush)) v->gen = gen;
+            if (kvm_session_begin(ctx, v, as)) return in_session(ctx, as, r, exit);
         }
-        done = true;
+        return finish(ctx, v, as, r, exit, gen, run_vcpu(v));
     }
-    __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
-    if (!done || err == EINTR) return true;
-    return decode(ctx, v, as, r, exit, err);
+    out_of_guest(ctx, v);
+    return true;
+}
+
+/* Goes on with a session. False: it is over, and its vCPU free. Else as enter(), in *complete. */
+static bool go_on(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *r, struct platform_exit *exit, bool *complete)
+{
+    /* The order matters, see kvm_ctx_kick. */
+    __atomic_store_n(&ctx->running, ctx->vcpu, __ATOMIC_SEQ_CST);
+    *complete = true;
+    exit->event = PLATFORM_KICKED;
+    if (unlikely(__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
+        __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
+        return true;
+    }
+    if (!kvm_session_resume(ctx, as, r)) {
+        __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
+        return false;
+    }
+    *complete = in_session(ctx, as, r, exit);
+    return true;
 }
 
 /* Values that no processor would load. */
@@ -442,8 +557,9 @@ static bool impossible(const struct guest_regs *r)
     return !canonical(r->rip) || !canonical(r->fs_base) || !canonical(r->gs_base);
 }
 
-void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit)
+static void run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit)
 {
+    bool complete = false;
     struct kvm_vcpu *v;
 
     *exit = (struct platform_exit){ .event = PLATFORM_KICKED };
@@ -452,6 +568,11 @@ void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_
         regs->orig_rax = (u64)-1;
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0);
         return;
+    }
+    if (ctx->p->spin_budget && unlikely(++ctx->session.count >= SESSION_WINDOW)) kvm_session_look(ctx);
+    if (ctx->session.on && go_on(ctx, as, regs, exit, &complete)) {
+        v = ctx->vcpu;
+        goto running;
     }
     v = kvm_vcpu_take(ctx);
     if (!v) {
@@ -470,11 +591,12 @@ void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0); /* extended state that the processor refuses */
         return;
     }
-    while (!enter(ctx, v, as, regs, exit)) continue;
+running:
+    while (!complete) complete = enter(ctx, v, as, regs, exit);
     if (likely(exit->event == PLATFORM_SYSCALL)) ctx->spurious = 0;
     if (unlikely(exit->event == PLATFORM_DEAD)) goto dead_give;
     if (exit->event == PLATFORM_KICKED) __atomic_store_n(&ctx->kicked, 0, __ATOMIC_SEQ_CST);
-    kvm_vcpu_give(ctx, v);
+    if (!ctx->session.on) kvm_vcpu_give(ctx, v);
     return;
 dead_give:
     v->broken = true;
@@ -483,6 +605,17 @@ dead_give:
 dead:
     __atomic_store_n(&as->dead, true, __ATOMIC_SEQ_CST);
     exit->event = PLATFORM_DEAD;
+}
+
+void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit)
+{
+    if (!ctx->p->spin_budget) {
+        run(ctx, as, regs, exit);
+        return;
+    }
+    __atomic_add_fetch(&ctx->p->busy, 1, __ATOMIC_RELAXED);
+    run(ctx, as, regs, exit);
+    __atomic_sub_fetch(&ctx->p->busy, 1, __ATOMIC_RELAXED);
 }
 
 void kvm_ctx_kick(struct platform_ctx *ctx)

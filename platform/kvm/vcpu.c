@@ -54,8 +54,8 @@ static int set_msrs(struct kvm_vcpu *v, bool user_stub)
     struct { struct kvm_msrs head; struct kvm_msr_entry e[4]; } m = {
         .head.nmsrs = 4,
         .e = { { .index = MSR_STAR, .data = (u64)(SEL_UDS - 8) << 48 | (u64)SEL_KCS << 32 },
-               { .index = MSR_LSTAR, .data = user_stub ? USER_TEXT(syscall) : TEXT(syscall) },
-               { .index = MSR_CSTAR, .data = user_stub ? USER_TEXT(cstar) : TEXT(cstar) },
+               { .index = MSR_LSTAR, .data = user_stub ? USER_TEXT(v->id, syscall) : TEXT(syscall) },
+               { .index = MSR_CSTAR, .data = user_stub ? USER_TEXT(v->id, cstar) : TEXT(cstar) },
                { .index = MSR_FMASK, .data = FMASK } },
     };
     return ioctl(v->fd, KVM_SET_MSRS, &m) == 4 ? 0 : -(errno ? errno : EINVAL);
@@ -337,6 +337,7 @@ int kvm_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len)
     int rc = 0;
 
     if (len < size) return -EINVAL;
+    kvm_session_stop(ctx);
     if (v && claim(v, me, me | VCPU_BUSY)) {
         if (ctx->xstate_pending) memcpy(buf, ctx->xstate, size);
         else rc = xstate_save(v, buf);
@@ -354,6 +355,7 @@ int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len)
     int rc = platform_xstate_check(buf, len);
 
     if (rc) return rc;
+    kvm_session_stop(ctx);
     lock(&ctx->p->pool_lock);
     memcpy(ctx->xstate, buf, len);
     ctx->xstate_pending = true;

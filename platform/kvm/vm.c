@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,8 +20,10 @@ HOSTCALL_ARG(ioctl, "the virtual machine gets a piece of memory more", 1, KVM_SE
 
 #define PTE_KERNEL 0x23ULL  /* present, writable, accessed */
 #define PTE_DIRTY 0x40ULL
-#define PTE_USER 4ULL
 #define PTE_NX (1ULL << 63)
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE 2
+#endif
 /* Freed pages that may wait for a drop of all shadows before they are used again. */
 #define DEAD_MAX 2048
 /* Slots for the memory file; beyond 2^7 GiB they get larger. */
@@ -154,20 +157,6 @@ static u64 *kernel_pte(const struct platform *p, u64 va)
     return (u64 *)kvm_page_ptr(p, pt) + (va >> GPAGE_SHIFT & 511);
 }
 
-static int build_user(struct platform *p)
-{
-    u64 page[4];
-
-    for (unsigned i = 0; i < ARRAY_LEN(page); i++)
-        if (!(page[i] = kvm_page_new(p))) return -ENOMEM;
-    p->pt_user = page[0] | PTE_KERNEL | PTE_USER;
-    *(u64 *)kvm_page_ptr(p, page[0]) = page[1] | PTE_KERNEL | PTE_USER;
-    *(u64 *)kvm_page_ptr(p, page[1]) = page[2] | PTE_KERNEL | PTE_USER;
-    memcpy(kvm_page_ptr(p, page[3]), kvm_user_start, GPAGE_SIZE);
-    *(u64 *)kvm_page_ptr(p, page[2]) = page[3] | (PTE_KERNEL & ~2ULL) | PTE_USER;
-    return 0;
-}
-
 static int build_kernel(struct platform *p)
 {
     u64 page[6];
@@ -188,7 +177,12 @@ static int build_kernel(struct platform *p)
         if (!gpa) return -ENOMEM;
         *kernel_pte(p, KVA_VCPU(i)) = gpa | PTE_KERNEL | PTE_DIRTY | PTE_NX;
     }
-    return p->var.user_stub ? build_user(p) : 0;
+    if (!p->var.user_stub) return 0;
+    if (!(p->user_text = kvm_page_new(p))) return -ENOMEM;
+    memcpy(kvm_page_ptr(p, p->user_text), kvm_user_start, GPAGE_SIZE);
+    /* The stub reads the bases of fs and gs. */
+    if (p->cfg.ncpus > 1 && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) p->spin_budget = kvm_session_calibrate();
+    return 0;
 }
 
 static int read_cpuid(struct platform *p)

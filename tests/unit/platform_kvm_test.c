@@ -40,6 +40,7 @@ BLOB(jump, "jmp *%rsi");
 BLOB(syscall, "syscall\n ud2");
 BLOB(int3, "int3");
 BLOB(div0, "xor %eax, %eax\n xor %edx, %edx\n xor %ecx, %ecx\n div %ecx");
+BLOB(bare, "1: syscall\n jmp 1b");
 BLOB(loop, "1: mov $39, %eax\n syscall\n jmp 1b");
 BLOB(movxmm, "movq %rax, %xmm3\n syscall\n movq %xmm3, %rax\n syscall\n ud2");
 /* r15: port */
@@ -136,12 +137,7 @@ static const u8 *shared_page(unsigned i)
     return kvm_page_ptr(plat, kernel_pt()[i] & 0x000ffffffffff000ULL);
 }
 
-static const u8 *user_stub_page(void)
-{
-    const u64 *pdpt = kvm_page_ptr(plat, plat->pt_user & ~0xfffULL), *pd = kvm_page_ptr(plat, pdpt[0] & ~0xfffULL);
-    const u64 *pt = kvm_page_ptr(plat, pd[0] & ~0xfffULL);
-    return kvm_page_ptr(plat, pt[0] & 0x000ffffffffff000ULL);
-}
+static const u8 *user_stub_page(void) { return kvm_page_ptr(plat, plat->user_text); }
 
 static void check_bystander(void)
 {
@@ -228,6 +224,18 @@ static void test_ports(void **state UNUSED)
     ops->as_free(as);
 }
 
+struct watchdog { pthread_t t; struct platform_ctx *c; int stop; };
+
+static void *watchdog_main(void *arg)
+{
+    struct watchdog *w = arg;
+    while (!__atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) {
+        ops->ctx_kick(w->c);
+        usleep(2000);
+    }
+    return NULL;
+}
+
 /* PVM's stub is open to ring 3, which can do no more there than it can with `syscall`, and cannot change it. */
 static void test_stub_at_ring3(void **state UNUSED)
 {
@@ -238,24 +246,32 @@ static void test_stub_at_ring3(void **state UNUSED)
     if (!plat->var.user_stub) skip();
     const u8 *stub = user_stub_page();
     memcpy(before, stub, sizeof(before));
+    struct guest_regs first = { .rip = CODE };
+    PUT(syscall, 0);
+    run(c, as, &first);
+    const gaddr_t base = USER_TEXT(c->vcpu->id, start);
+    struct watchdog w = { .c = c }; /* the stub's loop may be entered with a large count */
+    pthread_create(&w.t, NULL, watchdog_main, &w);
     for (gaddr_t at = 0; at < 4096; at++) {
-        struct guest_regs r = { .rip = CODE, .rsi = KVA_USTUB + at, .rsp = DATA + 2048, .rax = 7, .rcx = CODE + 9, .r11 = ~0x100ULL };
+        struct guest_regs r = { .rip = CODE, .rsi = base + at, .rsp = DATA + 2048, .rax = 7, .rcx = CODE + 9, .r11 = ~0xffffff00ULL };
         PUT(jump, 0);
         struct platform_exit e = run(c, as, &r);
-        if (KVA_USTUB + at == USER_TEXT(syscall)) {
+        if (at == USER_OFF(syscall)) {
             assert_int_equal(e.event, PLATFORM_SYSCALL);
             assert_int_equal(r.orig_rax, 7);
             assert_int_equal(r.rip, CODE + 9);
             assert_int_equal(r.eflags & ~USER_EFLAGS, 0x202);
-        } else if (e.event != PLATFORM_EXCEPTION && e.event != PLATFORM_FAULT) {
+        } else if (e.event == PLATFORM_DEAD || (e.event == PLATFORM_SYSCALL && at >= USER_OFF(resume_end))) {
             fail_msg("event %d from byte %llu of the stub", e.event, (unsigned long long)at);
         }
-        r = (struct guest_regs){ .rip = CODE, .rsi = KVA_USTUB + at, .rax = ~0ULL, .rsp = DATA + 2048 };
+        r = (struct guest_regs){ .rip = CODE, .rsi = base + at, .rax = ~0ULL, .rsp = DATA + 2048 };
         PUT(store, 0);
         e = run(c, as, &r);
         assert_int_equal(e.event, PLATFORM_FAULT);
         assert_int_equal(e.access, W);
     }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(w.t, NULL);
     assert_memory_equal(stub, before, sizeof(before));
     check_bystander();
     ops->ctx_free(c);
@@ -327,18 +343,6 @@ static void test_odd_stack_pointers(void **state UNUSED)
     }
     ops->ctx_free(c);
     ops->as_free(as);
-}
-
-struct watchdog { pthread_t t; struct platform_ctx *c; int stop; };
-
-static void *watchdog_main(void *arg)
-{
-    struct watchdog *w = arg;
-    while (!__atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) {
-        ops->ctx_kick(w->c);
-        usleep(2000);
-    }
-    return NULL;
 }
 
 /* Random bytes as code, random registers, kicks in between. */
@@ -544,6 +548,170 @@ static void test_recycled_tables(void **state UNUSED)
     ops->ctx_free(c);
 }
 
+/* Sessions, each begun anew as soon as it has ended, however busy the machine is. */
+static void want_session(struct platform_ctx *c)
+{
+    c->session.count = 0;
+    c->session.wanted = true;
+}
+
+static void random_regs(struct guest_regs *r, unsigned short *seed)
+{
+    u64 rip = r->rip;
+
+    for (size_t k = 0; k < sizeof(*r) / 8; k++) ((u64 *)r)[k] = (u64)jrand48(seed) << 32 ^ (u64)(u32)jrand48(seed);
+    r->rip = rip;
+    r->rsp &= ~0ULL >> 17;
+    r->eflags &= USER_EFLAGS & ~(EFLAGS_TF | EFLAGS_RF);
+    r->fs_base = r->gs_base = 0x1000;
+}
+
+/* Every register that an answer sets arrives, and comes back with the next call, whatever interrupts. */
+static void test_session_registers(void **state UNUSED)
+{
+    enum { CALLS = 2000 };
+    u32 budget = plat->spin_budget;
+    struct platform_as *as = ready();
+    struct watchdog w = { .c = context() };
+    struct platform_ctx *c = w.c;
+    unsigned short seed[3] = { 1, 2, 3 };
+    struct guest_regs r = { .rip = CODE }, want;
+    unsigned in_session = 0, kicks = 0;
+    size_t size = platform_xstate_size();
+    u8 *x = aligned_alloc(64, (size + 63) & ~63ULL), *y = aligned_alloc(64, (size + 63) & ~63ULL);
+
+    if (!plat->spin_budget) skip();
+    plat->spin_budget *= 100; /* so that sessions last while others have the CPUs */
+    PUT(bare, 0);
+    random_regs(&r, seed);
+    platform_xstate_init(x);
+    pthread_create(&w.t, NULL, watchdog_main, &w);
+    for (unsigned i = 0; i < CALLS;) {
+        struct platform_exit e;
+        want = r;
+        if (i % 500 == 7) { /* other extended registers; the session ends for that */
+            for (size_t k = 160; k < 416; k++) x[k] = (u8)(i + k);
+            x[512] |= 2;
+            assert_int_equal(ops->ctx_set_xstate(c, x, size), 0);
+        }
+        want_session(c);
+        ops->ctx_run(c, as, &r, &e);
+        if (e.event == PLATFORM_KICKED) {
+            kicks++;
+            r = want;
+            continue;
+        }
+        assert_int_equal(e.event, PLATFORM_SYSCALL);
+        in_session += c->session.on;
+        assert_int_equal(r.rip, CODE + 2);
+        assert_int_equal(r.rcx, CODE + 2);
+        assert_int_equal(r.orig_rax, want.rax);
+        assert_int_equal(r.eflags, (want.eflags & USER_EFLAGS) | 0x202);
+        want.rip = r.rip;
+        want.rcx = r.rcx;
+        want.r11 = r.r11;
+        want.rax = r.rax;
+        want.orig_rax = r.orig_rax;
+        want.eflags = r.eflags;
+        want.cs = r.cs;
+        want.ss = r.ss;
+        want.ds = want.es = want.fs = want.gs = 0;
+        assert_memory_equal(&r, &want, sizeof(r));
+        if (i % 100 == 99) {
+            assert_int_equal(ops->ctx_get_xstate(c, y, size), 0);
+            assert_memory_equal(x + 160, y + 160, 256);
+        }
+        random_regs(&r, seed);
+        i++;
+    }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(w.t, NULL);
+    print_message("%u calls, of these %u in sessions, %u kicks\n", CALLS, in_session, kicks);
+    assert_true(in_session > 0);
+    plat->spin_budget = budget;
+    ops->ctx_free(c);
+    ops->as_free(as);
+    free(x);
+    free(y);
+}
+
+struct scribbler { pthread_t t; u32 *page; int stop; };
+
+static void *scribbler_main(void *arg)
+{
+    struct scribbler *s = arg;
+    unsigned short seed[3] = { 4, 5, 6 };
+
+    while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+        u32 i = (u32)jrand48(seed);
+        s->page[i % (i & 4096 ? 32 : 1024)] = i & 8192 ? (u32)jrand48(seed) : 0;
+    }
+    return NULL;
+}
+
+/* A request page that a sibling writes to all the time: the process gets wrong registers, and nobody else anything. */
+static void test_scribble_on_session(void **state UNUSED)
+{
+    struct platform_as *as = ready();
+    struct watchdog w = { .c = context() };
+    struct guest_regs r = { .rip = CODE };
+    struct scribbler s = { .stop = 0 };
+    unsigned events[8] = { 0 };
+
+    if (!plat->spin_budget) skip();
+    PUT(bare, 0);
+    run(w.c, as, &r);
+    s.page = (u32 *)(void *)kvm_as_request(as, w.c->vcpu->id);
+    pthread_create(&s.t, NULL, scribbler_main, &s);
+    pthread_create(&w.t, NULL, watchdog_main, &w);
+    for (unsigned i = 0; i < 2000; i++) {
+        struct platform_exit e;
+        if (i % 8 == 0) r = (struct guest_regs){ .rip = CODE, .rsp = DATA };
+        want_session(w.c);
+        ops->ctx_run(w.c, as, &r, &e);
+        events[e.event]++;
+        assert_int_not_equal(e.event, PLATFORM_DEAD);
+        if (i % 100 == 0) check_bystander();
+    }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(w.t, NULL);
+    __atomic_store_n(&s.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(s.t, NULL);
+    check_bystander();
+    print_message("scribbled: %u calls, %u faults, %u exceptions, %u kicks\n", events[PLATFORM_SYSCALL], events[PLATFORM_FAULT],
+                  events[PLATFORM_EXCEPTION], events[PLATFORM_KICKED]);
+    ops->ctx_free(w.c);
+    ops->as_free(as);
+}
+
+/* A guest that would wait for its answer for minutes does not outlive its address space, nor holds up its context. */
+static void test_session_ends_with_space(void **state UNUSED)
+{
+    struct platform_ctx *c = context();
+    struct guest_regs r;
+
+    if (!plat->spin_budget) skip();
+    PUT(bare, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        struct platform_as *as = ready();
+        r = (struct guest_regs){ .rip = CODE, .rax = i };
+        run(c, as, &r);
+        struct request_page *req = kvm_as_request(as, c->vcpu->id);
+        for (unsigned k = 0; k < 20; k++) {
+            want_session(c);
+            assert_int_equal(run(c, as, &r).event, PLATFORM_SYSCALL);
+            req->spin = ~0u;
+        }
+        ops->as_free(as);
+        if (i == 10) {
+            ops->ctx_free(c);
+            c = context();
+        }
+    }
+    check_bystander();
+    ops->ctx_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +726,9 @@ int main(void)
         cmocka_unit_test(test_truncated_file),
         cmocka_unit_test(test_many_files),
         cmocka_unit_test(test_recycled_tables),
+        cmocka_unit_test(test_session_registers),
+        cmocka_unit_test(test_scribble_on_session),
+        cmocka_unit_test(test_session_ends_with_space),
     };
     char why[256];
 

@@ -1,0 +1,257 @@
+/*
+ * Sessions: where an exit from the machine is dear (PVM: 30 us), a context that makes calls in quick succession is run by two
+ * host threads. A *runner* is in KVM_RUN, and the guest's stub there publishes each call on a request page and waits a bounded time;
+ * the task's own thread, on another CPU, watches the page, serves the call and answers there. No exit, no host call.
+ *
+ * A session ends with whatever is not such a call: a fault, a kick, a wait that takes longer than the budget on either side, a
+ * register that the stub does not set. Then the task's thread runs the vCPU itself again.
+ *
+ * Who has the vCPU, by `state`: RUNNING, SERVING (a call was taken): the runner. DONE: the task's thread, which the runner left what
+ * KVM_RUN said. GIVEN: nobody, it is free to be taken away; the guest had published a call and is not looked at any more.
+ *
+ * The page is the guest's to write at any time: copied once, then checked. It lies where only this address space has it.
+ */
+#include "platform/kvm/internal.h"
+#include "sentry/base/clock.h"
+#include "sentry/base/hostcall.h"
+#include "sentry/base/log.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs its vCPU");
+
+#define BUDGET_NS (30 * NSEC_PER_USEC) /* an exit, which waiting saves, costs that */
+#define MAX_FAILS 8u
+#define QUICK_NS (200 * NSEC_PER_USEC)
+#define RETRY_MIN (10 * NSEC_PER_MSEC)
+#define RETRY_MAX NSEC_PER_SEC
+#define GOOD_WINDOWS 1000u
+
+enum { RUNNING, SERVING, DONE, GIVEN };
+enum { GO_WAIT, GO_RUN, GO_END };
+
+static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
+{
+    return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, timeout, NULL, 0);
+}
+
+u32 kvm_session_calibrate(void)
+{
+    ktime_t best = 0;
+    const u32 n = 2000;
+
+    for (int round = 0; round < 3; round++) { /* the shortest: the others were interrupted */
+        ktime_t t = clock_mono();
+        for (u32 i = 0; i < n; i++) __builtin_ia32_pause();
+        t = clock_mono() - t;
+        if (!best || t < best) best = t;
+    }
+    return (u32)((u64)BUDGET_NS * n / (u64)(best > 0 ? best : 1)) + 1;
+}
+
+static bool change_state(struct kvm_session *s, u32 from, u32 to)
+{
+    return __atomic_compare_exchange_n(&s->state, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static void drain_kicks(void)
+{
+    static const struct timespec zero = { 0, 0 };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, KVM_KICK_SIGNAL);
+    while (sigtimedwait(&set, NULL, &zero) == KVM_KICK_SIGNAL) continue;
+}
+
+static void run_once(struct platform_ctx *ctx)
+{
+    struct kvm_session *s = &ctx->session;
+    struct kvm_vcpu *v = ctx->vcpu;
+    struct request_page *req = s->req;
+
+    __atomic_add_fetch(&ctx->p->busy, 1, __ATOMIC_RELAXED);
+    s->err = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+    __atomic_sub_fetch(&ctx->p->busy, 1, __ATOMIC_RELAXED);
+    v->run->kvm_dirty_regs = 0;
+    v->ring3 = v->run->s.regs.sregs.cs.selector & 3;
+    if (s->err == EINTR) drain_kicks();
+    __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
+    req->spin = 0; /* whoever has this vCPU next answers exits only */
+    if (change_state(s, RUNNING, DONE)) {
+        futex(&s->state, FUTEX_WAKE, 1, NULL);
+        return;
+    }
+    __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    kvm_vcpu_give(ctx, v);
+    __atomic_store_n(&s->state, GIVEN, __ATOMIC_SEQ_CST);
+    futex(&s->state, FUTEX_WAKE, 1, NULL);
+}
+
+static void *runner_main(void *arg)
+{
+    struct platform_ctx *ctx = arg;
+    struct kvm_session *s = &ctx->session;
+
+    __atomic_store_n(&s->tid, gettid(), __ATOMIC_SEQ_CST);
+    for (;;) {
+        for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->go, __ATOMIC_ACQUIRE) == GO_WAIT; i--) __builtin_ia32_pause();
+        while (__atomic_load_n(&s->go, __ATOMIC_ACQUIRE) == GO_WAIT) futex(&s->go, FUTEX_WAIT, GO_WAIT, NULL);
+        if (__atomic_exchange_n(&s->go, GO_WAIT, __ATOMIC_SEQ_CST) == GO_END) return NULL;
+        run_once(ctx);
+    }
+}
+
+static bool start_runner(struct kvm_session *s, struct platform_ctx *ctx)
+{
+    pthread_attr_t at;
+
+    pthread_attr_init(&at);
+    pthread_attr_setstacksize(&at, 128 << 10);
+    s->started = pthread_create(&s->thread, &at, runner_main, ctx) == 0;
+    pthread_attr_destroy(&at);
+    while (s->started && !__atomic_load_n(&s->tid, __ATOMIC_SEQ_CST)) sched_yield();
+    return s->started;
+}
+
+bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as)
+{
+    struct kvm_session *s = &ctx->session;
+    struct request_page *req = kvm_as_request(as, v->id);
+
+    if (!req || (!s->started && !start_runner(s, ctx))) {
+        s->wanted = false;
+        s->retry_at = clock_mono() + RETRY_MAX;
+        return false;
+    }
+    s->req = req;
+    s->as_id = as->id;
+    s->seq = __atomic_load_n(&req->seq, __ATOMIC_RELAXED);
+    req->ack = s->seq;
+    req->sentry_sleeps = 0;
+    req->spin = ctx->p->spin_budget;
+    s->on = true;
+    s->answered = false;
+    __atomic_store_n(&v->tid, s->tid, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&s->state, RUNNING, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&s->go, GO_RUN, __ATOMIC_SEQ_CST);
+    futex(&s->go, FUTEX_WAKE, 1, NULL);
+    return true;
+}
+
+static bool call_came(struct kvm_session *s)
+{
+    if (__atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq || !change_state(s, RUNNING, SERVING)) return false;
+    memcpy(&s->ev, s->req, sizeof(s->ev));
+    __asm__ volatile("" ::: "memory"); /* no second look at the page */
+    s->seq = s->ev.seq;
+    return true;
+}
+
+bool kvm_session_wait(struct platform_ctx *ctx)
+{
+    struct kvm_session *s = &ctx->session;
+
+    for (u32 i = ctx->p->spin_budget; i; i--) {
+        if (call_came(s)) return true;
+        if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == DONE) break;
+        __builtin_ia32_pause();
+    }
+    if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != DONE) {
+        s->fails++;
+        __atomic_store_n(&s->req->sentry_sleeps, 1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) != DONE) {
+            if (call_came(s)) {
+                __atomic_store_n(&s->req->sentry_sleeps, 0, __ATOMIC_RELAXED);
+                return true;
+            }
+            futex(&s->state, FUTEX_WAIT, RUNNING, NULL);
+        }
+    }
+    s->on = false;
+    s->ended = true;
+    __atomic_store_n(&ctx->vcpu->tid, gettid(), __ATOMIC_SEQ_CST);
+    return false;
+}
+
+void kvm_session_stop(struct platform_ctx *ctx)
+{
+    static const struct timespec period = { 0, NSEC_PER_MSEC };
+    struct kvm_session *s = &ctx->session;
+
+    if (!s->on) return;
+    while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SERVING) {
+        kvm_vcpu_kick(ctx->vcpu);
+        for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
+        futex(&s->state, FUTEX_WAIT, SERVING, &period);
+    }
+    s->on = false;
+}
+
+bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r)
+{
+    struct kvm_session *s = &ctx->session;
+    struct request_page *req = s->req;
+
+    if (!s->wanted || s->as_id != as->id || ctx->xstate_pending || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
+        r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
+        kvm_session_stop(ctx);
+        return false;
+    }
+    req->regs = *r;
+    req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
+    if (!change_state(s, SERVING, RUNNING)) { /* the guest did not wait that long */
+        s->fails++;
+        s->on = false;
+        return false;
+    }
+    s->answered = true;
+    __atomic_store_n(&req->ack, s->seq, __ATOMIC_RELEASE);
+    return true;
+}
+
+void kvm_session_look(struct platform_ctx *ctx)
+{
+    struct kvm_session *s = &ctx->session;
+    int busy = __atomic_load_n(&ctx->p->busy, __ATOMIC_RELAXED), ncpus = (int)ctx->p->cfg.ncpus;
+    ktime_t now = clock_mono(), took = now - s->since;
+
+    s->count = 0;
+    s->since = now;
+    if (!s->wanted) {
+        s->wanted = took < SESSION_WINDOW * QUICK_NS && now >= s->retry_at && busy + 1 <= ncpus;
+        s->fails = s->good = 0;
+        return;
+    }
+    if (s->fails > MAX_FAILS) {
+        s->backoff = s->backoff ? MIN(s->backoff * 2, RETRY_MAX) : RETRY_MIN;
+        s->retry_at = now + s->backoff;
+        s->wanted = false;
+    } else if (busy > ncpus) {
+        s->retry_at = now + RETRY_MIN;
+        s->wanted = false;
+    } else if (++s->good >= GOOD_WINDOWS) {
+        s->backoff = 0;
+    }
+    s->fails = 0;
+}
+
+void kvm_session_end(struct platform_ctx *ctx)
+{
+    struct kvm_session *s = &ctx->session;
+
+    kvm_session_stop(ctx);
+    if (!s->started) return;
+    __atomic_store_n(&s->go, GO_END, __ATOMIC_SEQ_CST);
+    futex(&s->go, FUTEX_WAKE, 1, NULL);
+    pthread_join(s->thread, NULL);
+    s->started = false;
+}
