@@ -106,7 +106,7 @@ int linux_cmsg_in(struct net_msg *m, struct socket *s, gaddr_t control, u64 len)
             else if (h.type == SCM_RIGHTS) r = s->domain == AF_UNIX ? rights_in(m, data, n) : -EINVAL;
             else if (h.type == SCM_CREDENTIALS) r = cred_in(m, data, n);
             else r = -EINVAL;
-        } else if (!local && s->type == SOCK_DGRAM && (h.level == IPPROTO_IP || h.level == IPPROTO_IPV6)) {
+        } else if (!local && s->type != SOCK_STREAM && (h.level == IPPROTO_IP || h.level == IPPROTO_IPV6)) {
             r = inet_in(m, s, &h, data, n);
         }
     }
@@ -222,7 +222,7 @@ int linux_cmsg_out(struct net_msg *m, struct socket *s, gaddr_t control, u64 len
     }
     if (m->has_error) put_error(&k, &m->error);
     if (s->domain == AF_INET || s->domain == AF_INET6) {
-        if (s->type == SOCK_DGRAM && !m->has_error) put_inet(&k, m, s);
+        if (s->type != SOCK_STREAM && !m->has_error) put_inet(&k, m, s);
     } else if (m->got & WANT_CRED) {
         struct linux_ucred u = { pid_out(m->cred.pid), uid_out(m->cred.uid), gid_out(m->cred.gid) };
         put(&k, SOL_SOCKET, SCM_CREDENTIALS, &u, sizeof u);

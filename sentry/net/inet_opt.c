@@ -224,7 +224,7 @@ static ssize_t ip6_getopt(struct socket *s, int opt, void *val, size_t size)
 {
     struct inet_sock *i = &s->in;
 
-    if (s->domain != AF_INET6) return -ENOPROTOOPT;
+    if (s->domain != AF_INET6) return -EOPNOTSUPP;         /* as ip_getsockopt() */
     switch (opt) {
     case IPV6_V6ONLY: return opt_put_int(val, size, i->v6only);
     case IPV6_UNICAST_HOPS: return opt_put_int(val, size, i->hops);

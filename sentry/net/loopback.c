@@ -1,7 +1,7 @@
 /* The stack of this build: one interface, lo, inside the sentry. netdevice(7) */
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/ip.h"
 #include <linux/capability.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -20,7 +20,7 @@ static int loopback_create(struct socket *s)
         if (p == IPPROTO_ICMP || p == IPPROTO_ICMPV6) return -EACCES;     /* ping sockets: no group may */
         want = IPPROTO_UDP;
         break;
-    case SOCK_RAW: return p ? -EPERM : -EPROTONOSUPPORT;
+    case SOCK_RAW: return raw_create(s);
     default: return -ESOCKTNOSUPPORT;
     }
     if (want == IPPROTO_UDP && p == IPPROTO_UDPLITE) want = p;    /* coverage of checksums is all the difference */

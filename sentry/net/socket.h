@@ -85,6 +85,9 @@ struct inet_sock {
     int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
     int tclass, hops, mc_hops, recverr6, mtu_discover6;
     u32 mc_if, mc_if6;
+    bool hdrincl;                  /* raw: the sender writes the IP header */
+    int checksum_at;               /* raw, IPv6: offset of the checksum in the payload, -1: none */
+    u32 icmp_filter[8];            /* raw ICMP: set bits block a type */
     u8 members[IN_MEMBERSHIPS][16];
     unsigned nmembers;
 };

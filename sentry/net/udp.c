@@ -2,8 +2,10 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/ip.h"
+#include <arpa/inet.h>
 #include <linux/errqueue.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 #define UDP4_MAX 65507u
@@ -161,11 +163,13 @@ static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
     b->ttl = (u8)(m->ttl >= 0 ? m->ttl : multi ? (v4 ? s->in.mc_ttl : s->in.mc_hops) : v4 ? s->in.ttl : s->in.hops);
     clock_gettime(CLOCK_REALTIME, &b->stamp);
     if (multi) {
+        if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, &to, b, true);
         if (v4 ? s->in.mc_loop : 1) multicast(s->net, s->protocol, &to, b->from.in.ip, b->from.in.port, b);
         else sockbuf_free(b);
         return (ssize_t)n;
     }
     struct socket *o = udp_find(s->net, s->protocol, to.in.ip, to.in.port, b->from.in.ip, b->from.in.port);
+    if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, &to, b, o);
     if (!o) {
         refused(s, &to, b);
         sockbuf_free(b);
@@ -174,6 +178,37 @@ static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
     deliver(o, b);
     socket_put(o);
     return (ssize_t)n;
+}
+
+bool udp_arrive(struct net_ns *net, const struct ip_packet *p)
+{
+    struct udphdr h;
+    u32 len = p->len - p->header;
+
+    /* What is malformed is dropped without a word. */
+    if (len < sizeof h || ip_is_multicast(p->dst)) return true;
+    memcpy(&h, p->bytes + p->header, sizeof h);
+    u32 want = ntohs(h.len);
+    if (want < sizeof h || want > len || (!h.check && !p->v4)) return true;
+    struct ip_packet trimmed = *p;
+    trimmed.len = p->header + want;
+    if (h.check && ip_payload_checksum(&trimmed, IPPROTO_UDP)) return true;
+    struct socket *o = udp_find(net, IPPROTO_UDP, p->dst, ntohs(h.dest), p->src, ntohs(h.source));
+    if (!o) return false;
+    struct sockbuf *b = sockbuf_new(want - sizeof h);
+    if (b) {
+        b->len = want - (u32)sizeof h;
+        memcpy(b->data, p->bytes + p->header + sizeof h, b->len);
+        memcpy(b->from.in.ip, p->src, 16);
+        b->from.in.port = ntohs(h.source);
+        memcpy(b->to_ip, p->dst, 16);
+        b->tos = p->tos;
+        b->ttl = p->ttl;
+        clock_gettime(CLOCK_REALTIME, &b->stamp);
+        deliver(o, b);
+    }
+    socket_put(o);
+    return true;
 }
 
 static ssize_t udp_recvmsg(struct socket *s, struct net_msg *m)

@@ -1,0 +1,54 @@
+/*
+ * Packets of the loopback. The sandbox's TCP and UDP hand data over without any; packets are made where somebody looks
+ * at them or sends them whole: raw sockets, and the answers of ICMP. ip(7), raw(7), icmp(7), RFC 791, 792, 4443.
+ */
+#ifndef SUNDOG_NET_IP_H
+#define SUNDOG_NET_IP_H
+
+#include "sentry/net/inet.h"
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+
+#define IP_PACKET_MAX 65535u
+#define IP6_HEADER 40u
+#define IP4_HEADER 20u
+
+/* One packet on its way; everything borrowed. Addresses as everywhere: IPv6 or IPv4-mapped. */
+struct ip_packet {
+    const u8 *bytes;               /* the whole, from the IP header on */
+    u32 len, header;               /* of the whole; of the IP header (IPv6: the fixed one) */
+    bool v4;
+    u8 proto, tos, ttl;
+    u8 src[16], dst[16];
+};
+
+/* Writes the header (IP4_HEADER or IP6_HEADER bytes) at buf for a payload of len bytes that follows, and fills in *p. */
+void ip_build(struct ip_packet *p, u8 *buf, u32 len, const u8 src[16], const u8 dst[16], u8 proto, u8 tos, u8 ttl);
+/* *p for a header somebody else wrote, of at least IP4_HEADER bytes; false: it is none that could be sent. */
+bool ip4_parse(struct ip_packet *p, const u8 *buf, u32 len);
+bool ip6_parse(struct ip_packet *p, const u8 *buf, u32 len);
+static inline u32 ip_header_size(bool v4) { return v4 ? IP4_HEADER : IP6_HEADER; }
+
+/* The Internet checksum (RFC 1071) as it stands in a packet, over data with its sum field zero, or 0 over data with it. */
+u16 ip_checksum(const u8 *data, u32 len);
+/* The same with the pseudo-header of p's addresses before the payload. */
+u16 ip_payload_checksum(const struct ip_packet *p, u8 proto);
+
+/* Somebody looks at packets (a hint for who would have to make one). */
+bool ip_watched(void);
+/* To the raw sockets of that namespace; true: one took it. No lock held. */
+bool raw_deliver(struct net_ns *net, const struct ip_packet *p);
+/* A packet that a raw socket sent arrives: raw sockets, then what the kernel itself does with it. No lock held. */
+void ip_arrive(struct net_ns *net, const struct ip_packet *p);
+/* UDP hands a datagram over by itself: shows it, with headers, to who looks; if nobody has the port, the ICMP error too. */
+void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, const struct net_addr *to, const struct sockbuf *b,
+                 bool has_port);
+/* UDP gets a datagram out of a packet; false: nobody has the port. */
+bool udp_arrive(struct net_ns *net, const struct ip_packet *p);
+/* ICMP: answers an echo request; reports that the port (or protocol) of a packet is not there. */
+void icmp_arrive(struct net_ns *net, const struct ip_packet *p);
+void icmp_unreachable(struct net_ns *net, const struct ip_packet *p, bool port);
+
+int raw_create(struct socket *s);                /* -EPERM without CAP_NET_RAW */
+
+#endif
