@@ -46,15 +46,24 @@ static struct window absent_run(struct mm *mm, struct window w, gaddr_t addr)
     return r;
 }
 
-static int fill_anon(struct mm *mm, struct vma *v, gaddr_t addr, gaddr_t end)
+/* Pages the host holds memory for are filled into the platform's tables at once: a fault each costs three times as much. */
+static void note_held(struct mm_update *u, gaddr_t start, u64 n)
 {
+    u->held_start = start;
+    u->held_end = start + n * GPAGE_SIZE;
+}
+
+static int fill_anon(struct mm *mm, struct vma *v, gaddr_t addr, gaddr_t end, struct mm_update *u)
+{
+    bool held;
     struct window w = absent_run(mm, window_of(v, addr, end, MM_AROUND_ANON), addr);
-    mpage_t p = memfile_alloc((w.hi - w.lo) >> GPAGE_SHIFT);
+    mpage_t p = memfile_alloc_held((w.hi - w.lo) >> GPAGE_SHIFT, &held);
     if (!p) {
         w = (struct window){ addr, addr + GPAGE_SIZE };
-        p = memfile_alloc(1);
+        p = memfile_alloc_held(1, &held);
         if (!p) return -ENOMEM;
     }
+    if (held) note_held(u, w.lo, (w.hi - w.lo) >> GPAGE_SHIFT);
     pt_set_run(mm->pt, w.lo, (w.hi - w.lo) >> GPAGE_SHIFT, pte_memfile(p, PTE_ANON | PTE_W), GPAGE_SIZE);
     return 0;
 }
@@ -182,13 +191,14 @@ static int copy_pages(struct mm *mm, struct vma *v, gaddr_t at, u64 n, struct mm
         if (have < n) memfile_put_range(p + have, n - have);
         if (!have) return -ENXIO;
     }
+    note_held(u, at, have);
     for (u64 i = 0; i < have; i++) {
         gaddr_t va = at + i * GPAGE_SIZE;
         u64 *e = pt_slot(mm->pt, va), old = *e;
         if (pte_is_memfile(old)) memcpy(memfile_ptr(p + i), memfile_ptr(pte_page(old)), GPAGE_SIZE);
         *e = pte_memfile(p + i, PTE_ANON | PTE_W);
         /* The platform must not go on showing the old page. */
-        if (old & PTE_MAPPED) update_map(u, v, va, e, false);
+        if (old & PTE_MAPPED) update_map(u, v, va, e, true);
         if ((old & PTE_MAPPED) && !(*e & PTE_MAPPED)) update_unmap(u, va, va + GPAGE_SIZE);
         update_free_page(u, old);
     }
@@ -220,7 +230,7 @@ int mm_resolve(struct mm *mm, struct vma *v, gaddr_t addr, gaddr_t end, bool wri
     addr = gpage_down(addr);
     u64 e = pt_get(mm->pt, addr);
     if (!e) {
-        r = v->obj ? fill_object(mm, v, addr, end, write) : fill_anon(mm, v, addr, end);
+        r = v->obj ? fill_object(mm, v, addr, end, write) : fill_anon(mm, v, addr, end, u);
         rss_sync(mm);
         if (r) return r;
         e = pt_get(mm->pt, addr);
@@ -263,7 +273,7 @@ void mm_install_around(struct mm *mm, struct vma *v, gaddr_t addr, struct mm_upd
     pt_cursor_init(&c, mm->pt, lo, w.hi);
     for (u64 *e; (e = pt_cursor_next(&c, &va));) {
         if (va > addr && u->nops - ops > 24) break;
-        install(u, v, va, e, false);
+        install(u, v, va, e, va >= u->held_start && va < u->held_end);
     }
 }
 

@@ -26,6 +26,7 @@ struct mm_update {
     struct mm *mm;
     int error;             /* of the last as_update that failed: the platform then shows nothing any more */
     unsigned nops, nfrees;
+    gaddr_t held_start, held_end;   /* pages that came in with this change and for which the host holds memory */
     struct platform_mapop ops[64];
     struct { mpage_t page; u64 n; } frees[64];
 };

@@ -31,7 +31,7 @@ HOSTCALL(fstat, "bytes really held by the memory file; size of mapped host files
  * cleared and kept ("warm") before holes are punched.
  */
 #define WARM_MAX ((32u << 20) >> GPAGE_SHIFT)
-#define WARM_RUN 256u                 /* longer runs are punched without a look */
+#define WARM_RUN 256u                 /* looked at together */
 
 u8 *memfile_base;
 
@@ -132,15 +132,17 @@ static bool within_limit(u64 n)
     return held - MIN(held, spare) + n <= limit;
 }
 
-static void mark(u64 first, u64 n, bool on)
+/* Returns how many of them were warm. */
+static u64 mark(u64 first, u64 n, bool on)
 {
+    u64 were_warm = 0;
     while (n) {
         u64 sb = first / SB_PAGES, bit = first % SB_PAGES;
         u64 word = bit / 64, shift = bit % 64, k = MIN(n, 64 - shift);
         u64 mask = (k == 64 ? ~0ULL : (1ULL << k) - 1) << shift;
         if (on) {
             used[sb][word] |= mask;
-            __atomic_sub_fetch(&warm_pages, (u64)__builtin_popcountll(warm[sb][word] & mask), __ATOMIC_RELAXED);
+            were_warm += (u64)__builtin_popcountll(warm[sb][word] & mask);
             warm[sb][word] &= ~mask;
             sb_free[sb] = (u16)(sb_free[sb] - k);
         } else {
@@ -151,6 +153,8 @@ static void mark(u64 first, u64 n, bool on)
         first += k;
         n -= k;
     }
+    __atomic_sub_fetch(&warm_pages, were_warm, __ATOMIC_RELAXED);
+    return were_warm;
 }
 
 /* First clear bit at or after `bit`, or SB_PAGES. */
@@ -203,11 +207,18 @@ static mpage_t find_large(u64 n)
 
 mpage_t memfile_alloc(u64 n)
 {
+    bool held;
+    return memfile_alloc_held(n, &held);
+}
+
+mpage_t memfile_alloc_held(u64 n, bool *held)
+{
+    *held = false;
     if (!n || n >= npages || !within_limit(n)) return MPAGE_NONE;
     lock(&alloc_lock);
     mpage_t p = n <= SB_PAGES ? find_small(n) : find_large(n);
     if (p) {
-        mark(p, n, true);
+        *held = mark(p, n, true) == n;
         __atomic_store_n(&allocated, allocated + n, __ATOMIC_RELAXED);
     }
     unlock(&alloc_lock);
@@ -237,7 +248,7 @@ static bool reserve_warm(u64 n)
 }
 
 /* Pages become free only when they are zero: cleared, punched out, or never touched. */
-static void free_run(mpage_t p, u64 n)
+static void free_some(mpage_t p, u64 n)
 {
     u8 resident[WARM_RUN] = { 0 };
     bool kept = false;
@@ -262,6 +273,16 @@ static void free_run(mpage_t p, u64 n)
         if (resident[i]) warm[(p + i) / SB_PAGES][(p + i) % SB_PAGES / 64] |= 1ULL << ((p + i) % 64);
     __atomic_store_n(&allocated, allocated - n, __ATOMIC_RELAXED);
     unlock(&alloc_lock);
+}
+
+static void free_run(mpage_t p, u64 n)
+{
+    while (n > WARM_RUN && __atomic_load_n(&warm_pages, __ATOMIC_RELAXED) + WARM_RUN <= WARM_MAX) {
+        free_some(p, WARM_RUN);
+        p += WARM_RUN;
+        n -= WARM_RUN;
+    }
+    free_some(p, n);
 }
 
 void memfile_put_range(mpage_t p, u64 n)

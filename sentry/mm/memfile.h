@@ -26,6 +26,8 @@ static inline void *memfile_ptr(mpage_t p) { return memfile_base + (p << GPAGE_S
  * or the file is exhausted. Large n need not be contiguous with anything.
  */
 mpage_t memfile_alloc(u64 n);
+/* The same; *held: the host holds memory for all of them already, so that filling the platform's tables costs none. */
+mpage_t memfile_alloc_held(u64 n, bool *held);
 void memfile_get(mpage_t p);
 void memfile_put(mpage_t p);            /* frees on last reference */
 void memfile_put_range(mpage_t p, u64 n);

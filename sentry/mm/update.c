@@ -10,6 +10,7 @@ void update_init(struct mm_update *u, struct mm *mm)
     u->mm = mm;
     u->error = 0;
     u->nops = u->nfrees = 0;
+    u->held_start = u->held_end = 0;
 }
 
 /*
