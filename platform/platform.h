@@ -133,7 +133,7 @@ struct platform_ops {
     void (*ctx_run)(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
     /* From any thread: the current or else the next ctx_run returns soon with PLATFORM_KICKED. Never blocks. */
     void (*ctx_kick)(struct platform_ctx *ctx);
-    /* Optional. Own thread, between runs: it was asleep and has been woken by a task that runs on host CPU `cpu`. A hint. */
+    /* Optional. Own thread, between runs: it was asleep and was woken by a task that runs on host CPU `cpu`, or -1. A hint. */
     void (*ctx_woken)(struct platform_ctx *ctx, int cpu);
     /*
      * Extended state as an XSAVE area in standard (not compacted) format of platform_xstate_size() bytes.

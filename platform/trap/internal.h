@@ -28,6 +28,7 @@ struct trap_spin {
     u32 count;          /* runs since the last look */
     u32 fails;          /* waits among them that ran out of budget */
     u32 max_fails;
+    u32 slept;          /* times since the last look that the task slept before it answered */
     u32 settle;         /* waits still to be given more time, after one that failed */
     u32 good;           /* windows without too many */
     ktime_t since;      /* of the last look, while off */

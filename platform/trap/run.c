@@ -290,7 +290,11 @@ dead:
     exit->event = PLATFORM_DEAD;
 }
 
-void trap_ctx_woken(struct platform_ctx *ctx, int cpu) { place_woken(&ctx->p->place, &ctx->place, cpu); }
+void trap_ctx_woken(struct platform_ctx *ctx, int cpu)
+{
+    ctx->spin.slept++;
+    place_woken(&ctx->p->place, &ctx->place, cpu);
+}
 
 void trap_ctx_kick(struct platform_ctx *ctx)
 {

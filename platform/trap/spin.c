@@ -4,7 +4,8 @@
  * costs twice the budget a call, and a guest that computes between calls makes the sentry spin for nothing. So it is entered by
  * measurement, for one pair at a time:
  *
- * - entered when the context makes calls in quick succession and there is a CPU that none of our guests uses;
+ * - entered when the context makes calls in quick succession without sleeping in them (of two tasks that wake each other neither
+ *   can be spun for), and there is a CPU that none of our guests uses;
  * - left when more than MAX_FAILS of a window's waits ran out of budget (somebody else has the CPU, or calls became rare), or our
  *   own guests need the CPU; tried again after 10 ms, doubling to 1 s while it keeps failing.
  *
@@ -19,6 +20,7 @@
 #define BUDGET_NS (20 * NSEC_PER_USEC)
 #define MAX_FAILS 8
 #define FIRST_FAILS 16 /* the first hand-overs cross CPUs by a wake-up, which takes longer than the budget */
+#define MAX_SLEEPS 8   /* of a window */
 #define QUICK_NS (100 * NSEC_PER_USEC) /* a hand-over on one CPU takes 25 of them on some virtual machines */
 #define RETRY_MIN (10 * NSEC_PER_MSEC)
 #define RETRY_MAX NSEC_PER_SEC
@@ -83,9 +85,12 @@ void trap_spin_leave(struct platform_ctx *ctx)
 static void look_while_on(struct platform_ctx *ctx)
 {
     struct trap_spin *s = &ctx->spin;
-    bool failed = s->fails > s->max_fails;
+    bool failed = s->fails > s->max_fails, asleep = s->slept > MAX_SLEEPS;
 
-    if (failed) {
+    s->slept = 0;
+    if (failed && asleep) {
+        failed = false; /* says nothing about what spinning is worth while the task does not sleep */
+    } else if (failed) {
         s->backoff = s->backoff ? MIN(s->backoff * 2, RETRY_MAX) : RETRY_MIN;
     } else if (other_cpu(ctx) >= 0) {
         s->count = s->fails = 0;
@@ -106,9 +111,11 @@ void trap_spin_look(struct platform_ctx *ctx)
         return;
     }
     ktime_t now = clock_mono(), took = now - s->since;
-    s->count = 0;
+    bool asleep = s->slept > MAX_SLEEPS;
+
+    s->count = s->slept = 0;
     s->since = now;
-    if (took > TRAP_SPIN_WINDOW * QUICK_NS || now < s->retry_at || ctx->place.home < 0 || ctx->p->place.ncpu < 2) return;
+    if (asleep || took > TRAP_SPIN_WINDOW * QUICK_NS || now < s->retry_at || ctx->place.home < 0 || ctx->p->place.ncpu < 2) return;
     int cpu = other_cpu(ctx);
     if (cpu >= 0) enter(ctx, cpu);
 }

@@ -51,7 +51,7 @@ static int sleep_raw(struct task *t, ktime_t deadline)
         r = host_futex_wait(&t->wake_word, WAKE_ASLEEP, deadline);
     account_sleep_end(t);
     int cpu = __atomic_exchange_n(&t->woken_on, 0, __ATOMIC_RELAXED);
-    if (cpu && kernel.pops->ctx_woken && t->ctx) kernel.pops->ctx_woken(t->ctx, cpu - 1);
+    if (kernel.pops->ctx_woken && t->ctx) kernel.pops->ctx_woken(t->ctx, cpu - 1);
     if (state == TASK_RUNNING) atomic_store(&t->state, TASK_RUNNING);
     return atomic_xchg(&t->wake_word, WAKE_IDLE) == WAKE_WOKEN ? 0 : -ETIMEDOUT;
 }
