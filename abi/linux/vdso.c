@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -23,9 +24,11 @@ extern const size_t linux_vdso_image_size;
 #define ANCHOR_MIN (20 * NSEC_PER_MSEC)     /* shortest interval a slope is measured over */
 #define ANCHOR_MAX (8 * NSEC_PER_SEC)       /* older slopes would miss changes of the host's rate */
 #define AGE_MAX (1 * NSEC_PER_SEC)
+#define AGE_MAX_KVM (100 * NSEC_PER_MSEC)   /* the counter's rate may change under a machine that is moved */
 #define OFFSET_NOISE 2000                   /* ns: differences of two readings below this are not a step */
 
-static bool host_clock_is_tsc;              /* (c) after linux_vdso_init */
+static bool host_clock_is_tsc;              /* (c) after linux_vdso_init: it is a function of the counter, the same on all CPUs */
+static u64 age_max = AGE_MAX;               /* (c) after linux_vdso_init */
 static mpage_t vdso_pages;                  /* (c) after setup: the time page, then the image */
 static struct vvar *vvar;                   /* (c) after setup */
 static struct mappable vdso_map;
@@ -33,6 +36,26 @@ static struct mappable vdso_map;
 static lock_t time_lock = LOCK_INIT(LC_LEAF);   /* guards: */
 static struct { u64 tsc, ns; } anchor, recent;  /* for the slope; recent becomes the anchor when that gets old */
 static bool have_anchor;
+
+static u64 shortest_reading(bool by_call)
+{
+    u64 best = UINT64_MAX;
+
+    for (int i = 0; i < 32; i++) {
+        struct timespec ts;
+        u64 t = __rdtsc();
+        if (by_call) syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
+        else clock_gettime(CLOCK_MONOTONIC, &ts);
+        best = MIN(best, __rdtsc() - t);
+    }
+    return best;
+}
+
+/*
+ * kvm-clock is a function of the counter that the hypervisor publishes. The host kernel's vDSO reads it without a call where the
+ * hypervisor says that the counters of all CPUs agree (PVCLOCK_TSC_STABLE_BIT), and only there.
+ */
+static bool kvm_clock_is_stable(void) { return shortest_reading(false) < shortest_reading(true) / 2; }
 
 /* A constructor: it has to run before the sentry locks itself in, and nobody else needs to know. */
 __attribute__((constructor)) void linux_vdso_init(void)
@@ -43,6 +66,10 @@ __attribute__((constructor)) void linux_vdso_init(void)
     if (fd < 0) return;
     if (read(fd, buf, sizeof(buf) - 1) > 0) host_clock_is_tsc = !strcmp(buf, "tsc\n");
     close(fd);
+    if (!strcmp(buf, "kvm-clock\n") && kvm_clock_is_stable()) {
+        host_clock_is_tsc = true;
+        age_max = AGE_MAX_KVM;
+    }
 }
 
 /* --- time --- */
@@ -102,7 +129,7 @@ static void renew_locked(void)
     span = s.mono - anchor.ns;
     if (span < (u64)ANCHOR_MIN) goto out;
     mult = (u64)(((unsigned __int128)span << 32) / (s.tsc - anchor.tsc));
-    age = MIN(span * 10, (u64)AGE_MAX);
+    age = MIN(span * 10, age_max);
     base = s.mono;
     if (vvar->enabled) {
         u64 seen = vvar->mono_base + scale(MIN(s.tsc - vvar->tsc_base, vvar->max_delta), vvar->mult);
