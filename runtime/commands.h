@@ -12,6 +12,7 @@ int cmd_explain(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_commit(int argc, char **argv);
 int cmd_discard(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 

@@ -15,6 +15,7 @@ static const struct opt_desc run_opts[] = {
     PARAM,
     RULE,
     { O_MODE, "--mode", V_REQUIRED, "MODE", "enforce the profile, or warn: let pass and record (enforce)", "enforce warn" },
+    { O_RECORD, "--record", V_NONE, "", "record times and processes too, for `sundog report`", NULL },
     { O_ROOTFS, "--rootfs", V_REQUIRED, "DIR", "DIR is the root; changes go to memory and are dropped at the end", "@dir" },
     { O_ROOTFS_RW, "--rootfs-rw", V_REQUIRED, "DIR", "DIR is the root and may be changed", "@dir" },
     { O_RO, "--ro", V_REQUIRED, "PATH[:AT]", "show PATH (at AT) read-only, nothing in it can be executed", "@file" },
@@ -77,6 +78,12 @@ static const struct opt_desc why_opts[] = {
     JSON,
     HELP,
 };
+static const struct opt_desc top_opts[] = {
+    { O_ONCE, "--once", V_NONE, "", "print one page as text, and end (also without a terminal)", NULL },
+    { O_INTERVAL, "--interval", V_REQUIRED, "SECONDS", "how often (1)", NULL },
+    JSON,
+    HELP,
+};
 static const struct opt_desc import_opts[] = {
     { O_OUTPUT, "-o", V_REQUIRED, "FILE", "where the profile is written (standard output)", "@file" },
     JSON,
@@ -128,6 +135,9 @@ const struct verb_desc verb_table[] = {
     { .name = "why", .args = "[ID]", .summary = "what was denied in a run, by which rule, and what would allow it", OPTS(why_opts), .complete = "@run",
       .text = "Runs with a profile are recorded in ~/.local/state/sundog/runs, the last 50 of them. Without ID the latest is meant.\n"
               "Exit status 0 when nothing was denied, 1 otherwise." },
+    { .name = "top", .args = "", .summary = "watch the sandboxes that run: tasks, system calls, files and hosts, denials", OPTS(top_opts),
+      .text = "Those of `sundog run` and containers, your own, or as root all. A sandbox counts calls and records what is opened only\n"
+              "while somebody watches, or with a profile. q quits, j and k (or the arrows) choose the sandbox that is shown below." },
     { .name = "import", .args = "firejail|flatpak|oci FILE", .summary = "make a profile of another sandbox's settings", OPTS(import_opts),
       .complete = "firejail flatpak oci",
       .text = "FILE is a profile of firejail; the metadata, an override, or a manifest in JSON of a flatpak application; or a config.json\n"

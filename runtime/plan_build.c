@@ -365,6 +365,11 @@ int plan_build(struct spawn_plan *p, const struct run_options *o, const struct c
     plan_add_str(&p->sentry, PLAN_PLATFORM, o->platform);
     plan_add_str(&p->sentry, PLAN_ABI, o->abi);
     plan_add_str(&p->sentry, PLAN_HOSTNAME, o->hostname);
+    if (o->record) { /* its own copy for the plan; with a profile the record comes with that */
+        struct plan_event_record er = { .event_fd = o->profile ? -1 : fcntl(o->event_fd, F_DUPFD_CLOEXEC, 3) };
+        if (er.event_fd >= 0) plan_keep_fd(&p->sentry_fds, &p->n_sentry_fds, er.event_fd);
+        plan_add(&p->sentry, PLAN_EVENT_RECORD, &er, sizeof(er));
+    }
     char cwd[PATH_MAX];
     int r = o->profile ? profile_apply(&b, cwd, home) : add_views(&b, cwd, home);
     if (!r && o->profile && p->net_host) r = profile_apply_net(&b);

@@ -5,6 +5,7 @@
 #include "runtime/profile/apply.h"
 #include "runtime/profile/runlog.h"
 #include "runtime/timing.h"
+#include "runtime/watch.h"
 #include "sentry/control/control.h"
 
 #include <ctype.h>
@@ -24,22 +25,37 @@ struct run {
     struct console console;
     struct sandbox box;
     struct runlog log;
+    struct watch watch;
     int sigfd;
     u32 seq;
     bool done;          /* the program's end, or its failure to start, was reported */
     int status;         /* exit status of sundog */
 };
 
-static void control_send(struct run *r, enum control_kind kind, const void *data, u32 len)
+/* fd -1: none. The sequence number, 0: not sent. */
+static u32 control_send_fd(struct run *r, enum control_kind kind, const void *data, u32 len, int fd)
 {
-    u8 buf[sizeof(struct control_msg) + 64];
     struct control_msg m = { .kind = kind, .seq = ++r->seq, .len = len };
-    memcpy(buf, &m, sizeof(m));
-    memcpy(buf + sizeof(m), data, len);
+    union { struct cmsghdr align; u8 b[CMSG_SPACE(sizeof(int))]; } aux = { .b = { 0 } };
+    struct iovec v[2] = { { &m, sizeof(m) }, { (void *)(uintptr_t)data, len } };
+    struct msghdr h = { .msg_iov = v, .msg_iovlen = len ? 2 : 1 };
+    if (fd >= 0) {
+        h.msg_control = aux.b;
+        h.msg_controllen = sizeof(aux.b);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    }
     /* A sentry that does not read its socket does not get to block us; at worst it misses a signal. */
-    if (send(r->box.control, buf, sizeof(m) + len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && r->o->debug)
-        fail("debug: control message %u was not sent: %s", kind, strerror(errno));
+    if (sendmsg(r->box.control, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return m.seq;
+    if (r->o->debug) fail("debug: control message %u was not sent: %s", kind, strerror(errno));
+    return 0;
 }
+
+static void control_send(struct run *r, enum control_kind kind, const void *data, u32 len) { control_send_fd(r, kind, data, len, -1); }
+static u32 watch_send(void *arg, u32 kind, const void *data, u32 len, int fd) { return control_send_fd(arg, (enum control_kind)kind, data, len, fd); }
 
 static void control_receive(struct run *r);
 
@@ -98,7 +114,7 @@ static bool reap_crashed_gofer(struct run *r)
 
 static void control_receive(struct run *r)
 {
-    static u8 buf[8192];
+    static u8 buf[32768];
     ssize_t n = recv(r->box.control, buf, sizeof(buf), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
@@ -134,6 +150,7 @@ static void control_receive(struct run *r)
         finish(r, WIFSIGNALED((int)word) ? 128 + WTERMSIG((int)word) : WEXITSTATUS((int)word));
         return;
     case CTL_REPLY:
+        watch_reply(&r->watch, m.seq, p, m.len);
         return;
     }
 bad:
@@ -196,11 +213,14 @@ static void on_signal(struct run *r)
 static void wait_end(struct run *r)
 {
     while (!r->done) {
-        struct pollfd p[2] = { { .fd = r->sigfd, .events = POLLIN }, { .fd = r->box.control, .events = POLLIN } };
-        if (poll(p, 2, -1) < 0 && errno != EINTR) {
+        struct pollfd p[3 + WATCHERS_MAX] = { { .fd = r->sigfd, .events = POLLIN }, { .fd = r->box.control, .events = POLLIN } };
+        unsigned n = watch_poll(&r->watch, p + 2);
+        int k = poll(p, 2 + n, -1);
+        if (k < 0 && errno != EINTR) {
             finish(r, fail("poll: %s", strerror(errno)));
             return;
         }
+        if (k > 0) watch_events(&r->watch, p + 2, n);
         if (p[1].revents && r->box.control >= 0) control_receive(r);
         if (p[0].revents) on_signal(r);
     }
@@ -290,7 +310,7 @@ int run_execute(struct run_options *o, u8 **events, size_t *len)
     static struct run r;
     r.o = o;
     r.log.fd = -1;
-    if (o->profile) {
+    if (o->profile || o->record) {
         int e = runlog_begin(&r.log, o);
         if (e) return fail("making the record of the run: %s", strerror(-e));
         o->event_fd = r.log.fd;
@@ -300,7 +320,9 @@ int run_execute(struct run_options *o, u8 **events, size_t *len)
     bool started = !r.status;
     if (started) {
         release_std_fds();
+        watch_open(&r.watch, r.log.fd, watch_send, &r);
         wait_end(&r);
+        watch_close(&r.watch);
         timing_mark("program");
     }
     spawn_kill(&r.box);

@@ -42,6 +42,7 @@ static void linux_syscall(struct task *t)
         ret = d->fn(&a);
     else
         ret = linux_unsupported(t, nr, d);
+    if (unlikely(policy_times)) policy_syscall_done(0, nr);
     if (unlikely(trace_syscalls)) trace_syscall_exit(t, nr, d, &a, ret);
 out:
     t->syscall_nr = ~0ULL;

@@ -54,6 +54,7 @@ void solaris_dispatch(struct task *t, u32 nr)
     } else {
         ret = no_such_call(t, nr);
     }
+    if (unlikely(policy_times)) policy_syscall_done(1, nr);
     if (unlikely(trace_syscalls)) trace_syscall_exit(t, nr, d, &a, ret);
     t->syscall_nr = ~0ULL;
     /* After an exec the structure is another one, or of no use any more: the registers are those of a Linux program. */

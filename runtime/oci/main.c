@@ -78,7 +78,7 @@ bool oci_wants(int argc, char **argv)
     return global(argv[0], &value) != NULL;
 }
 
-static int set_defaults(void)
+int oci_defaults(void)
 {
     static char path[4096];
     if (oci.root) return 0;
@@ -156,7 +156,7 @@ int oci_main(int argc, char **argv)
         }
     }
     const struct oci_verb *v = i < argc ? verb(argv[i]) : NULL;
-    if (!v || set_defaults()) {
+    if (!v || oci_defaults()) {
         if (!v) oci_fail(i < argc ? "unknown command %s" : "a command is missing after the global options", i < argc ? argv[i] : "");
         return oci_report(OCI_EXIT_FAILED);
     }

@@ -27,6 +27,7 @@ struct oci_verb { const char *name; int (*run)(int argc, char **argv); const cha
 /* Is argv (after the program's name) meant for this interface? `run` is also the word of the plain command line. */
 bool oci_wants(int argc, char **argv);
 int oci_main(int argc, char **argv);
+int oci_defaults(void);              /* where the state of containers is, unless it was given. 0, or -1 after oci_fail */
 
 /* What `ps` shows of this process: these words instead of argv, as far as its room goes. They must not lie in argv. */
 void oci_title(const char *const *words, unsigned n);

@@ -1,9 +1,11 @@
 /* The supervisor's life: requests of verbs, signals, reports of the sentry, the end. */
 #include "runtime/oci/oci.h"
 #include "runtime/oci/supervisor.h"
+#include "runtime/profile/runlog.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -198,6 +200,23 @@ static void winsize(struct supervisor *s, s32 pid, u16 rows, u16 cols)
     supervise_send(s, CTL_WINSIZE, msg, sizeof(msg), NULL, 0, NULL);
 }
 
+static void watch(struct supervisor *s, struct client *c)
+{
+    u32 on = 1;
+    bool first = !s->record;
+    if (first && (s->record = runlog_memory()) <= 0) s->record = 0;
+    if (!s->record || supervise_send(s, CTL_WATCH, &on, sizeof(on), &s->record, first, NULL)) {
+        refuse(c, -EIO, "the sentry does not answer");
+        return;
+    }
+    c->watches = true;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", s->record);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    wire_send_fds(c->fd, WIRE_REPLY, fd < 0 ? -errno : 0, 0, &fd, fd >= 0);
+    if (fd >= 0) close(fd);
+}
+
 static void serve(struct supervisor *s, struct client *c, const struct wire_msg *m, int *fds, unsigned nfds)
 {
     int r = 0;
@@ -226,6 +245,7 @@ static void serve(struct supervisor *s, struct client *c, const struct wire_msg 
         r = supervise_send(s, m->op == WIRE_PS ? CTL_PS : CTL_STATS, NULL, 0, NULL, 0, &c->seq);
         if (r) refuse(c, r, "the sentry does not answer");
         break;
+    case WIRE_WATCH: watch(s, c); break;
     default: refuse(c, -ENOSYS, "unknown request");
     }
     for (unsigned i = 0; i < nfds; i++) close(fds[i]);
@@ -260,6 +280,10 @@ static void drop(struct supervisor *s, struct client *c)
             break;
         }
     if (c->fd == s->parent) s->parent = -1;
+    bool watched = false;
+    for (struct client *k = s->clients; k; k = k->next) watched |= k->watches;
+    u32 off = 0;
+    if (c->watches && !watched) supervise_send(s, CTL_WATCH, &off, sizeof(off), NULL, 0, NULL);
     close(c->fd);
     free(c);
 }

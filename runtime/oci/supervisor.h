@@ -11,6 +11,7 @@ struct client {
     u32 seq;                /* request to the sentry that is to be answered here; 0: none */
     u32 exec_seq;           /* the exec that lives on this connection; 0: none */
     s32 exec_pid;           /* 0 until it runs */
+    bool watches;           /* WIRE_WATCH was asked for */
     bool hung_up;           /* its owner died before the process started */
     struct client *next;
 };
@@ -25,6 +26,7 @@ struct supervisor {
     struct client *clients;
     u32 seq;
     bool started, ended;
+    int record;             /* memory file of the record, made for the first who watches; 0: none */
     s32 stop_signal;        /* a killing signal was sent to the container: what it ends with if the sentry dies of it */
     int wstatus;            /* how the container ended */
 };

@@ -13,6 +13,7 @@ enum wire_op {
     WIRE_EXEC,           /* descriptors: plan, then those it speaks of */
     WIRE_WINSIZE,        /* a: rows, cols; for the exec of this connection */
     WIRE_PAUSE, WIRE_RESUME, WIRE_PS, WIRE_STATS,
+    WIRE_WATCH,          /* until this connection ends; answered with the record (base/evlog.h) as descriptor */
     WIRE_REPLY = 64,     /* a[0]: 0 or -errno; a[1]: pid or exit status; then text or records */
     WIRE_EXITED,         /* the exec of this connection: a[0] wait status */
     /* create and its supervisor */

@@ -105,17 +105,23 @@ static void write_start(struct runlog *l, const struct run_options *o)
     fclose(f);
 }
 
+int runlog_memory(void)
+{
+    int fd = memfd_create("sundog-record", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && (ftruncate(fd, EVLOG_SIZE) || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))) {
+        int e = errno;
+        close(fd);
+        errno = e;
+        return -1;
+    }
+    return fd;
+}
+
 int runlog_begin(struct runlog *l, const struct run_options *o)
 {
     *l = (struct runlog){ .fd = -1 };
-    int fd = memfd_create("sundog-record", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0) return -errno;
-    if (ftruncate(fd, EVLOG_SIZE) || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
-        int e = -errno;
-        close(fd);
-        return e;
-    }
-    l->fd = fd;
+    l->fd = runlog_memory();
+    if (l->fd < 0) return -errno;
     AUTO_FREE char *runs = runlog_state_dir("runs");
     if (!runs || runlog_mkdirs(runs)) return 0;
     struct timespec now;

@@ -16,6 +16,8 @@
 struct run_options;
 struct runlog { char *dir, *id; int fd; };      /* fd: memory file of the record */
 
+/* A sealed memory file for a record. -1 with errno. */
+int runlog_memory(void);
 /* Makes the memory file, and the run's directory if the state directory can be written; else only the file. 0 or -errno */
 int runlog_begin(struct runlog *l, const struct run_options *o);
 /* A copy of the record, malloc'ed; NULL: there is none. */

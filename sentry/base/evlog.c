@@ -18,7 +18,7 @@ const struct evlog_rec *evlog_next(const u8 *file, size_t len, size_t *pos)
 
 const char *evlog_op_name(unsigned op)
 {
-    static const char *const names[] = { "read", "write", "exec", "connect", "listen", "resolve", "syscall", "limit", "absent" };
+    static const char *const names[] = { "read", "write", "exec", "connect", "listen", "resolve", "syscall", "limit", "absent", "fork", "program", "exit" };
     return op < ARRAY_LEN(names) ? names[op] : "?";
 }
 

@@ -10,12 +10,16 @@
 #include "sentry/base/types.h"
 
 #define EVLOG_MAGIC 0x4556534eu
-#define EVLOG_VERSION 1u
+#define EVLOG_VERSION 2u
 #define EVLOG_SIZE (4u << 20)
 #define EVLOG_CALLS 512u          /* counters by system-call number; the last one counts all higher */
 #define EVLOG_OBJECT_MAX 1024u
+#define EVLOG_SERIES 256u         /* steps of the course of time */
+#define EVLOG_TIMES 1u            /* flag: call_ns, the series and processes are recorded too (run --record) */
 
-enum evlog_op { EV_READ, EV_WRITE, EV_EXEC, EV_CONNECT, EV_LISTEN, EV_RESOLVE, EV_SYSCALL, EV_LIMIT, EV_ABSENT, EV_OP_N };
+enum evlog_op { EV_READ, EV_WRITE, EV_EXEC, EV_CONNECT, EV_LISTEN, EV_RESOLVE, EV_SYSCALL, EV_LIMIT, EV_ABSENT,
+                /* a process, with EVLOG_TIMES: tid is its pid; nr the parent, 0, or the wait status; the object its name, or its arguments */
+                EV_FORK, EV_PROGRAM, EV_EXIT, EV_OP_N };
 enum evlog_verdict { EV_ALLOWED, EV_DENIED, EV_WARNED /* a rule denies, the mode lets it pass */, EV_VERDICT_N };
 
 struct evlog_hdr {
@@ -26,6 +30,10 @@ struct evlog_hdr {
     s64 start;                    /* CLOCK_MONOTONIC, ns */
     u32 tasks, tasks_max;         /* (a) now, most at once */
     u64 calls[2][EVLOG_CALLS];    /* (a) Linux, Solaris: how often */
+    u32 flags;                    /* (c) EVLOG_* */
+    u32 series_shift;             /* (a) a step of the series is 1 << this ns; it doubles when the series is full */
+    u64 call_ns[2][EVLOG_CALLS];  /* (a) time between beginning and end, waiting included */
+    u32 series_calls[EVLOG_SERIES], series_denied[EVLOG_SERIES];   /* (a) */
 };
 struct evlog_rec {
     u32 len;                      /* of the record with the object text, multiple of 8 */

@@ -43,6 +43,7 @@ enum plan_kind {
     PLAN_IDMAP,              /* u32 0 users, 1 groups; then struct plan_idmap[]: what /proc/PID/{uid,gid}_map show */
     PLAN_PROCESS,            /* struct plan_process */
     /* policy: sentry, gofer and broker */
+    PLAN_EVENT_RECORD = 47,  /* struct plan_event_record; before PLAN_POLICY; the sentry alone */
     PLAN_POLICY = 48,        /* struct plan_policy */
     PLAN_PATH_RULE,          /* struct plan_path_rule, pattern\0 */
     PLAN_CONN_RULE,          /* struct plan_net_rule, host name\0 (empty: by address) */
@@ -106,6 +107,8 @@ struct plan_net_rule {
 };
 
 struct plan_root { s32 fd; u32 flags; };
+/* run --record: the record (evlog.h) with times. event_fd as in plan_policy, where there is one; else -1 */
+struct plan_event_record { s32 event_fd; u32 pad; };
 #define PLAN_POLICY_WARN 1u        /* what a rule denies is let through and recorded */
 #define PLAN_POLICY_ROOT 2u        /* names that are absent in the root file system are recorded */
 #define PLAN_POLICY_LOOK 8u        /* objects that are only looked up are recorded too */

@@ -9,6 +9,7 @@
 #include "sentry/base/log.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/kernel/task.h"
+#include "sentry/policy/policy.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -120,6 +121,14 @@ static void control_serve(const struct control_msg *m, const u8 *data, int *fds,
     s32 ok = 0;
     if (m->kind == CTL_EXEC) {
         control_exec(m->seq, fds, nfds);
+        return;
+    }
+    if (m->kind == CTL_WATCH) {
+        u32 on = 0;
+        memcpy(&on, data, MIN(m->len, (u32)sizeof(on)));
+        int r = nfds > 1 || m->len != sizeof(on) ? -EINVAL : policy_watch(nfds ? fds[0] : -1, on);
+        if (nfds > 1 || m->len != sizeof(on)) close_all(fds, nfds);
+        control_reply(m, r);
         return;
     }
     close_all(fds, nfds);

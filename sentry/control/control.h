@@ -26,6 +26,11 @@ enum control_kind {
     CTL_PS,               /* reply: struct control_proc[], as many as fit */
     CTL_STATS,            /* reply: struct control_stats */
     CTL_STACKS,
+    /*
+     * u32: 1 somebody watches, 0 nobody any more. With the first by SCM_RIGHTS the record, a sealed memory file of EVLOG_SIZE, unless
+     * the plan had one. While watched, calls are counted and what is opened is recorded (policy_watch).
+     */
+    CTL_WATCH,
     CTL_START,            /* of a sandbox started with PLAN_OPT_HOLD */
 };
 /* Payload of CTL_STARTED after the tid and a u32 of padding, with --timing: steps of the sentry's start, in order. */

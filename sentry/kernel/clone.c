@@ -19,6 +19,7 @@
 void seccomp_filter_get(struct seccomp_filter *f) __attribute__((weak));
 void policy_limit_hit(const char *what) __attribute__((weak));
 void policy_count_tasks(unsigned now) __attribute__((weak));
+void policy_process_forked(s32 pid, s32 parent, const char *comm) __attribute__((weak));
 void sem_undo_clone(struct task *child, bool share) __attribute__((weak));
 
 static int check_flags(const struct clone_args_k *a)
@@ -220,6 +221,7 @@ static int link_child(struct task *c, const struct clone_args_k *a)
     }
     kernel.forks++;
     if (policy_count_tasks) policy_count_tasks(kernel.nr_tasks);
+    if (policy_process_forked && !(a->flags & CLONE_THREAD)) policy_process_forked(tg->tgid, p->tg->tgid, c->comm);
 out:
     unlock(&s->lock);
     unlock(&kernel.tasklist);

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/personality.h>
 
+void policy_process_execed(s32 pid, const char *file, char **argv) __attribute__((weak));
+
 #define MAX_REWRITES 5               /* interpreters of interpreters: exec_binprm() */
 #define CLEAR_ON_SETID (READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO)
 
@@ -246,6 +248,7 @@ sysret_t task_exec(struct exec_req *r)
     fdtable_unshare_current();
     fdtable_close_on_exec(t->files);
     set_name(t, r->filename);
+    if (policy_process_execed) policy_process_execed(t->tg->tgid, r->filename, img->argv);
     if (unlikely(t->ptrace)) ptrace_exec(old_tid);
     e = 0;
 out:

@@ -5,6 +5,8 @@
 #include "sentry/kernel/ptrace.h"
 #include <sys/wait.h>
 
+void policy_process_ended(s32 pid, u32 wait_status, const char *comm) __attribute__((weak));
+
 #define NS_PER_TICK 10000000ULL
 
 void ksiginfo_exit(struct ksiginfo *info, int signo, u32 st)
@@ -180,6 +182,7 @@ bool exit_notify(struct task *t)
         tg->zombie = true;
         tg->exit_status = tg->group_exit ? tg->group_exit_code : tg->leader->exit_code;
         tg->wait_stopped = tg->wait_continued = false;
+        if (policy_process_ended) policy_process_ended(tg->tgid, tg->exit_status, tg->leader->comm);
         kill_orphaned_pgrp(tg, NULL);
         ptrace_died_locked(tg->leader, tg->exit_status, tg->parent);
         bool reap = notify_parent(tg);

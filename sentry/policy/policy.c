@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "netbroker/protocol.h"
 #include "sentry/base/alloc.h"
+#include "sentry/base/clock.h"
 #include "sentry/base/dnslog.h"
 #include "sentry/base/log.h"
 #include "sentry/base/plan.h"
@@ -10,14 +11,16 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-bool policy_records_absent, policy_records_looks, policy_syscalls;
+bool policy_records_absent, policy_records_looks, policy_syscalls, policy_times, policy_watched;
 
 /* All (c) after policy_init. */
 static struct pathrules *paths;
 static struct connrules *nets;
-static bool warn_only, net_deny, net_host, wants_absent, wants_looks;
-static u32 max_tasks;
+static bool always_counts;                /* a profile or --record: not only while somebody watches */
+static bool warn_only, net_deny, net_host, wants_absent, wants_looks, wants_opens;
+static u32 max_tasks, event_flags;
 static u32 *sys_rule[2];                 /* by number: rule id, 0: allowed */
 static unsigned sys_len[2];
 
@@ -48,7 +51,19 @@ static int take_policy(const u8 *data, u32 len)
     max_tasks = p.max_tasks;
     paths = pathrules_new();
     nets = connrules_new();
-    return p.event_fd >= 0 ? evlog_open(p.event_fd) : 0;
+    return p.event_fd >= 0 ? evlog_open(p.event_fd, event_flags) : 0;
+}
+
+/* Before everything else in the plan. */
+static int take_record_order(const u8 *data, u32 len)
+{
+    struct plan_event_record e;
+    if (len < sizeof(e) || paths) return -EINVAL;
+    memcpy(&e, data, sizeof(e));
+    event_flags = EVLOG_TIMES;
+    policy_times = true;
+    wants_opens = e.event_fd >= 0; /* a record without rules: what is opened is seen as under a watcher */
+    return e.event_fd >= 0 ? evlog_open(e.event_fd, event_flags) : 0;
 }
 
 static int take_record(const struct plan_record *rec, const u8 *data)
@@ -59,6 +74,7 @@ static int take_record(const struct plan_record *rec, const u8 *data)
     const char *s;
     u32 id;
     switch (rec->kind) {
+    case PLAN_EVENT_RECORD: return take_record_order(data, rec->len);
     case PLAN_POLICY: return paths ? -EINVAL : take_policy(data, rec->len);
     case PLAN_PATH_RULE:
         if (!paths || rec->len < sizeof(pr) || !(s = plan_string(data, rec->len, sizeof(pr), 0))) return -EINVAL;
@@ -97,14 +113,28 @@ int policy_init(const u8 *plan, size_t len)
     const u8 *data;
     int k, err = 0;
     while (!err && (k = plan_next(&r, &rec, &data)) == 1) err = take_record(&rec, data);
-    policy_syscalls = evlog_on() || sys_rule[0] || sys_rule[1];
+    policy_syscalls = always_counts = evlog_on() || sys_rule[0] || sys_rule[1];
     return err ? err : k;
+}
+
+int policy_watch(int fd, bool on)
+{
+    int r = 0;
+    if (fd >= 0) {
+        if (evlog_on()) close(fd);
+        else r = evlog_open(fd, 0);
+    }
+    on = on && evlog_on();
+    if (!policy_times && !paths) __atomic_store_n(&policy_watched, on, __ATOMIC_RELAXED);
+    __atomic_store_n(&policy_syscalls, on || always_counts, __ATOMIC_RELAXED);
+    return r;
 }
 
 void policy_start(void)
 {
     if (max_tasks) kernel.max_tasks = max_tasks; /* over the default that kernel_init set */
     policy_records_absent = wants_absent;
+    policy_watched = wants_opens;
     policy_records_looks = wants_looks && evlog_on();
 }
 
@@ -149,9 +179,8 @@ file:
 
 void policy_attach(struct super *sb, const char *at, bool host)
 {
-    if (!paths) return;
     sb->policy_at = xstrdup(strcmp(at, "/") ? at : "");
-    if (host) sb->root->policy = pathrules_walk(paths, pathrules_start(paths), at);
+    if (paths && host) sb->root->policy = pathrules_walk(paths, pathrules_start(paths), at);
 }
 
 u32 policy_step(u32 state, const char *name, size_t len) { return pathrules_step(paths, state, name, len); }
@@ -201,6 +230,14 @@ int policy_dentry_slow(struct dentry *d, u32 want)
     if (denied && !warn_only) return (want & PR_WRITE) && !(have & PR_WRITE) && (have & PR_READ) ? -EROFS : -EACCES;
     __atomic_fetch_or(&d->policy_seen, (u8)want, __ATOMIC_RELAXED);
     return 0;
+}
+
+void policy_dentry_watched(struct dentry *d, u32 want)
+{
+    if (!d->sb->policy_at || !evlog_on()) return; /* a file system of the kernel's own */
+    AUTO_FREE char *text = text_of(d, NULL, NULL);
+    for (u32 bit = PR_READ; bit <= PR_EXEC; bit <<= 1)
+        if (want & bit) evlog_add(op_of(bit), EV_ALLOWED, 0, bit, text);
 }
 
 int policy_would(struct dentry *d, u32 want)
@@ -263,7 +300,7 @@ static const char *address_text(const u8 ip[16], char *text, size_t size)
 int policy_net(enum connrule_op op, unsigned proto, const u8 ip[16], u16 port)
 {
     static const u8 any6[16], any4[16] = { [10] = 0xff, 0xff }, loop6[16] = { [15] = 1 }, loop4[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
-    if (likely(!nets)) return 0;
+    if (likely(!nets) && !__atomic_load_n(&policy_watched, __ATOMIC_RELAXED)) return 0;
     struct policy_object o = { .port = port, .proto = proto };
     u32 rule;
     /* A connection to "any" goes to the loopback. */
@@ -296,9 +333,18 @@ void policy_dns_event(u32 kind, u32 rule, const char *name, const u8 ip[16])
 
 /* --- system calls, limits --- */
 
+static _Thread_local s64 call_began;     /* each guest task has a thread of the host */
+
+void policy_syscall_done(unsigned abi, u32 nr)
+{
+    if (call_began) evlog_call_time(abi, nr, call_began, clock_mono());
+    call_began = 0;
+}
+
 int policy_syscall(unsigned abi, u32 nr, const char *name)
 {
     evlog_count_call(abi, nr);
+    if (policy_times) call_began = clock_mono();
     u32 id = nr < sys_len[abi & 1] ? sys_rule[abi & 1][nr] : 0;
     if (likely(!id)) return 0;
     evlog_add(EV_SYSCALL, warn_only ? EV_WARNED : EV_DENIED, id, 0, name ? name : "?");
@@ -307,3 +353,32 @@ int policy_syscall(unsigned abi, u32 nr, const char *name)
 
 void policy_limit_hit(const char *what) { evlog_add(EV_LIMIT, EV_DENIED, 0, 0, what); }
 void policy_count_tasks(unsigned now) { evlog_count_tasks(now); }
+
+/* --- processes --- */
+
+void policy_process_forked(s32 pid, s32 parent, const char *comm)
+{
+    char text[17];
+    if (!policy_times) return;
+    snprintf(text, sizeof(text), "%.16s", comm);
+    evlog_process(EV_FORK, pid, (u32)parent, text);
+}
+
+void policy_process_execed(s32 pid, const char *file, char **argv)
+{
+    char text[256];
+    size_t n = 0;
+    if (!policy_times) return;
+    n += (size_t)snprintf(text, sizeof(text), "%.200s", file);
+    for (char **a = argv && *argv ? argv + 1 : NULL; a && *a && n + 1 < sizeof(text); a++)
+        n += (size_t)MAX(snprintf(text + n, sizeof(text) - n, " %s", *a), 0);
+    evlog_process(EV_PROGRAM, pid, 0, text);
+}
+
+void policy_process_ended(s32 pid, u32 wait_status, const char *comm)
+{
+    char text[17];
+    if (!policy_times) return;
+    snprintf(text, sizeof(text), "%.16s", comm);
+    evlog_process(EV_EXIT, pid, wait_status, text);
+}

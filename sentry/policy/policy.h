@@ -29,7 +29,14 @@ int policy_init(const u8 *plan, size_t len);
 void policy_start(void);
 extern bool policy_records_looks;       /* (c) after policy_start: policy_looked is to be called */
 extern bool policy_records_absent;      /* (c) after policy_start */
-extern bool policy_syscalls;            /* (c) calls are counted, and perhaps refused: the dispatch asks policy_syscall */
+extern bool policy_syscalls;            /* (a) calls are counted, and perhaps refused: the dispatch asks policy_syscall */
+extern bool policy_times;               /* (c) calls are timed: the dispatch tells policy_syscall_done */
+extern bool policy_watched;             /* (a) what is opened is recorded where no rules cover it */
+/*
+ * Somebody watches (CTL_WATCH), or nobody any more. fd: the record, taken, when there is none yet; -1 otherwise. Without
+ * a watcher and without a profile nothing is counted or recorded. 0 or -errno
+ */
+int policy_watch(int fd, bool on);
 
 /* --- files --- */
 /*
@@ -39,10 +46,15 @@ extern bool policy_syscalls;            /* (c) calls are counted, and perhaps re
 void policy_attach(struct super *sb, const char *at, bool host);
 u32 policy_step(u32 state, const char *name, size_t len);
 int policy_dentry_slow(struct dentry *d, u32 want);
+void policy_dentry_watched(struct dentry *d, u32 want);
 /* 0, or -EROFS (readable, not writable) or -EACCES. want: PR_*. Recorded. */
 static inline int policy_dentry(struct dentry *d, u32 want)
 {
-    if (likely(!d->policy) || (__atomic_load_n(&d->policy_seen, __ATOMIC_RELAXED) & want) == want) return 0;
+    if (likely(!d->policy)) {
+        if (unlikely(__atomic_load_n(&policy_watched, __ATOMIC_RELAXED))) policy_dentry_watched(d, want);
+        return 0;
+    }
+    if ((__atomic_load_n(&d->policy_seen, __ATOMIC_RELAXED) & want) == want) return 0;
     return policy_dentry_slow(d, want);
 }
 /* As policy_dentry, asked by access(2): not recorded. */
@@ -64,14 +76,21 @@ bool policy_dns_on(void);
 void policy_dns_event(u32 kind, u32 rule, const char *name, const u8 ip[16]);
 /* Counts it; -EPERM when a rule refuses it. abi 0: Linux, 1: Solaris. */
 int policy_syscall(unsigned abi, u32 nr, const char *name);
+void policy_syscall_done(unsigned abi, u32 nr);
 void policy_limit_hit(const char *what);                                             /* recorded */
 void policy_count_tasks(unsigned now);
+/* Recorded with EVLOG_TIMES, else nothing. comm may lack its NUL: 16 bytes. */
+void policy_process_forked(s32 pid, s32 parent, const char *comm);
+void policy_process_execed(s32 pid, const char *file, char **argv);
+void policy_process_ended(s32 pid, u32 wait_status, const char *comm);
 
 /* --- the record (evlog.c) --- */
-int evlog_open(int fd);                  /* takes the descriptor of a sealed file of EVLOG_SIZE */
+int evlog_open(int fd, u32 flags);       /* takes the descriptor of a sealed file of EVLOG_SIZE; EVLOG_* */
 void evlog_add(enum evlog_op op, enum evlog_verdict v, u32 rule, u32 want, const char *object);
 bool evlog_on(void);
 void evlog_count_call(unsigned abi, u32 nr);
 void evlog_count_tasks(unsigned now);
+void evlog_call_time(unsigned abi, u32 nr, s64 began, s64 ended);   /* with EVLOG_TIMES */
+void evlog_process(enum evlog_op op, s32 pid, u32 nr, const char *object);   /* nothing without EVLOG_TIMES */
 
 #endif

@@ -9,8 +9,9 @@
 _Thread_local struct task *current;
 /* No profile in these tests. */
 #include "sentry/policy/policy.h"
-bool policy_records_absent, policy_records_looks;
+bool policy_records_absent, policy_records_looks, policy_watched;
 void policy_looked(struct dentry *d) {}
+void policy_dentry_watched(struct dentry *d, u32 want) {}
 u32 policy_step(u32 state, const char *name, size_t len) { return 0; }
 int policy_dentry_slow(struct dentry *d, u32 want) { return 0; }
 int policy_would(struct dentry *d, u32 want) { return 0; }
