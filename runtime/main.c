@@ -23,7 +23,7 @@ static int cmd_version(int argc UNUSED, char **argv UNUSED)
 
 static const struct command { const char *name; int (*run)(int argc, char **argv); } commands[] = {
     { "run", cmd_run }, { "syscalls", cmd_syscalls }, { "doctor", cmd_doctor }, { "learn", cmd_learn }, { "check", cmd_check }, { "show", cmd_show }, { "explain", cmd_explain },
-    { "why", cmd_why }, { "import", cmd_import }, { "top", cmd_top }, { "diff", cmd_diff }, { "commit", cmd_commit }, { "discard", cmd_discard },
+    { "why", cmd_why }, { "import", cmd_import }, { "report", cmd_report }, { "top", cmd_top }, { "diff", cmd_diff }, { "commit", cmd_commit }, { "discard", cmd_discard },
     { "version", cmd_version }, { "help", cmd_help }, { "--version", cmd_version }, { "--help", cmd_help }, { "-h", cmd_help },
 };
 

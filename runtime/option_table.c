@@ -84,6 +84,12 @@ static const struct opt_desc top_opts[] = {
     JSON,
     HELP,
 };
+static const struct opt_desc report_opts[] = {
+    { O_OUTPUT, "-o", V_REQUIRED, "FILE", "where the page is written (standard output, unless that is a terminal)", "@file" },
+    { O_LAST, "--last", V_NONE, "", "the latest run (as without an argument)", NULL },
+    JSON,
+    HELP,
+};
 static const struct opt_desc import_opts[] = {
     { O_OUTPUT, "-o", V_REQUIRED, "FILE", "where the profile is written (standard output)", "@file" },
     JSON,
@@ -135,6 +141,9 @@ const struct verb_desc verb_table[] = {
     { .name = "why", .args = "[ID]", .summary = "what was denied in a run, by which rule, and what would allow it", OPTS(why_opts), .complete = "@run",
       .text = "Runs with a profile are recorded in ~/.local/state/sundog/runs, the last 50 of them. Without ID the latest is meant.\n"
               "Exit status 0 when nothing was denied, 1 otherwise." },
+    { .name = "report", .args = "[ID]", .summary = "a page of HTML about a recorded run", OPTS(report_opts), .complete = "@run",
+      .text = "One file that needs nothing else: the course of time, files and hosts by verdict with the rule behind each, system calls\n"
+              "by count and time, processes. Times and processes are there for runs made with --record. Without ID the latest run." },
     { .name = "top", .args = "", .summary = "watch the sandboxes that run: tasks, system calls, files and hosts, denials", OPTS(top_opts),
       .text = "Those of `sundog run` and containers, your own, or as root all. A sandbox counts calls and records what is opened only\n"
               "while somebody watches, or with a profile. q quits, j and k (or the arrows) choose the sandbox that is shown below." },

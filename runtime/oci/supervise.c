@@ -5,7 +5,6 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -210,11 +209,7 @@ static void watch(struct supervisor *s, struct client *c)
         return;
     }
     c->watches = true;
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", s->record);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    wire_send_fds(c->fd, WIRE_REPLY, fd < 0 ? -errno : 0, 0, &fd, fd >= 0);
-    if (fd >= 0) close(fd);
+    wire_send_fds(c->fd, WIRE_REPLY, 0, 0, &s->record, 1);
 }
 
 static void serve(struct supervisor *s, struct client *c, const struct wire_msg *m, int *fds, unsigned nfds)
