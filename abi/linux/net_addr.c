@@ -65,6 +65,19 @@ void linux_addr_decode(struct net_addr *out, const u8 *raw, u32 len)
         out->nl.groups = a.groups;
         break;
     }
+    case AF_PACKET: {
+        struct linux_sockaddr_ll a;
+        if (len < sizeof a) {
+            out->truncated = true;
+            break;
+        }
+        memcpy(&a, raw, sizeof a);
+        out->ll.protocol = (u16)(a.protocol[0] << 8 | a.protocol[1]);
+        out->ll.ifindex = a.ifindex;
+        out->ll.halen = a.halen;
+        memcpy(out->ll.addr, a.addr, sizeof a.addr);
+        break;
+    }
     default: break;
     }
 }
@@ -107,6 +120,13 @@ u32 linux_addr_encode(const struct net_addr *a, u8 raw[LINUX_SOCKADDR_MAX])
         struct linux_sockaddr_nl n = { .family = AF_NETLINK, .pid = a->nl.pid, .groups = a->nl.groups };
         memcpy(raw, &n, sizeof n);
         return sizeof n;
+    }
+    case AF_PACKET: {
+        struct linux_sockaddr_ll l = { .family = AF_PACKET, .protocol = { (u8)(a->ll.protocol >> 8), (u8)a->ll.protocol },
+                                       .ifindex = a->ll.ifindex, .hatype = a->ll.hatype, .pkttype = a->ll.kind, .halen = a->ll.halen };
+        memcpy(l.addr, a->ll.addr, sizeof l.addr);
+        memcpy(raw, &l, sizeof l);
+        return a->ll.padded ? sizeof l : (u32)(offsetof(struct linux_sockaddr_ll, addr) + l.halen);
     }
     default: return 0;
     }

@@ -8,6 +8,8 @@
 struct linux_sockaddr_in { u16 family; u8 port[2]; u8 addr[4]; u8 zero[8]; };
 struct linux_sockaddr_in6 { u16 family; u8 port[2]; u8 flowinfo[4]; u8 addr[16]; u32 scope_id; };
 struct linux_sockaddr_un { u16 family; char path[108]; };
+struct linux_sockaddr_ll { u16 family; u8 protocol[2]; s32 ifindex; u16 hatype; u8 pkttype, halen, addr[8]; };
+_Static_assert(sizeof(struct linux_sockaddr_ll) == 20, "sockaddr_ll");
 struct linux_sockaddr_nl { u16 family; u16 pad; u32 pid, groups; };
 _Static_assert(sizeof(struct linux_sockaddr_in) == 16 && sizeof(struct linux_sockaddr_in6) == 28, "sockaddr_in");
 _Static_assert(sizeof(struct linux_sockaddr_un) == 110 && sizeof(struct linux_sockaddr_nl) == 12, "sockaddr_un");

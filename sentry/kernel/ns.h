@@ -59,7 +59,8 @@ bool user_ns_may_setgroups(const struct user_ns *ns);
 /* --- the others, as one task has them; immutable once published --- */
 struct uts_ns { struct ns ns; char nodename[65], domainname[65]; /* under kernel.uts_lock */ };
 struct ipc_ns { struct ns ns; };
-struct net_ns { struct ns ns; u32 lo_up; /* (a) its one interface is up */ };
+#define NET_NS_LO_SETTINGS 2
+struct net_ns { struct ns ns; u32 lo_up; /* (a) its one interface is up */ u32 lo_settings[NET_NS_LO_SETTINGS]; /* (a) net/socket.h */ };
 struct pid_ns;
 struct nsproxy {
     refcount_t refs;

@@ -22,7 +22,7 @@ static void send_icmp(struct net_ns *net, u8 *buf, u32 len, const u8 src[16], co
     icmp[2] = icmp[3] = 0;
     u16 sum = v4 ? ip_checksum(icmp, len) : ip_payload_checksum(&p, proto);
     memcpy(icmp + 2, &sum, sizeof sum);
-    raw_deliver(net, &p);
+    ip_cross(net, &p);
 }
 
 void icmp_arrive(struct net_ns *net, const struct ip_packet *p)

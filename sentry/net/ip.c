@@ -78,6 +78,12 @@ bool ip6_parse(struct ip_packet *p, const u8 *buf, u32 len)
     return true;
 }
 
+bool ip_cross(struct net_ns *net, const struct ip_packet *p)
+{
+    packet_show(net, p);
+    return raw_deliver(net, p);
+}
+
 void ip_arrive(struct net_ns *net, const struct ip_packet *p)
 {
     bool taken = raw_deliver(net, p);
@@ -114,7 +120,7 @@ void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, 
     u.check = ip_payload_checksum(&p, (u8)protocol);
     if (!u.check) u.check = 0xffff;
     memcpy(buf + header, &u, sizeof u);
-    raw_deliver(net, &p);
+    ip_cross(net, &p);
     if (!has_port) icmp_unreachable(net, &p, true);
     free(buf);
 }

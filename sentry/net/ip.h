@@ -35,10 +35,14 @@ u16 ip_checksum(const u8 *data, u32 len);
 u16 ip_payload_checksum(const struct ip_packet *p, u8 proto);
 
 /* Somebody looks at packets (a hint for who would have to make one). */
-bool ip_watched(void);
-/* To the raw sockets of that namespace; true: one took it. No lock held. */
+bool raw_watched(void);
+bool packet_watched(void);
+static inline bool ip_watched(void) { return raw_watched() || packet_watched(); }
+/* A packet crosses lo: packet sockets see it, raw sockets get it; true: one of the latter did. No lock held. */
+bool ip_cross(struct net_ns *net, const struct ip_packet *p);
 bool raw_deliver(struct net_ns *net, const struct ip_packet *p);
-/* A packet that a raw socket sent arrives: raw sockets, then what the kernel itself does with it. No lock held. */
+void packet_show(struct net_ns *net, const struct ip_packet *p);
+/* A packet that somebody made arrives: raw sockets, then what the kernel itself does with it. No lock held. */
 void ip_arrive(struct net_ns *net, const struct ip_packet *p);
 /* UDP hands a datagram over by itself: shows it, with headers, to who looks; if nobody has the port, the ICMP error too. */
 void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, const struct net_addr *to, const struct sockbuf *b,

@@ -35,6 +35,13 @@ static int loopback_create(struct socket *s)
     return 0;
 }
 
+_Static_assert(LO_SETTINGS == NET_NS_LO_SETTINGS, "kernel/ns.h has room for them");
+u32 *lo_setting(struct net_ns *n, enum lo_setting which)
+{
+    static u32 initial[LO_SETTINGS];
+    return n ? &n->lo_settings[which] : &initial[which];
+}
+
 struct lo_ifreq { char name[16]; union { struct { u16 family; u16 port; u32 addr; u8 zero[8]; } sin; s16 flags; s32 ival; u8 raw[24]; }; };
 _Static_assert(sizeof(struct lo_ifreq) == 40, "struct ifreq");
 struct lo_ifconf { s32 len; u32 pad; u64 buf; };

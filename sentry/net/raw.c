@@ -23,7 +23,7 @@ static lock_t raw_lock = LOCK_INIT(LC_LEAF);       /* guards: */
 static LIST_HEAD(, socket) raw_sockets = LIST_HEAD_INITIALIZER(raw_sockets);    /* by in.port_link; those with in.bound */
 static unsigned nraw;                              /* (a) */
 
-bool ip_watched(void) { return atomic_load(&nraw); }
+bool raw_watched(void) { return atomic_load(&nraw); }
 
 /* --- receiving --- */
 
@@ -90,7 +90,7 @@ bool raw_deliver(struct net_ns *net, const struct ip_packet *p)
     struct socket *s;
     size_t n = 0, room;
 
-    if (!ip_watched()) return false;
+    if (!raw_watched()) return false;
     clock_gettime(CLOCK_REALTIME, &now);
     lock(&raw_lock);
     room = nraw;
@@ -182,6 +182,7 @@ static int transmit(struct socket *s, struct net_msg *m, const struct net_addr *
             memcpy(buf + header + at, &sum, sizeof sum);
         }
     }
+    packet_show(s->net, &p);
     ip_arrive(s->net, &p);
     return 0;
 }
@@ -263,8 +264,7 @@ static int raw_getname(struct socket *s, struct net_addr *out, bool peer)
 
     lock(&s->lock);
     *out = peer ? s->in.remote : s->in.local;
-    if (!peer) out->in.port = (u16)s->protocol;
-    else if (!s->in.connected || !out->in.port) r = -ENOTCONN;
+    if (peer && (!s->in.connected || !out->in.port)) r = -ENOTCONN;
     unlock(&s->lock);
     out->family = (u16)s->domain;
     return r;
@@ -402,6 +402,7 @@ int raw_create(struct socket *s)
     if (!ns_capable(net_owner(s), CAP_NET_RAW)) return -EPERM;
     s->ops = &raw_ops;
     inet_init(s);
+    s->in.local.in.port = (u16)s->protocol;
     s->in.hdrincl = s->protocol == IPPROTO_RAW;
     s->in.checksum_at = s->domain == AF_INET6 && s->protocol == IPPROTO_ICMPV6 ? ICMP6_CHECKSUM_AT : -1;
     lock(&raw_lock);

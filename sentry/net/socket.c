@@ -224,11 +224,12 @@ int net_socket(int domain, int type, int protocol, struct socket **out)
     if (type & ~(0xf | SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL;
     if (domain < 0 || domain > AF_MAX - 1) return -EAFNOSUPPORT;
     if (kind > SOCK_PACKET) return -EINVAL;
-    if (domain == AF_PACKET) return capable(13 /* CAP_NET_RAW */) ? -EAFNOSUPPORT : -EPERM;
-    if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6 && domain != AF_NETLINK) return -EAFNOSUPPORT;
+    if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6 && domain != AF_NETLINK && domain != AF_PACKET)
+        return -EAFNOSUPPORT;
     struct socket *s = socket_alloc(domain, kind, protocol);
     if (domain == AF_UNIX) r = unix_create(s);
     else if (domain == AF_NETLINK) r = netlink_create(s);
+    else if (domain == AF_PACKET) r = packet_create(s);
     else r = (s->net ? &net_loopback : net_stack)->create(s);
     if (r) {
         s->ops = NULL;

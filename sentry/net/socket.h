@@ -25,6 +25,13 @@ struct net_addr {
         struct { u8 ip[16]; u16 port; u32 flow, scope; } in;   /* port in host order; IPv4 as ::ffff:a.b.c.d */
         struct { u8 len; char path[109]; } un;                 /* len 0: unnamed; path[0] 0: abstract; else with the NUL */
         struct { u32 pid, groups; } nl;
+        struct {
+            u16 protocol, hatype;  /* ETH_P_*, host order; ARPHRD_* */
+            s32 ifindex;
+            u8 kind, halen;        /* PACKET_HOST and so on; length of addr */
+            bool padded;           /* shown whole, whatever halen is */
+            u8 addr[8];
+        } ll;
     };
 };
 
@@ -106,6 +113,15 @@ struct unix_sock {
     LIST_ENTRY(socket) gc_link;
 };
 
+struct packet_sock {
+    LIST_ENTRY(socket) link;       /* this and the next three: under the lock of packet.c */
+    bool listed;
+    u16 protocol;                  /* ETH_P_*, host order; 0: none */
+    s32 ifindex;                   /* 0: any */
+    bool no_outgoing;
+    u32 packets, drops;            /* since they were last asked for; (l) */
+};
+
 struct socket {
     refcount_t refs;
     int domain, type, protocol;    /* (c) */
@@ -148,7 +164,7 @@ struct socket {
     char bound_dev[16];
 
     struct host_sock *host;        /* (c) owned by the host stack; NULL: a socket of the sandbox's own */
-    union { struct inet_sock in; struct unix_sock un; void *priv; };
+    union { struct inet_sock in; struct unix_sock un; struct packet_sock pk; void *priv; };
 };
 
 /* One sendmsg or recvmsg. */
@@ -207,6 +223,10 @@ u32 net_mark(const struct net_ns *n);    /* 0: the initial one */
 struct net_ns *current_net(void);        /* borrowed */
 int unix_create(struct socket *s);
 int netlink_create(struct socket *s);
+int packet_create(struct socket *s);
+/* Settings of the interface that bite: /proc/sys/net/ipv4/conf/lo. n NULL: the initial namespace. */
+enum lo_setting { LO_ACCEPT_LOCAL, LO_ROUTE_LOCALNET, LO_SETTINGS };
+u32 *lo_setting(struct net_ns *n, enum lo_setting which);    /* (a) */
 
 /* --- socket.c --- */
 /* type may carry SOCK_NONBLOCK and SOCK_CLOEXEC (ignored here). */

@@ -440,6 +440,9 @@ static void open_fds(void)
     fds[n++] = socket(AF_INET, SOCK_STREAM, 0);
     fds[n++] = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, 0);
     fds[n++] = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, 1);
+    fds[n++] = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, 255);
+    fds[n++] = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK, 17);
+    fds[n++] = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0x0300);
     static const struct {
         const char *path;
         int flags;

@@ -69,17 +69,6 @@ static int show_arp(struct synth_node *n UNUSED, struct strbuf *b)
     strbuf_printf(b, "IP address       HW type     Flags       HW address            Mask     Device\n");
     return 0;
 }
-static int show_packet(struct synth_node *n UNUSED, struct strbuf *b)
-{
-    strbuf_printf(b, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n");
-    return 0;
-}
-static int show_raw(struct synth_node *n UNUSED, struct strbuf *b)
-{
-    strbuf_printf(b, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n");
-    return 0;
-}
-
 static int host_only(enum netb_proc which, struct strbuf *b)
 {
     int r;
@@ -163,7 +152,7 @@ static int show_inet(struct strbuf *b, int domain, int type)
             continue;
         }
         lock(&s->lock);
-        bool shown = s->type == type && s->protocol != 136 /* UDP-Lite */ && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
+        bool shown = s->type == type && (type != SOCK_DGRAM || s->protocol != 136 /* UDP-Lite */) && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
         if (shown) {
             unsigned rx = s->state == ST_LISTEN ? s->naccept : tcp ? (unsigned)s->rx_bytes : atomic_load(&s->rmem);
             strbuf_printf(b, "%4zu: ", line++);
@@ -184,6 +173,26 @@ static int show_tcp(struct synth_node *n UNUSED, struct strbuf *b) { return show
 static int show_tcp6(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET6, SOCK_STREAM); }
 static int show_udp(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET, SOCK_DGRAM); }
 static int show_udp6(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET6, SOCK_DGRAM); }
+
+static int show_raw(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET, SOCK_RAW); }
+static int show_raw6(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET6, SOCK_RAW); }
+
+static int show_packet(struct synth_node *node UNUSED, struct strbuf *b)
+{
+    size_t n;
+    struct socket **v = net_snapshot(AF_PACKET, &n);
+
+    strbuf_printf(b, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n");
+    for (size_t i = 0; i < n; i++) {
+        struct socket *s = v[i];
+        if (!s->dead)
+            strbuf_printf(b, "%016llx %-6u %-4d %04x   %-5d 1 %-6u %-6u %-6llu\n", 0ULL, ref_read(&s->refs), s->type, s->pk.protocol,
+                          s->pk.ifindex, atomic_load(&s->rmem), s->uid, (unsigned long long)s->ino);
+        socket_put(s);
+    }
+    free(v);
+    return 0;
+}
 
 static int show_unix(struct synth_node *node UNUSED, struct strbuf *b)
 {
@@ -271,7 +280,7 @@ const struct synth_entry proc_net_dir[] = {
     SYNTH_FILE("netlink", show_netlink),
     SYNTH_FILE("packet", show_packet),
     SYNTH_FILE("raw", show_raw),
-    SYNTH_FILE("raw6", show_raw),
+    SYNTH_FILE("raw6", show_raw6),
     SYNTH_FILE("route", show_route),
     SYNTH_FILE("sockstat", show_sockstat),
     SYNTH_FILE("sockstat6", show_sockstat6),

@@ -1,9 +1,15 @@
-/* /proc/sys/net: the host namespace's values where its network is used, else those of the loopback inside. Read-only. */
+/*
+ * /proc/sys/net: the host namespace's values where its network is used, else those of the loopback inside. Only the
+ * settings of lo that mean something can be written.
+ */
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/net/host.h"
+#include "sentry/net/socket.h"
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int take_text(void *b, const u8 *p, size_t n)
@@ -52,3 +58,35 @@ bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32],
         }
     return false;
 }
+
+static int show_lo(enum lo_setting which, struct strbuf *b)
+{
+    strbuf_printf(b, "%u\n", atomic_load(lo_setting(current_net(), which)));
+    return 0;
+}
+
+static int store_lo(enum lo_setting which, const char *text)
+{
+    struct net_ns *n = current_net();
+    char *end;
+    long v = strtol(text, &end, 10);
+
+    if (!ns_capable(n ? n->ns.owner : NULL, 12 /* CAP_NET_ADMIN */)) return -EPERM;
+    if (end == text || v < INT32_MIN || v > INT32_MAX) return -EINVAL;
+    atomic_store(lo_setting(n, which), (u32)v);
+    return 0;
+}
+
+#define LO_FILE(which, fn)                                                                                                   \
+    static int show_##fn(struct synth_node *n UNUSED, struct strbuf *b) { return show_lo(which, b); }                        \
+    static int store_##fn(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_lo(which, text); }
+LO_FILE(LO_ACCEPT_LOCAL, accept_local)
+LO_FILE(LO_ROUTE_LOCALNET, route_localnet)
+
+static const struct synth_entry lo_dir[] = {
+    { .name = "accept_local", .mode = S_IFREG | 0644, .show = show_accept_local, .store = store_accept_local },
+    { .name = "route_localnet", .mode = S_IFREG | 0644, .show = show_route_localnet, .store = store_route_localnet }, { 0 } };
+static bool own_loopback(struct synth_node *n UNUSED) { return current_net() || net_plan.head.mode == PLAN_NET_LOOPBACK; }
+static const struct synth_entry conf_dir[] = { SYNTH_DIR("lo", lo_dir), { 0 } };
+const struct synth_entry proc_sys_net_ipv4[] = {
+    { .name = "conf", .mode = S_IFDIR | 0555, .children = conf_dir, .exists = own_loopback }, { 0 } };

@@ -11,6 +11,7 @@ extern const struct synth_entry proc_net_dir[];     /* children of /proc/PID/net
 /* /proc/sys/net/DIR (net_sysctl.c) */
 int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
 bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
+extern const struct synth_entry proc_sys_net_ipv4[];
 int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
 bool proc_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 extern const struct synth_entry proc_ns_dir[];

@@ -160,7 +160,7 @@ static const struct synth_entry fs_dir[] = {
 static const struct synth_entry unix_dir[] = { SYNTH_FILE("max_dgram_qlen", show_10), { 0 } };
 static const struct synth_entry none_dir[] = { { 0 } };
 #define NET_DIR(n) { .name = (n), .mode = S_IFDIR | 0555, .children = none_dir, .lookup = proc_sys_net_lookup, .next = proc_sys_net_next }
-static const struct synth_entry net_dir[] = { NET_DIR("core"), NET_DIR("ipv4"), NET_DIR("ipv6"), SYNTH_DIR("unix", unix_dir), { 0 } };
+static const struct synth_entry net_dir[] = { NET_DIR("core"), { .name = "ipv4", .mode = S_IFDIR | 0555, .children = proc_sys_net_ipv4, .lookup = proc_sys_net_lookup, .next = proc_sys_net_next }, NET_DIR("ipv6"), SYNTH_DIR("unix", unix_dir), { 0 } };
 
 static int show_max_userns(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&user_ns_max)); return 0; }
 static int store_max_userns(struct synth_node *n UNUSED, char *text, size_t len UNUSED)

@@ -1,0 +1,292 @@
+/*
+ * Packet sockets on lo: frames of what packets there are (ip.h), and frames put in. packet(7)
+ * A frame on lo is seen twice: on its way out by who asked for everything, then on its way in.
+ */
+#include "sentry/net/ip.h"
+
+#include "sentry/base/alloc.h"
+#include "sentry/base/clock.h"
+#include "sentry/kernel/ns.h"
+#include "sentry/kernel/task.h"
+#include <arpa/inet.h>
+#include <linux/capability.h>
+#include <linux/if_packet.h>
+#include <net/if_arp.h>
+#include <netinet/if_ether.h>
+#include <string.h>
+
+#define LO_INDEX 1
+#define LO_MTU 65536u
+#ifndef PACKET_IGNORE_OUTGOING
+#define PACKET_IGNORE_OUTGOING 23
+#endif
+
+static lock_t packet_lock = LOCK_INIT(LC_LEAF);    /* guards: */
+static LIST_HEAD(, socket) packet_sockets = LIST_HEAD_INITIALIZER(packet_sockets);
+static unsigned npacket;                           /* (a) */
+
+bool packet_watched(void) { return atomic_load(&npacket); }
+
+/* --- receiving --- */
+
+static void queue(struct socket *s, const u8 *frame, u32 len, u16 proto, u8 kind, const struct timespec *now)
+{
+    u32 skip = s->type == SOCK_RAW ? 0 : ETH_HLEN;
+    struct sockbuf *b = sockbuf_new(len - skip);
+
+    if (!b) return;
+    memcpy(b->data, frame + skip, len - skip);
+    b->len = len - skip;
+    b->charge = sockbuf_truesize(len);
+    b->from.family = AF_PACKET;
+    b->from.ll.protocol = proto;
+    b->from.ll.ifindex = LO_INDEX;
+    b->from.ll.hatype = ARPHRD_LOOPBACK;
+    b->from.ll.kind = kind;
+    b->from.ll.halen = ETH_ALEN;
+    b->from.ll.padded = true;
+    memcpy(b->from.ll.addr, frame + ETH_ALEN, ETH_ALEN);
+    b->stamp = *now;
+    lock(&s->lock);
+    bool room = !s->dead && atomic_load(&s->rmem) < s->rcvbuf;
+    if (room) sockbuf_append_locked(s, b);
+    s->pk.packets++;
+    if (!room) s->pk.drops++;
+    unlock(&s->lock);
+    if (room) waitq_wake(&s->wq, POLLIN | POLLRDNORM);
+    else sockbuf_free(b);
+}
+
+static bool wants_locked(const struct socket *s, const struct net_ns *net, u16 proto, bool out)
+{
+    if (s->net != net || (s->pk.ifindex && s->pk.ifindex != LO_INDEX)) return false;
+    if (s->pk.protocol == ETH_P_ALL) return !out || !s->pk.no_outgoing;
+    return !out && s->pk.protocol && s->pk.protocol == proto;
+}
+
+static void show_one_way(struct net_ns *net, const struct socket *from, const u8 *frame, u32 len, u16 proto, bool out)
+{
+    struct timespec now;
+    struct socket *s;
+    size_t n = 0, room;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    lock(&packet_lock);
+    room = npacket;
+    struct socket **to = try_zalloc(room + 1, sizeof(struct socket *));
+    if (to)
+        LIST_FOREACH(s, &packet_sockets, pk.link)
+            if (n < room && !(out && s == from) && wants_locked(s, net, proto, out) && ref_get_unless_zero(&s->refs)) to[n++] = s;
+    unlock(&packet_lock);
+    for (size_t i = 0; i < n; i++) {
+        queue(to[i], frame, len, proto, out ? PACKET_OUTGOING : PACKET_HOST, &now);
+        socket_put(to[i]);
+    }
+    free(to);
+}
+
+static void show(struct net_ns *net, const struct socket *from, const u8 *frame, u32 len, u16 proto)
+{
+    show_one_way(net, from, frame, len, proto, true);
+    show_one_way(net, from, frame, len, proto, false);
+}
+
+void packet_show(struct net_ns *net, const struct ip_packet *p)
+{
+    struct ethhdr e = { .h_proto = htons(p->v4 ? ETH_P_IP : ETH_P_IPV6) };
+
+    if (!packet_watched()) return;
+    u8 *frame = try_zalloc(1, ETH_HLEN + p->len);
+    if (!frame) return;
+    memcpy(frame, &e, sizeof e);
+    memcpy(frame + ETH_HLEN, p->bytes, p->len);
+    show(net, NULL, frame, ETH_HLEN + p->len, ntohs(e.h_proto));
+    free(frame);
+}
+
+/* --- sending --- */
+
+/* What a frame holds, once it has come in. IPv4 from an address of our own is a martian unless lo is told otherwise. */
+static void frame_arrive(struct net_ns *net, const u8 *data, u32 len, u16 proto)
+{
+    struct ip_packet p;
+
+    if (proto == ETH_P_IP) {
+        struct iphdr h;
+        if (!ip4_parse(&p, data, len)) return;
+        memcpy(&h, data, sizeof h);
+        u32 total = ntohs(h.tot_len);
+        if (h.version != 4 || total < p.header || total > len || ip_checksum(data, p.header)) return;
+        p.len = total;
+        if (!*lo_setting(net, LO_ACCEPT_LOCAL) || !*lo_setting(net, LO_ROUTE_LOCALNET)) return;
+    } else if (proto == ETH_P_IPV6) {
+        if (!ip6_parse(&p, data, len)) return;
+        struct ip6_hdr h;
+        memcpy(&h, data, sizeof h);
+        u32 total = IP6_HEADER + ntohs(h.ip6_plen);
+        if (data[0] >> 4 != 6 || total > len) return;
+        p.len = total;
+    } else {
+        return;
+    }
+    if (ip_is_loopback(p.dst)) ip_arrive(net, &p);
+}
+
+static ssize_t packet_sendmsg(struct socket *s, struct net_msg *m)
+{
+    u64 n = m->u->resid;
+    u32 header = s->type == SOCK_RAW ? 0 : ETH_HLEN;
+    s32 ifindex;
+    u16 proto;
+    int r;
+
+    lock(&s->lock);
+    ifindex = s->pk.ifindex;
+    proto = s->pk.protocol;
+    r = s->err ? sock_take_error_locked(s) : 0;
+    unlock(&s->lock);
+    if (m->name) {
+        if (m->name->truncated || m->name->family != AF_PACKET) return -EINVAL;
+        ifindex = m->name->ll.ifindex;
+        proto = m->name->ll.protocol;
+    }
+    if (ifindex != LO_INDEX) return -ENXIO;
+    if (!net_lo_up(s)) return -ENETDOWN;
+    if (r) return r;
+    if (n + header > LO_MTU + ETH_HLEN) return -EMSGSIZE;
+    if (!header && n < ETH_HLEN) return -EINVAL;
+    u8 *frame = try_zalloc(1, header + n + 1);
+    if (!frame) return -ENOBUFS;
+    if (n && uio_copy_in(m->u, frame + header, n) < (ssize_t)n) {
+        free(frame);
+        return -EFAULT;
+    }
+    struct ethhdr e = { .h_proto = htons(proto) };
+    if (header) {
+        if (m->name) memcpy(e.h_dest, m->name->ll.addr, ETH_ALEN);
+        memcpy(frame, &e, sizeof e);
+    }
+    memcpy(&e, frame, sizeof e);
+    u32 len = header + (u32)n;
+    show(s->net, s, frame, len, ntohs(e.h_proto));
+    frame_arrive(s->net, frame + ETH_HLEN, len - ETH_HLEN, ntohs(e.h_proto));
+    free(frame);
+    return (ssize_t)n;
+}
+
+/* --- names and options --- */
+
+static int packet_bind(struct socket *s, const struct net_addr *a)
+{
+    if (a->truncated || a->family != AF_PACKET) return -EINVAL;
+    if (a->ll.ifindex && a->ll.ifindex != LO_INDEX) return -ENODEV;
+    lock(&packet_lock);
+    s->pk.ifindex = a->ll.ifindex;
+    if (a->ll.protocol) s->pk.protocol = a->ll.protocol;
+    unlock(&packet_lock);
+    return 0;
+}
+
+static int packet_getname(struct socket *s, struct net_addr *out, bool peer)
+{
+    if (peer) return -EOPNOTSUPP;
+    *out = (struct net_addr){ .family = AF_PACKET };
+    lock(&packet_lock);
+    out->ll.ifindex = s->pk.ifindex;
+    out->ll.protocol = s->pk.protocol;
+    unlock(&packet_lock);
+    if (out->ll.ifindex) {
+        out->ll.hatype = ARPHRD_LOOPBACK;
+        out->ll.halen = ETH_ALEN;
+    }
+    return 0;
+}
+
+static int packet_setopt(struct socket *s, int level, int opt, const void *val, size_t len)
+{
+    struct packet_mreq q = { 0 };
+    int v;
+
+    if (level != SOL_PACKET) return -ENOPROTOOPT;
+    switch (opt) {
+    case PACKET_ADD_MEMBERSHIP:
+    case PACKET_DROP_MEMBERSHIP:
+        if (len < sizeof q) return -EINVAL;
+        memcpy(&q, val, sizeof q);
+        return q.mr_ifindex == LO_INDEX ? 0 : -ENODEV;     /* lo gets all there is anyway */
+    case PACKET_IGNORE_OUTGOING:
+        if (len != sizeof v) return -EINVAL;
+        memcpy(&v, val, sizeof v);
+        if (v < 0 || v > 1) return -EINVAL;
+        s->pk.no_outgoing = v;
+        return 0;
+    default: return -ENOPROTOOPT;
+    }
+}
+
+static ssize_t packet_getopt(struct socket *s, int level, int opt, void *val, size_t size)
+{
+    if (level != SOL_PACKET) return -ENOPROTOOPT;
+    switch (opt) {
+    case PACKET_STATISTICS: {
+        lock(&s->lock);
+        struct tpacket_stats st = { .tp_packets = s->pk.packets, .tp_drops = s->pk.drops };
+        s->pk.packets = s->pk.drops = 0;
+        unlock(&s->lock);
+        size = MIN(size, sizeof st);
+        memcpy(val, &st, size);
+        return (ssize_t)size;
+    }
+    case PACKET_VERSION: return opt_put_int(val, size, TPACKET_V1);
+    case PACKET_IGNORE_OUTGOING: return opt_put_int(val, size, s->pk.no_outgoing);
+    default: return -ENOPROTOOPT;
+    }
+}
+
+static u32 packet_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND; }
+
+/* --- life --- */
+
+static void leave(struct socket *s)
+{
+    lock(&packet_lock);
+    if (s->pk.listed) {
+        LIST_REMOVE(s, pk.link);
+        s->pk.listed = false;
+        atomic_add(&npacket, -1u);
+    }
+    unlock(&packet_lock);
+}
+
+static void packet_release(struct socket *s)
+{
+    struct sockbuf_queue rx = TAILQ_HEAD_INITIALIZER(rx);
+
+    leave(s);
+    lock(&s->lock);
+    s->dead = true;
+    TAILQ_CONCAT(&rx, &s->rx, link);
+    unlock(&s->lock);
+    sockbuf_purge(&rx);
+}
+
+static const struct sock_ops packet_ops = {
+    .bind = packet_bind, .getname = packet_getname, .sendmsg = packet_sendmsg, .recvmsg = dgram_recvmsg, .poll = packet_poll,
+    .setopt = packet_setopt, .getopt = packet_getopt, .release = packet_release, .free = leave,
+};
+
+int packet_create(struct socket *s)
+{
+    if (!ns_capable(net_owner(s), CAP_NET_RAW)) return -EPERM;
+    /* The host's interfaces are not for the sandbox to look at. */
+    if (!s->net && net_stack != &net_loopback) return -EAFNOSUPPORT;
+    if (s->type != SOCK_RAW && s->type != SOCK_DGRAM) return -ESOCKTNOSUPPORT;
+    s->ops = &packet_ops;
+    s->pk.protocol = ntohs((u16)s->protocol);
+    lock(&packet_lock);
+    LIST_INSERT_HEAD(&packet_sockets, s, pk.link);
+    s->pk.listed = true;
+    atomic_add(&npacket, 1u);
+    unlock(&packet_lock);
+    return 0;
+}
