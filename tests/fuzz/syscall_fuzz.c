@@ -40,7 +40,7 @@
 #include <unistd.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
-enum { PAGE = 4096, RING = 32, MAX_WORKERS = 16, MAX_THREADS = 8, NFDS = 48 };
+enum { PAGE = 4096, RING = 32, MAX_WORKERS = 16, MAX_THREADS = 8, NFDS = 56 };
 typedef uint64_t u64;
 
 struct record {
