@@ -278,8 +278,9 @@ int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
 
 /* session.c: calls without an exit, where that is dear. All for the task's own thread. */
 #define SESSION_WINDOW 64u
+#define SESSION_MAX_FAILS 8u
 u32 kvm_session_calibrate(void);
-/* Every SESSION_WINDOW runs: do they pay? */
+/* Every SESSION_WINDOW runs, or when too many waits were in vain: do they pay? */
 void kvm_session_look(struct platform_ctx *ctx);
 /* Gives v, loaded, to the runner. False: there is none. */
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as);

@@ -569,7 +569,8 @@ static void run(struct platform_ctx *ctx, struct platform_as *as, struct guest_r
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0);
         return;
     }
-    if (ctx->p->spin_budget && unlikely(++ctx->session.count >= SESSION_WINDOW)) kvm_session_look(ctx);
+    if (ctx->p->spin_budget && unlikely(++ctx->session.count >= SESSION_WINDOW || ctx->session.fails > SESSION_MAX_FAILS))
+        kvm_session_look(ctx);
     if (ctx->session.on && go_on(ctx, as, regs, exit, &complete)) {
         v = ctx->vcpu;
         goto running;

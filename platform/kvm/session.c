@@ -28,7 +28,6 @@
 HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs its vCPU");
 
 #define BUDGET_NS (30 * NSEC_PER_USEC) /* an exit, which waiting saves, costs that */
-#define MAX_FAILS 8u
 #define QUICK_NS (200 * NSEC_PER_USEC)
 #define RETRY_MIN (10 * NSEC_PER_MSEC)
 #define RETRY_MAX NSEC_PER_SEC
@@ -231,7 +230,7 @@ void kvm_session_look(struct platform_ctx *ctx)
         s->fails = s->good = 0;
         return;
     }
-    if (s->fails > MAX_FAILS) {
+    if (s->fails > SESSION_MAX_FAILS) {
         s->backoff = s->backoff ? MIN(s->backoff * 2, RETRY_MAX) : RETRY_MIN;
         s->retry_at = now + s->backoff;
         s->wanted = false;
