@@ -46,11 +46,10 @@
 #define KVA_VCPU(id) (KVA_BASE + 0x10000 + (u64)(id) * 0x1000)
 
 /*
- * The stub of user_stub, which ring 3 can read and execute, again for each vCPU, and behind it the vCPU's request page, which
- * is the address space's own: the last but one entry of every root.
+ * The stub of user_stub, which ring 3 can read and execute, and behind it a request page, which is one vCPU's in one address
+ * space: the last but one entry of a root. So there is a root for each pair of these, with the same tables below.
  */
 #define KVA_USTUB 0xffffff0000000000ULL
-#define KVA_USTUB_STEP 0x2000ULL
 
 #define KVM_VCPUS_MAX 256
 
@@ -70,9 +69,10 @@ extern const u8 kvm_text_start[], kvm_text_end[], kvm_text_syscall[], kvm_text_c
     kvm_text_iret[], kvm_text_flush[], kvm_text_return_end[];
 #define TEXT(label) (KVA_TEXT + (u64)(kvm_text_##label - kvm_text_start))
 extern const u8 kvm_user_start[], kvm_user_syscall[], kvm_user_syscall_out[], kvm_user_flags_kept[], kvm_user_ring0_out[],
+    kvm_user_patched[], kvm_user_patched_stack[], kvm_user_patched_flags[], kvm_user_patched_out[], kvm_user_common[],
     kvm_user_published[], kvm_user_left[], kvm_user_resume[], kvm_user_resume_end[], kvm_user_cstar[], kvm_user_cstar_out[];
 #define USER_OFF(label) ((u64)(kvm_user_##label - kvm_user_start))
-#define USER_TEXT(id, label) (KVA_USTUB + (u64)(id) * KVA_USTUB_STEP + USER_OFF(label))
+#define USER_TEXT(label) (KVA_USTUB + USER_OFF(label))
 
 /* A vCPU's page: TSS, the frame for the way back to ring 3, the stack of exceptions (downwards from its end). */
 #define VCPU_FRAME 0x800
@@ -90,6 +90,12 @@ struct kvm_variant {
 struct kvm_root {
     u64 gpa;       /* (c) */
     refcount_t refs; /* its address space, and each vCPU that has it in CR3 */
+    u64 as_id;     /* (c) */
+    /* user_stub: */
+    unsigned vcpu; /* (c) whose it is */
+    u64 user[4];   /* (c) tables of the stub's part, and the request page */
+    struct request_page *req; /* (c) */
+    struct kvm_root *next;    /* (lock of its address space) */
 };
 
 struct platform_ctx;
@@ -107,7 +113,6 @@ struct kvm_vcpu {
     u32 run_seq;           /* (a) goes up each time guest code has stopped */
     struct kvm_root *root; /* (holder) in CR3, counted; NULL: none yet */
     u64 gen;               /* (holder) of the address space's mappings that its TLB may hold */
-    u64 request_in;        /* (holder) id of an address space where it has a request page */
     bool ring3;            /* (holder) stands in guest code; else in the stub */
     bool broken;           /* (holder) to be set up anew */
     bool clean_segments;   /* (holder) selectors are as we set them */
@@ -174,7 +179,7 @@ struct platform_as {
     u64 gen;               /* (a) number of changes that need a flush */
     u64 id;                /* (c) unlike that of any other */
     u32 ntable;            /* (lock) page tables below the root */
-    u64 user_pt;           /* (c) user_stub: the lowest table of stubs and request pages */
+    struct kvm_root *views; /* (lock) user_stub: the roots that vCPUs run; `root` is not run itself */
     bool dead;             /* (a) */
 };
 
@@ -249,8 +254,10 @@ int kvm_as_new(struct platform *p, struct platform_as **out);
 void kvm_as_free(struct platform_as *as);
 int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size_t n);
 void kvm_root_put(struct platform *p, struct kvm_root *r);
-/* The request page of vCPU `id` in this address space; NULL: no memory. */
-struct request_page *kvm_as_request(struct platform_as *as, unsigned id);
+/* What vCPU `id` is to have in CR3; NULL: no memory. */
+struct kvm_root *kvm_as_root(struct platform_as *as, unsigned id);
+/* platform_ops.as_call_site */
+size_t kvm_as_call_site(struct platform_as *as, gaddr_t at, gaddr_t ret, const u8 *insns, size_t n, u8 *out, size_t room);
 enum kvm_fault { KVM_FAULT_REAL, KVM_FAULT_FILLED, KVM_FAULT_BUS, KVM_FAULT_SPURIOUS };
 /* What a page fault was. FILLED: a page of a file is there now; BUS: the file has no such page. */
 enum kvm_fault kvm_as_fault(struct platform_as *as, gaddr_t addr, u32 error);

@@ -74,6 +74,7 @@ const struct platform_ops platform_kvm_ops = {
     .as_new = kvm_as_new,
     .as_free = kvm_as_free,
     .as_update = kvm_as_update,
+    .as_call_site = kvm_as_call_site,
     .ctx_new = kvm_ctx_new,
     .ctx_free = kvm_ctx_free,
     .ctx_run = kvm_ctx_run,

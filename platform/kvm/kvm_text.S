@@ -53,6 +53,7 @@ kvm_text_end:
  */
     .section .rodata, "a"
     .globl  kvm_user_start, kvm_user_syscall, kvm_user_syscall_out, kvm_user_flags_kept, kvm_user_ring0_out, kvm_user_published
+    .globl  kvm_user_patched, kvm_user_patched_stack, kvm_user_patched_flags, kvm_user_patched_out, kvm_user_common
     .globl  kvm_user_left, kvm_user_resume, kvm_user_resume_end, kvm_user_cstar, kvm_user_cstar_out
 #define R(off) kvm_user_start + 4096 + (off)(%rip)
 #define SAVE(reg, off) movq %reg, R(off)
@@ -70,6 +71,27 @@ kvm_user_flags_kept:
     movl    %cs, %r11d
     testb   $3, %r11b
     jz      4f
+    SAVE(rsp, REQ_RSP)
+    movl    $0, R(REQ_SIGNO)
+    jmp     kvm_user_common
+4:  outb    %al, $PORT_USER     /* the host has emulated `syscall`, which enters ring 0 */
+kvm_user_ring0_out:
+    ud2
+/* By a jump from the trampoline of a patched site: rcx = address behind the call, all others and the flags as before it. */
+kvm_user_patched:
+    SAVE(rsp, REQ_RSP)
+    leaq    R(4096), %rsp       /* not the guest's stack, which has a red zone */
+kvm_user_patched_stack:
+    pushfq
+    popq    R(REQ_EFLAGS)
+kvm_user_patched_flags:
+    cmpl    $0, R(REQ_SPIN)
+    jne     5f
+    outb    %al, $PORT_USER
+kvm_user_patched_out:
+    ud2
+5:  movl    $REQ_PATCHED_CALL, R(REQ_SIGNO)
+kvm_user_common:
     SAVE(rcx, REQ_RIP)
     SAVE(r15, REQ_R15)
     SAVE(r14, REQ_R14)
@@ -84,16 +106,11 @@ kvm_user_flags_kept:
     SAVE(rdx, REQ_RDX)
     SAVE(rsi, REQ_RSI)
     SAVE(rdi, REQ_RDI)
-    SAVE(rsp, REQ_RSP)
     rdfsbase %r11
     SAVE(r11, REQ_FS_BASE)
     rdgsbase %r11
     SAVE(r11, REQ_GS_BASE)
     lock incl R(REQ_SEQ)        /* before the sentry's word is read */
-    jmp     kvm_user_published
-4:  outb    %al, $PORT_USER     /* the host has emulated `syscall`, which enters ring 0 */
-kvm_user_ring0_out:
-    ud2
 kvm_user_published:
     cmpl    $0, R(REQ_SENTRY_SLEEPS)
     jne     3f
@@ -108,7 +125,7 @@ kvm_user_published:
 kvm_user_left:
     ud2
 kvm_user_resume:
-    leaq    R(4096), %rsp       /* not the guest's stack, which has a red zone */
+    leaq    R(4096), %rsp
     pushq   R(REQ_EFLAGS)
     popfq
     LOAD(r15, REQ_R15)

@@ -153,6 +153,16 @@ static void entry_set(struct change *c, u64 *e, u64 val)
     entry_gone(c, old);
 }
 
+/* An entry of the topmost table, in all roots. */
+static void top_set(struct platform_as *as, gaddr_t va, u64 val)
+{
+    unsigned i = index_at(va, 4);
+
+    __atomic_store_n((u64 *)kvm_page_ptr(as->p, as->root->gpa) + i, val, __ATOMIC_SEQ_CST);
+    for (struct kvm_root *r = as->views; r; r = r->next)
+        __atomic_store_n((u64 *)kvm_page_ptr(as->p, r->gpa) + i, val, __ATOMIC_SEQ_CST);
+}
+
 /* The lowest table of va; NULL: not there, or (alloc) no memory. */
 static u64 *leaf_table(struct platform_as *as, gaddr_t va, bool alloc)
 {
@@ -164,7 +174,8 @@ static u64 *leaf_table(struct platform_as *as, gaddr_t va, bool alloc)
             u64 page = alloc ? kvm_page_new(as->p) : 0;
             if (!page) return NULL;
             as->ntable++;
-            __atomic_store_n(e, page | TABLE_FLAGS, __ATOMIC_RELEASE);
+            if (level == 4) top_set(as, va, page | TABLE_FLAGS);
+            else __atomic_store_n(e, page | TABLE_FLAGS, __ATOMIC_RELEASE);
         }
         t = kvm_page_ptr(as->p, *e & PTE_ADDR);
     }
@@ -191,7 +202,8 @@ static void unmap_range(struct change *c, u64 *t, int level, gaddr_t start, gadd
         if (!(old & PTE_P)) continue;
         unmap_range(c, kvm_page_ptr(c->as->p, old & PTE_ADDR), level - 1, va, MIN(next, end));
         if ((va & (size - 1)) || next > end || !c->free_tables) continue;
-        __atomic_store_n(e, 0, __ATOMIC_SEQ_CST);
+        if (level == 4) top_set(c->as, va, 0);
+        else __atomic_store_n(e, 0, __ATOMIC_SEQ_CST);
         c->flush = c->drop = true; /* processors cache tables, too */
         c->as->ntable--;
         table_free(c, old & PTE_ADDR);
@@ -324,75 +336,78 @@ int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size
     return rc;
 }
 
-/* The tables of stubs and request pages, under the last but one entry of the root. The lowest, or 0: no memory. */
-static u64 user_tables(struct platform *p, u64 root)
-{
-    u64 page[3], *pt, n = 0;
-
-    while (n < ARRAY_LEN(page) && (page[n] = kvm_page_new(p))) n++;
-    if (n < ARRAY_LEN(page)) {
-        while (n > 0) kvm_page_free(p, page[--n]);
-        return 0;
-    }
-    ((u64 *)kvm_page_ptr(p, root))[index_at(KVA_USTUB, 4)] = page[0] | TABLE_FLAGS;
-    *(u64 *)kvm_page_ptr(p, page[0]) = page[1] | TABLE_FLAGS;
-    *(u64 *)kvm_page_ptr(p, page[1]) = page[2] | TABLE_FLAGS;
-    pt = kvm_page_ptr(p, page[2]);
-    for (unsigned i = 0; i < p->vcpu_cap; i++) pt[2 * i] = p->user_text | PTE_P | PTE_U | PTE_A;
-    return page[2];
-}
-
-struct request_page *kvm_as_request(struct platform_as *as, unsigned id)
-{
-    u64 *e = (u64 *)kvm_page_ptr(as->p, as->user_pt) + 2 * id + 1;
-
-    lock(&as->lock);
-    if (!*e) {
-        u64 gpa = kvm_page_new(as->p);
-        if (gpa) __atomic_store_n(e, gpa | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX, __ATOMIC_RELEASE);
-    }
-    unlock(&as->lock);
-    return *e ? kvm_page_ptr(as->p, *e & PTE_ADDR) : NULL;
-}
-
-static void user_tables_free(struct platform_as *as)
-{
-    struct platform *p = as->p;
-    u64 *root = kvm_page_ptr(p, as->root->gpa), *pt = kvm_page_ptr(p, as->user_pt);
-    u64 pdpt = root[index_at(KVA_USTUB, 4)] & PTE_ADDR, pd = *(u64 *)kvm_page_ptr(p, pdpt) & PTE_ADDR;
-
-    for (unsigned i = 1; i < 512; i += 2)
-        if (pt[i]) kvm_page_free(p, pt[i] & PTE_ADDR);
-    root[index_at(KVA_USTUB, 4)] = 0;
-    kvm_page_free(p, as->user_pt);
-    kvm_page_free(p, pd);
-    kvm_page_free(p, pdpt);
-}
-
-int kvm_as_new(struct platform *p, struct platform_as **out)
-{
-    u64 root = kvm_page_new(p), user = 0;
-
-    if (root && p->var.user_stub && !(user = user_tables(p, root))) kvm_page_free(p, root);
-    if (!root || (p->var.user_stub && !user)) return -ENOMEM;
-    ((u64 *)kvm_page_ptr(p, root))[511] = p->pt_kernel;
-    struct platform_as *as = *out = xnew(struct platform_as);
-    as->p = p;
-    as->user_pt = user;
-    as->gen = 1;
-    as->id = __atomic_add_fetch(&p->last_as_id, 1, __ATOMIC_RELAXED);
-    lock_init(&as->lock, LC_PLATFORM);
-    as->root = xnew(struct kvm_root);
-    as->root->gpa = root;
-    ref_init(&as->root->refs);
-    return 0;
-}
-
 void kvm_root_put(struct platform *p, struct kvm_root *r)
 {
     if (!ref_put(&r->refs)) return;
     kvm_page_free(p, r->gpa);
     free(r);
+}
+
+static void view_free(struct platform *p, struct kvm_root *r)
+{
+    ((u64 *)kvm_page_ptr(p, r->gpa))[index_at(KVA_USTUB, 4)] = 0;
+    for (unsigned i = 0; i < ARRAY_LEN(r->user); i++)
+        if (r->user[i]) kvm_page_free(p, r->user[i]);
+    kvm_root_put(p, r);
+}
+
+static struct kvm_root *view_new_locked(struct platform_as *as, unsigned id)
+{
+    struct platform *p = as->p;
+    u64 gpa = kvm_page_new(p), *top;
+
+    if (!gpa) return NULL;
+    struct kvm_root *r = xnew(struct kvm_root);
+    ref_init(&r->refs);
+    r->gpa = gpa;
+    r->as_id = as->id;
+    r->vcpu = id;
+    for (unsigned i = 0; i < ARRAY_LEN(r->user); i++) {
+        if ((r->user[i] = kvm_page_new(p))) continue;
+        view_free(p, r);
+        return NULL;
+    }
+    top = kvm_page_ptr(p, gpa);
+    memcpy(top, kvm_page_ptr(p, as->root->gpa), GPAGE_SIZE);
+    top[index_at(KVA_USTUB, 4)] = r->user[0] | TABLE_FLAGS;
+    *(u64 *)kvm_page_ptr(p, r->user[0]) = r->user[1] | TABLE_FLAGS;
+    *(u64 *)kvm_page_ptr(p, r->user[1]) = r->user[2] | TABLE_FLAGS;
+    ((u64 *)kvm_page_ptr(p, r->user[2]))[0] = p->user_text | PTE_P | PTE_U | PTE_A;
+    ((u64 *)kvm_page_ptr(p, r->user[2]))[1] = r->user[3] | PTE_P | PTE_U | PTE_W | PTE_A | PTE_D | PTE_NX;
+    r->req = kvm_page_ptr(p, r->user[3]);
+    r->next = as->views;
+    as->views = r;
+    return r;
+}
+
+struct kvm_root *kvm_as_root(struct platform_as *as, unsigned id)
+{
+    struct kvm_root *r;
+
+    if (!as->p->var.user_stub) return as->root;
+    lock(&as->lock);
+    for (r = as->views; r && r->vcpu != id; r = r->next) continue;
+    if (!r) r = view_new_locked(as, id);
+    unlock(&as->lock);
+    return r;
+}
+
+int kvm_as_new(struct platform *p, struct platform_as **out)
+{
+    u64 root = kvm_page_new(p);
+
+    if (!root) return -ENOMEM;
+    ((u64 *)kvm_page_ptr(p, root))[511] = p->pt_kernel;
+    struct platform_as *as = *out = xnew(struct platform_as);
+    as->p = p;
+    as->gen = 1;
+    as->id = __atomic_add_fetch(&p->last_as_id, 1, __ATOMIC_RELAXED);
+    lock_init(&as->lock, LC_PLATFORM);
+    as->root = xnew(struct kvm_root);
+    as->root->gpa = root;
+    as->root->as_id = as->id;
+    ref_init(&as->root->refs);
+    return 0;
 }
 
 /* A vCPU may still have the root, with ring 0 in it, until it runs another address space. */
@@ -401,13 +416,14 @@ void kvm_as_free(struct platform_as *as)
     struct change c = { .as = as, .free_tables = true, .unused = true };
 
     lock(&as->lock);
-    if (as->user_pt) {
-        shoot(as); /* a session's guest may still wait in the stub */
-        user_tables_free(as);
-    }
+    if (as->views) shoot(as); /* a session's guest may still wait in the stub */
     unmap_range(&c, kvm_page_ptr(as->p, as->root->gpa), 4, 0, GUEST_ADDR_MAX);
     unmap_range(&c, kvm_page_ptr(as->p, as->root->gpa), 4, GUEST_ADDR_MAX, 1ULL << 47);
     settle(&c);
+    for (struct kvm_root *r = as->views, *next; r; r = next) {
+        next = r->next;
+        view_free(as->p, r);
+    }
     unlock(&as->lock);
     kvm_root_put(as->p, as->root);
     lock_fini(&as->lock);

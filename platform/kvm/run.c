@@ -108,7 +108,7 @@ static void to_ring0(struct kvm_vcpu *v, struct kvm_sregs *s)
 }
 
 /* Everything for the next KVM_RUN. `flush`: no old mapping may be used. */
-static void load(struct kvm_vcpu *v, struct platform_as *as, const struct guest_regs *r, bool flush)
+static void load(struct kvm_vcpu *v, const struct kvm_root *root, const struct guest_regs *r, bool user_stub, bool flush)
 {
     struct kvm_run *run = v->run;
     struct kvm_regs *k = &run->s.regs.regs;
@@ -129,14 +129,13 @@ static void load(struct kvm_vcpu *v, struct platform_as *as, const struct guest_
         s->gs.base = r->gs_base;
         run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     }
-    if (as->p->var.user_stub) { /* nothing runs at ring 0, and there is nothing to flush (pt.c) */
-        if (v->request_in != as->id && kvm_as_request(as, v->id)) v->request_in = as->id;
+    if (user_stub) { /* nothing runs at ring 0, and there is nothing to flush (pt.c) */
         if (!v->ring3) {
             to_ring3(v, s);
             run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
         }
-        if (s->cr3 != as->root->gpa) {
-            s->cr3 = as->root->gpa;
+        if (s->cr3 != root->gpa) {
+            s->cr3 = root->gpa;
             run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
         }
     } else if (v->ring3 && flush) {
@@ -144,7 +143,7 @@ static void load(struct kvm_vcpu *v, struct platform_as *as, const struct guest_
         run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     }
     if (!v->root) { /* first run: a root that the stub can be fetched through */
-        s->cr3 = as->root->gpa;
+        s->cr3 = root->gpa;
         run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
     }
     if (v->ring3) {
@@ -162,7 +161,7 @@ static void load(struct kvm_vcpu *v, struct platform_as *as, const struct guest_
     *f = (struct kvm_frame){ .rax = r->rax, .rip = r->rip, .cs = SEL_UCS, .rflags = flags, .rsp = r->rsp, .ss = SEL_UDS };
     k->rsp = KVA_VCPU(v->id) + VCPU_FRAME + (flush ? 0 : offsetof(struct kvm_frame, rip));
     k->rip = flush ? TEXT(flush) : TEXT(iret);
-    if (flush) k->rax = as->root->gpa;
+    if (flush) k->rax = root->gpa;
 }
 
 /* Guest code had the registers of `k` at ring 3. */
@@ -190,6 +189,69 @@ static void system_call(struct kvm_vcpu *v, struct guest_regs *r, struct platfor
     r->orig_rax = r->rax;
     r->rax = (u64)-ENOSYS;
     exit->event = PLATFORM_SYSCALL;
+}
+
+/* The stub at ring 3 has published a call, or left to make one. `rip`, `flags`: of behind it. */
+static void user_call(struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit, u64 rip, u64 flags, u64 rsp)
+{
+    save(v, r, rip, flags, rsp);
+    r->rcx = rip;
+    r->r11 = r->eflags;
+    r->orig_rax = r->rax;
+    r->rax = (u64)-ENOSYS;
+    exit->event = PLATFORM_SYSCALL;
+}
+
+/* What the stub has put down of the registers it uses itself: of a session, or whatever a guest wrote there. */
+struct put_down { u64 rip, flags, rsp; };
+
+static struct put_down put_down(const struct kvm_vcpu *v)
+{
+    const struct request_page *req = v->root->req;
+
+    return (struct put_down){ __atomic_load_n(&req->regs.rip, __ATOMIC_RELAXED), __atomic_load_n(&req->regs.eflags, __ATOMIC_RELAXED),
+                              __atomic_load_n(&req->regs.rsp, __ATOMIC_RELAXED) };
+}
+
+/* The answer to the session's last call has not been taken by the guest. */
+static bool unanswered(const struct platform_ctx *ctx)
+{
+    const struct kvm_session *s = &ctx->session;
+    return s->ended && s->answered && __atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq;
+}
+
+static u64 stub_offset(u64 rip) { return rip - USER_TEXT(start); }
+static bool unpublished(u64 off) { return off < USER_OFF(published); }
+
+/* In the stub at ring 3, before a call was published: back to the guest's `syscall`, which follows patched sites too. */
+static void back_to_site(struct kvm_vcpu *v, struct guest_regs *r, u64 off, u64 flags, u64 rsp)
+{
+    const struct kvm_regs *k = &v->run->s.regs.regs;
+    struct put_down d = put_down(v);
+
+    if (off < USER_OFF(patched)) {
+        if (off <= USER_OFF(flags_kept)) d.flags = k->r11;
+        d.rsp = rsp;
+    } else if (off < USER_OFF(common)) {
+        if (off <= USER_OFF(patched_flags)) d.flags = flags;
+        if (off <= USER_OFF(patched_stack)) d.rsp = rsp;
+    }
+    save(v, r, k->rcx - 2, d.flags, d.rsp);
+}
+
+/* Interrupted in the stub at ring 3. */
+static void interrupted_in_stub(struct platform_ctx *ctx, struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit, u64 off)
+{
+    const struct kvm_regs *k = &v->run->s.regs.regs;
+
+    if (unpublished(off)) {
+        back_to_site(v, r, off, k->rflags, k->rsp);
+        return;
+    }
+    /* It has not begun to take the answer, or is not through with it: *r is what it would have had. */
+    if (off < USER_OFF(resume) ? unanswered(ctx) : ctx->session.ended && ctx->session.answered) return;
+    struct put_down d = put_down(v);
+    user_call(v, r, exit, d.rip, d.flags, d.rsp);
 }
 
 /* What Linux makes of the x87 and SSE status (math_error in arch/x86/kernel/traps.c; SDM volume 1, 8.5 and 11.5). */
@@ -263,7 +325,10 @@ static bool trapped(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platfor
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0);
         return true;
     }
-    save(v, r, f.rip, f.rflags, f.rsp);
+    if (ctx->p->var.user_stub && vector == VEC_DB && stub_offset(f.rip) < USER_OFF(published)) /* a step from a patched site */
+        back_to_site(v, r, stub_offset(f.rip), f.rflags, f.rsp);
+    else
+        save(v, r, f.rip, f.rflags, f.rsp);
     switch (vector) {
     case VEC_PF: return page_fault(ctx, v, as, exit, (u32)error);
     case VEC_DE: exception(exit, SIGFPE, FPE_INTDIV, f.rip, vector, 0); break;
@@ -322,53 +387,8 @@ static bool event_pending(struct kvm_vcpu *v)
 
 enum interrupted { STOPPED, UNDER_WAY };
 
-/* The stub at ring 3 has published a call, or left to make one. `rip`, `flags`: of behind it. */
-static void user_call(struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit, u64 rip, u64 flags)
-{
-    save(v, r, rip, flags, v->run->s.regs.regs.rsp);
-    r->rcx = rip;
-    r->r11 = r->eflags;
-    r->orig_rax = r->rax;
-    r->rax = (u64)-ENOSYS;
-    exit->event = PLATFORM_SYSCALL;
-}
-
-/* What the stub has put down of the registers it uses itself: of a session, or whatever a guest wrote there. */
-static void user_page(struct platform_as *as, struct kvm_vcpu *v, u64 *rip, u64 *flags)
-{
-    struct request_page *req = kvm_as_request(as, v->id);
-
-    *rip = req ? __atomic_load_n(&req->regs.rip, __ATOMIC_RELAXED) : 0;
-    *flags = req ? __atomic_load_n(&req->regs.eflags, __ATOMIC_RELAXED) : 0;
-}
-
-/* The answer to the session's last call has not been taken by the guest. */
-static bool unanswered(const struct platform_ctx *ctx)
-{
-    const struct kvm_session *s = &ctx->session;
-    return s->ended && s->answered && __atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq;
-}
-
-/* Interrupted in the stub at ring 3. */
-static void interrupted_in_stub(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
-                                struct platform_exit *exit, u64 off)
-{
-    const struct kvm_regs *k = &v->run->s.regs.regs;
-    u64 rip, flags;
-
-    user_page(as, v, &rip, &flags);
-    if (off < USER_OFF(published)) { /* as if the guest had not come to its `syscall` yet */
-        save(v, r, k->rcx - 2, off <= USER_OFF(flags_kept) ? k->r11 : flags, k->rsp);
-        return;
-    }
-    /* It has not begun to take the answer, or is not through with it: *r is what it would have had. */
-    if (off < USER_OFF(resume) ? unanswered(ctx) : ctx->session.ended && ctx->session.answered) return;
-    user_call(v, r, exit, rip, flags);
-}
-
 /* A signal ended the run. UNDER_WAY: an event of the guest has begun and must end first; nothing may be changed. */
-static enum interrupted interrupted(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
-                                    struct platform_exit *exit)
+static enum interrupted interrupted(struct platform_ctx *ctx, struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit)
 {
     const struct kvm_regs *k = &v->run->s.regs.regs;
     u64 rip = k->rip;
@@ -377,8 +397,8 @@ static enum interrupted interrupted(struct platform_ctx *ctx, struct kvm_vcpu *v
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     if (event_pending(v)) return UNDER_WAY;
     v->ring3 = v->run->s.regs.sregs.cs.selector & 3;
-    if (ctx->p->var.user_stub && rip - USER_TEXT(v->id, start) < USER_OFF(resume_end)) {
-        interrupted_in_stub(ctx, v, as, r, exit, rip - USER_TEXT(v->id, start));
+    if (ctx->p->var.user_stub && stub_offset(rip) < USER_OFF(resume_end)) {
+        interrupted_in_stub(ctx, v, r, exit, stub_offset(rip));
         return STOPPED;
     }
     if (v->ring3) {
@@ -390,11 +410,10 @@ static enum interrupted interrupted(struct platform_ctx *ctx, struct kvm_vcpu *v
 }
 
 /* Ring 3 has used the one port it may: in the stub, for a system call, or the guest did so itself. */
-static bool user_port(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
-                      struct platform_exit *exit)
+static bool user_port(struct platform_ctx *ctx, struct kvm_vcpu *v, struct guest_regs *r, struct platform_exit *exit)
 {
     struct kvm_run *run = v->run;
-    u64 rip, flags, off = run->s.regs.regs.rip - USER_TEXT(v->id, start);
+    u64 off = stub_offset(run->s.regs.regs.rip), rcx = run->s.regs.regs.rcx, rsp = run->s.regs.regs.rsp;
 
     /* A `syscall` that the host emulates, instead of having the processor do it, does enter ring 0. */
     v->ring3 = run->s.regs.sregs.cs.selector & 3;
@@ -402,10 +421,12 @@ static bool user_port(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platf
         system_call(v, r, exit, run->s.regs.regs.rsp);
         return true;
     }
-    if (run->io.direction == KVM_EXIT_IO_OUT && (off == USER_OFF(left) || off == USER_OFF(ring0_out))) {
+    if (run->io.direction == KVM_EXIT_IO_OUT && (off == USER_OFF(left) || off == USER_OFF(ring0_out) || off == USER_OFF(patched_out))) {
+        struct put_down d = put_down(v);
         if (off == USER_OFF(left) && unanswered(ctx)) return false;
-        user_page(as, v, &rip, &flags);
-        user_call(v, r, exit, off == USER_OFF(left) ? rip : run->s.regs.regs.rcx, flags);
+        if (off == USER_OFF(left)) user_call(v, r, exit, d.rip, d.flags, d.rsp);
+        else user_call(v, r, exit, rcx, d.flags, off == USER_OFF(patched_out) ? d.rsp : rsp);
+        exit->patched = off == USER_OFF(patched_out) || (off == USER_OFF(left) && v->root->req->signo == REQ_PATCHED_CALL);
         return true;
     }
     if (!v->ring3 && off != USER_OFF(cstar_out)) return broken(v, exit, 0);
@@ -434,7 +455,7 @@ static bool decode(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform
         return true;
     }
     if (!err && as->p->var.user_stub && run->exit_reason == KVM_EXIT_IO && port == PORT_USER)
-        return user_port(ctx, v, as, r, exit);
+        return user_port(ctx, v, r, exit);
     if (unlikely(err || run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_OUT || run->io.size != 1 ||
                  (run->s.regs.sregs.cs.selector & 3)))
         return broken(v, exit, err);
@@ -447,12 +468,12 @@ static bool decode(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform
     return broken(v, exit, 0);
 }
 
-static void root_loaded(struct kvm_vcpu *v, struct platform_as *as)
+static void root_loaded(struct platform *p, struct kvm_vcpu *v, struct kvm_root *root)
 {
-    if (v->root == as->root) return;
-    if (v->root) kvm_root_put(as->p, v->root);
-    ref_get(&as->root->refs);
-    v->root = as->root;
+    if (v->root == root) return;
+    if (v->root) kvm_root_put(p, v->root);
+    ref_get(&root->refs);
+    v->root = root;
 }
 
 static int run_vcpu(struct kvm_vcpu *v)
@@ -472,13 +493,13 @@ static void out_of_guest(struct platform_ctx *ctx, struct kvm_vcpu *v)
 
 /* The vCPU has been run and is ours. True: *exit is complete. */
 static bool finish(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
-                   struct platform_exit *exit, u64 gen, int err)
+                   struct platform_exit *exit, struct kvm_root *root, u64 gen, int err)
 {
     bool complete = true;
 
-    while (unlikely(err == EINTR) && interrupted(ctx, v, as, r, exit) == UNDER_WAY) err = run_vcpu(v);
-    if (v->run->s.regs.sregs.cr3 == as->root->gpa) {
-        root_loaded(v, as);
+    while (unlikely(err == EINTR) && interrupted(ctx, v, r, exit) == UNDER_WAY) err = run_vcpu(v);
+    if (v->run->s.regs.sregs.cr3 == root->gpa) {
+        root_loaded(ctx->p, v, root);
         /* If it still stands at the flush, that has not happened. */
         if (v->ring3 || v->run->s.regs.regs.rip != TEXT(flush)) v->gen = gen;
     }
@@ -493,7 +514,7 @@ static bool in_session(struct platform_ctx *ctx, struct platform_as *as, struct 
 {
     struct kvm_session *s = &ctx->session;
 
-    if (!kvm_session_wait(ctx)) return finish(ctx, ctx->vcpu, as, r, exit, 0, s->err);
+    if (!kvm_session_wait(ctx)) return finish(ctx, ctx->vcpu, as, r, exit, ctx->vcpu->root, 0, s->err);
     __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
     *r = s->ev.regs;
     r->eflags = (r->eflags & USER_EFLAGS) | 0x202;
@@ -505,28 +526,36 @@ static bool in_session(struct platform_ctx *ctx, struct platform_as *as, struct 
     r->ss = SEL_UDS;
     r->ds = r->es = r->fs = r->gs = 0;
     exit->event = PLATFORM_SYSCALL;
+    exit->patched = s->ev.signo == REQ_PATCHED_CALL;
     return true;
 }
 
 /* One entry into the machine. True: *exit is complete. */
 static bool enter(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r, struct platform_exit *exit)
 {
+    struct kvm_root *root = v->root && v->root->as_id == as->id ? v->root : kvm_as_root(as, v->id);
     bool flush;
     u64 gen;
+
+    if (!root) {
+        log_warn("kvm: no memory for page tables; a guest process is killed");
+        exit->event = PLATFORM_DEAD;
+        return true;
+    }
 
     /* The order matters, see shoot() in pt.c and kvm_ctx_kick. */
     __atomic_store_n(&v->in_as, (u64)(uintptr_t)as, __ATOMIC_SEQ_CST);
     __atomic_store_n(&ctx->running, v, __ATOMIC_SEQ_CST);
     gen = __atomic_load_n(&as->gen, __ATOMIC_SEQ_CST);
-    flush = v->root != as->root || v->gen != gen;
+    flush = v->root != root || v->gen != gen;
     exit->event = PLATFORM_KICKED;
     if (likely(!__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
-        load(v, as, r, flush);
-        if (ctx->session.wanted) {
-            root_loaded(v, as);
-            if (kvm_session_begin(ctx, v, as)) return in_session(ctx, as, r, exit);
+        load(v, root, r, as->p->var.user_stub, flush);
+        if (as->p->var.user_stub) {
+            root_loaded(ctx->p, v, root); /* whatever happens, it is not used for anything else before */
+            if (ctx->session.wanted && kvm_session_begin(ctx, v, as)) return in_session(ctx, as, r, exit);
         }
-        return finish(ctx, v, as, r, exit, gen, run_vcpu(v));
+        return finish(ctx, v, as, r, exit, root, gen, run_vcpu(v));
     }
     out_of_guest(ctx, v);
     return true;

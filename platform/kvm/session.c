@@ -9,7 +9,7 @@
  * Who has the vCPU, by `state`: RUNNING, SERVING (a call was taken): the runner. DONE: the task's thread, which the runner left what
  * KVM_RUN said. GIVEN: nobody, it is free to be taken away; the guest had published a call and is not looked at any more.
  *
- * The page is the guest's to write at any time: copied once, then checked. It lies where only this address space has it.
+ * The page is the guest's to write at any time: copied once, then checked. Only its vCPU, in its address space, has it mapped.
  */
 #include "platform/kvm/internal.h"
 #include "sentry/base/clock.h"
@@ -124,9 +124,9 @@ static bool start_runner(struct kvm_session *s, struct platform_ctx *ctx)
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as)
 {
     struct kvm_session *s = &ctx->session;
-    struct request_page *req = kvm_as_request(as, v->id);
+    struct request_page *req = v->root->req;
 
-    if (!req || (!s->started && !start_runner(s, ctx))) {
+    if (!s->started && !start_runner(s, ctx)) {
         s->wanted = false;
         s->retry_at = clock_mono() + RETRY_MAX;
         return false;

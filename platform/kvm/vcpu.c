@@ -54,8 +54,8 @@ static int set_msrs(struct kvm_vcpu *v, bool user_stub)
     struct { struct kvm_msrs head; struct kvm_msr_entry e[4]; } m = {
         .head.nmsrs = 4,
         .e = { { .index = MSR_STAR, .data = (u64)(SEL_UDS - 8) << 48 | (u64)SEL_KCS << 32 },
-               { .index = MSR_LSTAR, .data = user_stub ? USER_TEXT(v->id, syscall) : TEXT(syscall) },
-               { .index = MSR_CSTAR, .data = user_stub ? USER_TEXT(v->id, cstar) : TEXT(cstar) },
+               { .index = MSR_LSTAR, .data = user_stub ? USER_TEXT(syscall) : TEXT(syscall) },
+               { .index = MSR_CSTAR, .data = user_stub ? USER_TEXT(cstar) : TEXT(cstar) },
                { .index = MSR_FMASK, .data = FMASK } },
     };
     return ioctl(v->fd, KVM_SET_MSRS, &m) == 4 ? 0 : -(errno ? errno : EINVAL);

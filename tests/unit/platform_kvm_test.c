@@ -249,7 +249,7 @@ static void test_stub_at_ring3(void **state UNUSED)
     struct guest_regs first = { .rip = CODE };
     PUT(syscall, 0);
     run(c, as, &first);
-    const gaddr_t base = USER_TEXT(c->vcpu->id, start);
+    const gaddr_t base = USER_TEXT(start);
     struct watchdog w = { .c = c }; /* the stub's loop may be entered with a large count */
     pthread_create(&w.t, NULL, watchdog_main, &w);
     for (gaddr_t at = 0; at < 4096; at++) {
@@ -635,6 +635,66 @@ static void test_session_registers(void **state UNUSED)
     free(y);
 }
 
+/* A patched site: the trampoline's jump instead of `syscall`, with and without a session, and sent back when interrupted. */
+static void test_call_site(void **state UNUSED)
+{
+    const gaddr_t tramp = CODE + 1024, ret = CODE + 12; /* CODE: jmp tramp; at ret - 2: syscall; at ret: jmp CODE */
+    static const u8 displaced[] = { 0xb8, 77, 0, 0, 0 }; /* mov $77, %eax */
+    struct platform_as *as = ready();
+    struct watchdog w = { .c = context() };
+    struct platform_ctx *c = w.c;
+    unsigned short seed[3] = { 9, 9, 9 };
+    struct guest_regs r = { .rip = CODE }, want;
+    unsigned patched = 0, unpatched = 0, in_session = 0;
+    u32 budget = plat->spin_budget;
+    u8 *code = cfg.memfile_base;
+    s32 to_tramp = (s32)(tramp - (CODE + 5)), back = -(s32)(ret + 5 - CODE);
+
+    if (!plat->spin_budget) skip();
+    plat->spin_budget *= 100;
+    assert_true(ops->as_call_site(as, tramp, ret, displaced, sizeof(displaced), code + 1024, 64) > 0);
+    code[0] = code[12] = 0xe9;
+    memcpy(code + 1, &to_tramp, 4);
+    memcpy(code + 13, &back, 4);
+    memcpy(code + 10, "\x0f\x05", 2);
+    random_regs(&r, seed);
+    pthread_create(&w.t, NULL, watchdog_main, &w);
+    for (unsigned i = 0; i < 3000;) {
+        struct platform_exit e;
+        want = r;
+        if (i / 100 % 2) want_session(c);
+        else c->session.wanted = false;
+        ops->ctx_run(c, as, &r, &e);
+        if (e.event == PLATFORM_KICKED) { /* in the guest's code, in the trampoline (which the sentry sends back), or at the syscall */
+            assert_true((r.rip >= CODE && r.rip < CODE + 17) || (r.rip >= tramp && r.rip < tramp + 64));
+            assert_int_equal(r.rsp, want.rsp);
+            assert_int_equal(r.rbx, want.rbx);
+            assert_int_equal(r.eflags & USER_EFLAGS, want.eflags & USER_EFLAGS);
+            if (r.rip >= tramp) r.rip = CODE;
+            continue;
+        }
+        assert_int_equal(e.event, PLATFORM_SYSCALL);
+        assert_int_equal(r.orig_rax, 77);
+        assert_int_equal(r.rip, ret);
+        assert_int_equal(r.rsp, want.rsp);
+        assert_int_equal(r.rdi, want.rdi);
+        assert_int_equal(r.r15, want.r15);
+        assert_int_equal(r.eflags & USER_EFLAGS, want.eflags & USER_EFLAGS);
+        if (e.patched) patched++;
+        else unpatched++;
+        in_session += c->session.on;
+        random_regs(&r, seed);
+        i++;
+    }
+    __atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(w.t, NULL);
+    print_message("patched: %u calls, %u of them in sessions; %u by the site's own syscall\n", patched, in_session, unpatched);
+    assert_true(patched > in_session && in_session > 0);
+    plat->spin_budget = budget;
+    ops->ctx_free(c);
+    ops->as_free(as);
+}
+
 struct scribbler { pthread_t t; u32 *page; int stop; };
 
 static void *scribbler_main(void *arg)
@@ -661,7 +721,7 @@ static void test_scribble_on_session(void **state UNUSED)
     if (!plat->spin_budget) skip();
     PUT(bare, 0);
     run(w.c, as, &r);
-    s.page = (u32 *)(void *)kvm_as_request(as, w.c->vcpu->id);
+    s.page = (u32 *)(void *)w.c->vcpu->root->req;
     pthread_create(&s.t, NULL, scribbler_main, &s);
     pthread_create(&w.t, NULL, watchdog_main, &w);
     for (unsigned i = 0; i < 2000; i++) {
@@ -696,7 +756,7 @@ static void test_session_ends_with_space(void **state UNUSED)
         struct platform_as *as = ready();
         r = (struct guest_regs){ .rip = CODE, .rax = i };
         run(c, as, &r);
-        struct request_page *req = kvm_as_request(as, c->vcpu->id);
+        struct request_page *req = c->vcpu->root->req;
         for (unsigned k = 0; k < 20; k++) {
             want_session(c);
             assert_int_equal(run(c, as, &r).event, PLATFORM_SYSCALL);
@@ -727,6 +787,7 @@ int main(void)
         cmocka_unit_test(test_many_files),
         cmocka_unit_test(test_recycled_tables),
         cmocka_unit_test(test_session_registers),
+        cmocka_unit_test(test_call_site),
         cmocka_unit_test(test_scribble_on_session),
         cmocka_unit_test(test_session_ends_with_space),
     };
