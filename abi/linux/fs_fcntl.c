@@ -21,9 +21,9 @@ sysret_t linux_flock(const struct syscall_args *a);
 
 static sysret_t set_flags(struct file *f, int fd, u32 arg)
 {
-    bool was = atomic_load(&f->flags) & O_ASYNC, on = arg & O_ASYNC;
+    u32 was = atomic_load(&f->flags);
     int err = vfs_set_flags(f, arg);
-    if (!err && was != on) file_async_set(f, fd, on);
+    if (!err && ((was | arg) & O_ASYNC)) file_async_update(f, fd);
     return err;
 }
 

@@ -140,9 +140,9 @@ static sysret_t set_async(struct file *f, int fd, gaddr_t arg)
     s32 on;
 
     if (copy_in(&on, arg, sizeof(on))) return -EFAULT;
-    if (!on != !(atomic_load(&f->flags) & O_ASYNC)) file_async_set(f, fd, on);
     if (on) atomic_or(&f->flags, (u32)O_ASYNC);
     else atomic_and(&f->flags, ~(u32)O_ASYNC);
+    file_async_update(f, fd);
     return 0;
 }
 

@@ -16,6 +16,7 @@ enum lock_class {
     LC_MOUNT,        /* mount table */
     LC_RENAME,       /* cross-directory rename, one per file system */
     LC_EPOLL,        /* epoll set; nested sets outer first. Collecting events asks files, so outside of their locks */
+    LC_FASYNC,       /* O_ASYNC of files going on and off: asks a file, so outside of its locks */
     LC_INODE,        /* inode contents; several: parent before child, else by address */
     LC_PIPE,         /* pipe, socket, eventfd, tty contents */
     LC_SOCK,

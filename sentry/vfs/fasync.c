@@ -25,7 +25,9 @@ struct hit {
 };
 STAILQ_HEAD(hit_list, hit);
 
-static lock_t owner_lock = LOCK_INIT(LC_LEAF);   /* guards the owner_ fields of every file, and f->async */
+static lock_t owner_lock = LOCK_INIT(LC_LEAF);   /* guards the owner_ fields of every file */
+/* Guards f->async of every file, and keeps it alive until its waiter is on the file's queue. Outside of what poll takes. */
+static lock_t async_lock = LOCK_INIT(LC_FASYNC);
 static _Thread_local struct hit_list hits;
 
 static void owner_snapshot(struct file *f, struct hit *h)
@@ -162,30 +164,23 @@ static bool has_async(const struct file *f)
     return S_ISFIFO(f->inode->mode) || S_ISSOCK(f->inode->mode) || S_ISCHR(f->inode->mode) || file_is_inotify(f);
 }
 
-void file_async_set(struct file *f, int fd, bool on)
+void file_async_update(struct file *f, int fd)
 {
-    struct file_async *a, *spare = NULL;
-
     if (!has_async(f)) return;
-    if (on) {
-        spare = xnew(struct file_async);
-        *spare = (struct file_async){ .w = { .wake = async_wake, .priv = spare }, .f = f, .fd = fd };
-    }
-    lock(&owner_lock);
-    a = f->async;
-    if (on && !a) f->async = spare;
-    else if (on) atomic_store(&a->fd, fd);
-    else f->async = NULL;
-    unlock(&owner_lock);
-    if (on && !a) {
-        (void)f->ops->poll(f, &spare->w);
-        return;
-    }
-    free(spare);
-    if (!on && a) {
-        waitq_del(&a->w);
+    lock(&async_lock);
+    struct file_async *a = f->async;
+    if (!(atomic_load(&f->flags) & O_ASYNC)) {
+        f->async = NULL;
+        if (a) waitq_del(&a->w);
         free(a);
+    } else if (a) {
+        atomic_store(&a->fd, fd);
+    } else {
+        a = f->async = xnew(struct file_async);
+        *a = (struct file_async){ .w = { .wake = async_wake, .priv = a }, .f = f, .fd = fd };
+        (void)f->ops->poll(f, &a->w);
     }
+    unlock(&async_lock);
 }
 
 void file_async_release(struct file *f)

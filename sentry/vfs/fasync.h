@@ -13,8 +13,9 @@ struct file_owner { int type; s32 id; int sig; };
 int file_set_owner(struct file *f, int type, s32 id);
 void file_set_owner_sig(struct file *f, int sig);
 struct file_owner file_get_owner(struct file *f);
-/* When O_ASYNC goes on or off. fd is what si_fd will say. Calls for one file must not overlap; a file without events ignores it. */
-void file_async_set(struct file *f, int fd, bool on);
+/* After O_ASYNC may have changed in f->flags: what the flag says then holds, however calls overlap. fd is what si_fd will
+ * say. A file without events ignores it. Takes LC_FASYNC. */
+void file_async_update(struct file *f, int fd);
 void file_async_release(struct file *f);   /* last reference, before ops->release */
 /* SIGURG to the owner, if there is one. Any lock outside of LC_TASKLIST may be held. */
 void file_send_urgent(struct file *f);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,30 @@ static void test_urgent_alone(void)
     close(v[1]);
 }
 
+static int raced;
+static void *toggle(void *arg)
+{
+    for (int i = 0; i < 3000; i++) fcntl(raced, F_SETFL, (i + (arg != NULL)) & 1 ? O_ASYNC : 0);
+    return NULL;
+}
+
+/* Threads that turn it on and off at once: what the flag says in the end holds. */
+static void test_toggle_race(void)
+{
+    int p[2];
+    pthread_t t[2];
+    siginfo_t si;
+
+    assert(pipe(p) == 0 && fcntl(p[0], F_SETOWN, getpid()) == 0);
+    raced = p[0];
+    for (int i = 0; i < 2; i++) assert(pthread_create(&t[i], NULL, toggle, i ? p : NULL) == 0);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+    assert(fcntl(p[0], F_SETFL, O_ASYNC) == 0 && write(p[1], "x", 1) == 1 && take(SIGIO, &si) == SIGIO);
+    assert(fcntl(p[0], F_SETFL, 0) == 0 && write(p[1], "x", 1) == 1 && none(SIGIO));
+    close(p[0]);
+    close(p[1]);
+}
+
 int main(void)
 {
     sigset_t s;
@@ -152,6 +177,7 @@ int main(void)
     test_socket_sigio();
     test_urgent();
     test_urgent_alone();
+    test_toggle_race();
     puts("ok");
     return 0;
 }
