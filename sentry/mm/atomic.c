@@ -92,6 +92,7 @@ int mm_futex_key(struct mm *mm, gaddr_t addr, bool shared, bool write, struct mm
     if (!mm || addr >= mm->addr_limit) return -EFAULT;
     *out = (struct mm_page_id){ .obj = mm, .off = addr };
     if (!shared) return 0;
+    out->off |= 1;   /* as FUT_OFF_MMSHARED: private and shared operations on a private page do not meet */
     int r = 0;
     read_lock(&mm->lock);
     const struct vma *v = mm_find_vma_locked(mm, addr);

@@ -177,7 +177,8 @@ void mm_fault(struct mm *mm, gaddr_t addr, u8 access, gaddr_t sp, u64 gen_at_ent
 
 /* One page as the sentry sees it, for futex keys. */
 struct mm_page_id { const void *obj; u64 off; };       /* equal ids <=> same memory */
-/* Identity of the word at addr: (mm, addr) if private, (mappable, offset) if shared. -EFAULT. */
+/* Identity of the word at addr: (mm, addr) if private, (mappable, offset) if shared, (mm, addr | 1) for a shared operation
+ * on a page that is not. -EFAULT. */
 int mm_futex_key(struct mm *mm, gaddr_t addr, bool shared, bool write, struct mm_page_id *out);
 
 #endif

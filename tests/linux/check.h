@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #define CHECK(cond)                                                                                 \
     do {                                                                                            \
@@ -17,6 +18,17 @@
     } while (0)
 /* The call fails, and with this errno. */
 #define CHECK_ERR(expr, err) do { errno = 0; CHECK((expr) == -1); CHECK(errno == (err)); } while (0)
+
+/* For behaviour that came with a kernel: skipped aloud on older ones. */
+static inline int kernel_since(int major, int minor, const char *what)
+{
+    struct utsname u;
+    int a = 0, b = 0;
+    CHECK(uname(&u) == 0 && sscanf(u.release, "%d.%d", &a, &b) == 2);
+    int ok = a > major || (a == major && b >= minor);
+    if (!ok) printf("skipped: %s needs Linux %d.%d, this is %s\n", what, major, minor, u.release);
+    return ok;
+}
 
 struct test_case { const char *name; void (*fn)(void); };
 #define CASE(f) { #f, f }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <sys/uio.h>
 
 static void counter(void)
 {
@@ -54,4 +55,16 @@ static void blocks(void)
     close(f);
 }
 
-TEST_MAIN(CASE(counter), CASE(semaphore), CASE(blocks))
+static void longer_writes(void)
+{
+    if (!kernel_since(6, 9, "the refusal of longer writes")) return;
+    int f = eventfd(0, EFD_NONBLOCK);
+    uint64_t v[2] = { 3, 4 };
+    CHECK_ERR(write(f, v, sizeof v), EINVAL);
+    struct iovec two[2] = { { &v[0], 8 }, { &v[1], 8 } };
+    CHECK(writev(f, two, 2) == 16);
+    CHECK(read(f, v, 8) == 8 && v[0] == 7);
+    close(f);
+}
+
+TEST_MAIN(CASE(counter), CASE(semaphore), CASE(blocks), CASE(longer_writes))

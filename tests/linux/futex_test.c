@@ -189,5 +189,21 @@ static void condition_ring(void)
     CHECK(turn == 1500);
 }
 
+static void *wait_private(void *w)
+{
+    struct timespec t = { 0, 300000000 };
+    return (void *)(intptr_t)(syscall(SYS_futex, w, FUTEX_WAIT_PRIVATE, 7, &t, NULL, 0) ? errno : 0);
+}
+/* On a private page, too, a private waiter is not woken by a shared wake. */
+static void private_and_shared_apart(void)
+{
+    static int apart = 7;
+    pthread_t t;
+    void *r;
+    CHECK(pthread_create(&t, NULL, wait_private, &apart) == 0);
+    for (int i = 0; i < 20; i++, usleep(5000)) CHECK(syscall(SYS_futex, &apart, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+    CHECK(pthread_join(t, &r) == 0 && r == (void *)ETIMEDOUT);
+}
+
 TEST_MAIN(CASE(wait_values), CASE(wake_one_of_three), CASE(requeue), CASE(wake_op), CASE(shared_between_processes), CASE(waitv),
-          CASE(pi_mutex), CASE(robust_owner_dies), CASE(condition_ring))
+          CASE(pi_mutex), CASE(robust_owner_dies), CASE(condition_ring), CASE(private_and_shared_apart))

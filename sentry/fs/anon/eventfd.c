@@ -71,14 +71,15 @@ static ssize_t event_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 fl
     return uio_copy_out(u, &v, sizeof v);
 }
 
-static ssize_t event_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
+static ssize_t write_segment(struct file *f, struct uio *u, u32 flags)
 {
     struct eventfd *e = f->priv;
     struct waiter w;
     u64 v;
     int r = 0;
 
-    if (u->resid < sizeof v) return -EINVAL;
+    /* Since Linux 6.9 a longer one is refused too. */
+    if (!u->nsegs || u->segs[0].len - u->seg_done != sizeof v) return -EINVAL;
     ssize_t n = uio_copy_in(u, &v, sizeof v);
     if (n != (ssize_t)sizeof v) return n < 0 ? n : -EFAULT;
     if (v == UINT64_MAX) return -EINVAL;
@@ -99,6 +100,19 @@ static ssize_t event_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 f
     if (r) return r;
     waitq_wake(&e->wq, POLLIN | POLLRDNORM);
     return sizeof v;
+}
+
+/* The file has no write_iter in Linux: writev(2) is one write for each segment. */
+static ssize_t event_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
+{
+    ssize_t done = 0, n;
+
+    do {
+        n = write_segment(f, u, flags);
+        if (n < 0) return done ? done : n;
+        done += n;
+    } while (u->resid);
+    return done;
 }
 
 static u32 eventfd_poll(struct file *f, struct waiter *w)
