@@ -3,6 +3,12 @@
 
 #define LINUX_SPLICE_FLAGS 0xfu /* MOVE NONBLOCK MORE GIFT */
 
+/* rw_verify_area() of Linux: the whole of what was asked for must be representable. */
+static int check_span(u64 pos, u64 n)
+{
+    return n > INT64_MAX || pos > INT64_MAX - n ? -EINVAL : 0;
+}
+
 sysret_t linux_sendfile(const struct syscall_args *a);
 sysret_t linux_splice(const struct syscall_args *a);
 sysret_t linux_tee(const struct syscall_args *a);
@@ -38,6 +44,7 @@ sysret_t linux_sendfile(const struct syscall_args *a)
         int err = off_in(a->a[2], &off);
         if (err) return err;
     }
+    if (check_span(off, a->a[3])) return -EINVAL;
     if (atomic_load(&out->flags) & O_APPEND) return -EINVAL;
     sysret_t r = vfs_sendfile(out, in, a->a[2] ? &off : NULL, NULL, MIN(a->a[3], 0x7ffff000ULL), 0);
     return off_out(a->a[2], off, r);
@@ -61,6 +68,7 @@ sysret_t linux_splice(const struct syscall_args *a)
         if (!out->ops->seekable) return -ESPIPE;
         if ((err = off_in(a->a[3], &out_off))) return err;
     }
+    if (check_span(in_off, a->a[4]) || check_span(out_off, a->a[4])) return -EINVAL;
     sysret_t r = vfs_splice(in, a->a[1] ? &in_off : NULL, out, a->a[3] ? &out_off : NULL, MIN(a->a[4], 0x7ffff000ULL), flags);
     r = off_out(a->a[1], in_off, r);
     return off_out(a->a[3], out_off, r);

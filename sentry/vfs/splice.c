@@ -3,8 +3,8 @@
  * involved, so one buffer of 64 KiB a call serves all.
  *
  * A pipe as source: what has been read from it must be written, so the loop first waits until the target takes data,
- * and once it holds data goes on until they are out, a signal comes or the target fails (those bytes are then lost;
- * Linux keeps them in the pipe).
+ * takes no more than a target pipe has room for, and once it holds data goes on until they are out, a signal comes or the
+ * target fails. What it still holds then goes back in front of the pipe (it is lost if a writer has filled that meanwhile).
  */
 #include "sentry/base/alloc.h"
 #include "sentry/fs/pipe/pipe.h"
@@ -65,11 +65,12 @@ static ssize_t write_some(struct file *f, const void *buf, size_t n, u64 *pos, u
     return r;
 }
 
-/* Gives back what was read but not written, where the source has a position. */
-static void unread(struct file *in, u64 *in_pos, size_t n)
+/* Gives back what was read but not written, where the source has a position or is a pipe. */
+static void unread(struct file *in, u64 *in_pos, const u8 *rest, size_t n)
 {
     if (!n) return;
-    if (in_pos) *in_pos -= n;
+    if (is_pipe(in)) pipe_unread_kernel(in, rest, n);
+    else if (in_pos) *in_pos -= n;
     else if (in->ops->seekable) (void)vfs_llseek(in, -(s64)n, SEEK_CUR);
 }
 
@@ -88,7 +89,10 @@ static ssize_t copy_loop(struct file *in, u64 *in_pos, struct file *out, u64 *ou
             r = wait_ready(out, POLLOUT, !in_seeks ? fl : iof);
             if (r) break;
         }
-        r = read_some(in, buf, MIN(n - total, (size_t)CHUNK), in_pos, fl);
+        size_t want = MIN(n - total, (size_t)CHUNK);
+        size_t room = !in_seeks && is_pipe(out) ? pipe_room(out) : 0;
+        if (room) want = MIN(want, room);
+        r = read_some(in, buf, want, in_pos, fl);
         if (r <= 0) break;
         size_t got = (size_t)r, done = 0;
         while (done < got) {
@@ -107,7 +111,7 @@ static ssize_t copy_loop(struct file *in, u64 *in_pos, struct file *out, u64 *ou
         }
         total += done;
         if (done < got) {
-            unread(in, in_pos, got - done);
+            unread(in, in_pos, buf + done, got - done);
             break;
         }
     }

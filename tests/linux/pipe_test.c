@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <pthread.h>
+#include <errno.h>
 
 static char big[200000];
 
@@ -133,4 +136,35 @@ static void vmsplice_partial(void)
     close(p[1]);
 }
 
-TEST_MAIN(CASE(vmsplice_partial), CASE(basics), CASE(epipe), CASE(packets), CASE(blocking_transfer), CASE(fifo))
+static volatile sig_atomic_t broken_pipes;
+static void on_sigpipe(int s) { (void)s, broken_pipes++; }
+static void *write_too_much(void *fd)
+{
+    static char much[200000];
+    return (void *)(intptr_t)write(*(int *)fd, much, sizeof much);
+}
+/* The reader goes while a write sleeps: the part that went in is the result, and SIGPIPE comes all the same. */
+static void reader_leaves_writer(void)
+{
+    int p[2];
+    pthread_t t;
+    void *r;
+    struct sigaction sa = { .sa_handler = on_sigpipe }, old;
+    CHECK(sigaction(SIGPIPE, &sa, &old) == 0);
+    CHECK(pipe(p) == 0 && pthread_create(&t, NULL, write_too_much, &p[1]) == 0);
+    for (int n = 0; n < 65536; usleep(1000)) CHECK(ioctl(p[0], FIONREAD, &n) == 0);
+    usleep(50000);
+    close(p[0]);
+    CHECK(pthread_join(t, &r) == 0 && (intptr_t)r == 65536 && broken_pipes == 1);
+    close(p[1]);
+    sigaction(SIGPIPE, &old, NULL);
+}
+static void status_flags(void)
+{
+    int p[2];
+    CHECK(pipe2(p, O_NONBLOCK) == 0);
+    CHECK(fcntl(p[0], F_GETFL) == O_NONBLOCK && fcntl(p[1], F_GETFL) == (O_WRONLY | O_NONBLOCK)); /* no O_LARGEFILE */
+    close(p[0]), close(p[1]);
+}
+
+TEST_MAIN(CASE(vmsplice_partial), CASE(basics), CASE(epipe), CASE(packets), CASE(blocking_transfer), CASE(fifo), CASE(reader_leaves_writer), CASE(status_flags))

@@ -1,6 +1,9 @@
 /* sendfile, splice, tee, copy_file_range. */
 #include "tmpdir.h"
 #include <sys/sendfile.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
 
 static char data[150000], back[150000];
 
@@ -38,4 +41,33 @@ static void pipes(void)
     close(p[1]);
     CHECK(splice(p[0], NULL, o, NULL, 10, 0) == 0);
 }
-TMPDIR_MAIN(CASE(files), CASE(pipes))
+
+static void spans(void)
+{
+    int a = open("a", O_RDONLY), b = open("b", O_RDWR), p[2];
+    off_t off = INT64_MAX;
+    CHECK_ERR(sendfile(b, a, &off, 10), EINVAL);
+    CHECK_ERR(sendfile(b, a, NULL, (size_t)-1), EINVAL);
+    CHECK(pipe(p) == 0 && write(p[1], "x", 1) == 1);
+    CHECK_ERR(splice(p[0], NULL, b, &off, 4096, 0), EINVAL);
+    CHECK(read(p[0], back, 10) == 1);
+}
+/* What the target does not take stays in the source. */
+static void partial_pipes(void)
+{
+    int p[2], q[2], b = open("limited", O_CREAT | O_RDWR, 0600);
+    CHECK(pipe(p) == 0 && pipe(q) == 0 && fcntl(q[1], F_SETPIPE_SZ, 8192) == 8192);
+    CHECK(write(p[1], data, 8192) == 8192 && write(q[1], data, 4096) == 4096);
+    CHECK(splice(p[0], NULL, q[1], NULL, 8192, 0) == 4096);
+    CHECK(read(p[0], back, 8192) == 4096 && !memcmp(back, data + 4096, 4096));
+    struct rlimit old, r;
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0 && ftruncate(b, 4096) == 0 && lseek(b, 0, SEEK_END) == 4096);
+    r = old, r.rlim_cur = 4096;
+    CHECK(write(p[1], data, 5000) == 5000 && setrlimit(RLIMIT_FSIZE, &r) == 0);
+    CHECK_ERR(splice(p[0], NULL, b, NULL, 12288, 0), EFBIG);
+    CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+    CHECK(read(p[0], back, 8192) == 5000 && !memcmp(back, data, 5000));
+}
+
+TMPDIR_MAIN(CASE(files), CASE(pipes), CASE(spans), CASE(partial_pipes))

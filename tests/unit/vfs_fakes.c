@@ -30,6 +30,7 @@ bool file_is_pipe(const struct file *f) { return false; }
 size_t pipe_room(struct file *f) { return 0; }
 ssize_t pipe_peek_kernel(struct file *f, void *b, size_t n, u32 flags) { return -EBADF; }
 ssize_t pipe_write_kernel(struct file *f, const void *b, size_t n, u32 flags) { return -EBADF; }
+void pipe_unread_kernel(struct file *f, const void *b, size_t n) {}
 int task_sleep(ktime_t deadline) { return -ERESTARTSYS; }
 void task_wake(struct task *t) {}
 bool signal_pending(struct task *t) { return false; }

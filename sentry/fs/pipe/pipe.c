@@ -150,7 +150,7 @@ static ssize_t pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 fl
 {
     struct pipe *p = f->priv;
     struct waiter w;
-    bool packet = atomic_load(&f->flags) & O_DIRECT, hung = false, wake_next;
+    bool packet = atomic_load(&f->flags) & O_DIRECT, hung = false, gone = false, wake_next;
     ssize_t done = 0, r;
 
     if (!u->resid) return 0;
@@ -180,7 +180,7 @@ static ssize_t pipe_write(struct file *f, struct uio *u, u64 *pos UNUSED, u32 fl
     }
     while (u->resid) {
         if (!p->readers) {
-            if (!done) done = -EPIPE;
+            gone = true;
             break;
         }
         if (!is_full(p)) {
@@ -222,7 +222,9 @@ out:
     waitq_del(&w);
     if (put) waitq_wake(&p->wq, POLLIN | POLLRDNORM);
     if (wake_next) waitq_wake(&p->wq, POLLOUT | POLLWRNORM);
-    return done == -EPIPE ? broken() : done;
+    /* The signal comes also where a part was written. */
+    r = gone ? broken() : 0;
+    return gone && !done ? r : done;
 }
 
 static u32 pipe_poll(struct file *f, struct waiter *w)
@@ -392,6 +394,23 @@ ssize_t pipe_peek_kernel(struct file *f, void *buf, size_t n, u32 flags)
     }
     waitq_del(&w);
     return done ? (ssize_t)done : r;
+}
+
+void pipe_unread_kernel(struct file *f, const void *buf, size_t n)
+{
+    struct pipe *p = file_pipe(f);
+
+    lock(&p->lock);
+    while (n && !is_full(p)) {
+        size_t k = MIN(n, (size_t)GPAGE_SIZE);
+        u8 *page = page_get(p);
+        if (!page) break;
+        n -= k;
+        memcpy(page, (const u8 *)buf + n, k);
+        *buf_at(p, --p->tail) = (struct pipe_buf){ .page = page, .len = (u32)k };
+    }
+    unlock(&p->lock);
+    waitq_wake(&p->wq, POLLIN | POLLRDNORM);
 }
 
 static void pipefs_free(struct super *sb UNUSED) {}

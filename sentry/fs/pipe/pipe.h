@@ -46,6 +46,8 @@ sysret_t pipe_get_size(struct file *f);
 ssize_t pipe_read_kernel(struct file *f, void *buf, size_t n, u32 flags);
 ssize_t pipe_write_kernel(struct file *f, const void *buf, size_t n, u32 flags);
 ssize_t pipe_peek_kernel(struct file *f, void *buf, size_t n, u32 flags);
+/* Puts what was just read back in front, as far as there is room: a writer may have been quicker. */
+void pipe_unread_kernel(struct file *f, const void *buf, size_t n);
 /* Bytes in the pipe, and room for more (whole free buffers). */
 size_t pipe_bytes(struct file *f);
 size_t pipe_room(struct file *f);
