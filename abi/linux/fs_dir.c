@@ -51,15 +51,35 @@ static bool dirent_emit(struct dir_sink *s, const char *name, size_t len, u64 in
     return true;
 }
 
+/*
+ * Records that lie whole within what the guest can be given are given, the directory goes on behind them; -EFAULT if that
+ * is none. `at`: the position before.
+ */
+static sysret_t give_out(struct file *f, gaddr_t to, struct dirent_sink *d, s64 at)
+{
+    size_t room = mm_copy_out(current->mm, to, d->buf, d->len), whole = 0;
+    if (room == d->len) return 0;
+    for (u16 rec; whole < d->len; whole += rec) {
+        memcpy(&rec, d->buf + whole + 16, 2);
+        if (whole + rec > room) break;
+        memcpy(&at, d->buf + whole + 8, 8);
+    }
+    (void)vfs_llseek(f, at, SEEK_SET);
+    d->len = whole;
+    return whole ? 0 : -EFAULT;
+}
+
 static sysret_t do_getdents(const struct syscall_args *a, bool old)
 {
     FILE_ARG(f, a->a[0]);
+    if ((s32)a->a[2] < 0) return -EINVAL;   /* no record fits a negative count */
     struct dirent_sink d = { .sink.emit = dirent_emit, .cap = MIN((u32)a->a[2], 256u * 1024), .old = old };
     d.buf = try_zalloc(d.cap, 1);
     if (!d.buf) return -ENOMEM;
+    s64 at = vfs_llseek(f, 0, SEEK_CUR);
     sysret_t r = vfs_readdir(f, &d.sink);
     if (r >= 0 && d.len == 0 && d.too_small) r = -EINVAL;
-    else if (r >= 0) r = d.len ? copy_out(a->a[1], d.buf, d.len) : 0;
+    else if (r >= 0 && d.len) r = give_out(f, a->a[1], &d, at);
     free(d.buf);
     return r < 0 ? r : (sysret_t)d.len;
 }

@@ -150,7 +150,7 @@ sysret_t linux_fcntl(const struct syscall_args *a)
     case F_DUPFD_CLOEXEC: return dup_min(f, arg, true);
     case F_GETFD: return fd_get_cloexec(fd);
     case F_SETFD: return fd_set_cloexec(fd, arg & FD_CLOEXEC);
-    case F_GETFL: return (sysret_t)(atomic_load(&f->flags) | 0100000 /* O_LARGEFILE: always set for 64-bit callers */);
+    case F_GETFL: return (sysret_t)atomic_load(&f->flags);
     case F_SETFL: return set_flags(f, fd, (u32)arg);
     case F_GETLK: case F_SETLK: case F_SETLKW: case F_OFD_GETLK: case F_OFD_SETLK: case F_OFD_SETLKW: return record_lock(f, cmd, arg);
     case F_SETOWN: case F_GETOWN: case F_SETOWN_EX: case F_GETOWN_EX: case F_SETSIG: case F_GETSIG: return owner_cmd(f, cmd, arg);

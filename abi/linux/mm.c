@@ -36,7 +36,9 @@ sysret_t linux_mmap(const struct syscall_args *a)
         req.off = 0;
         return mm_map(current->mm, &req);
     }
-    if (a->a[5] + gpage_up(a->a[1]) < a->a[5]) return -EOVERFLOW;
+    /* file_mmap_ok() */
+    u64 end_max = f->inode && S_ISREG(f->inode->mode) ? INT64_MAX : UINT64_MAX;
+    if (a->a[5] > ((end_max - gpage_up(a->a[1])) & GPAGE_MASK)) return -EOVERFLOW;
     switch (type) {
     case MAP_SHARED_VALIDATE:
         if (flags & ~(u32)(MAP_LEGACY_KNOWN | MAP_FIXED_NOREPLACE | MAP_SHARED_VALIDATE)) return -EOPNOTSUPP;

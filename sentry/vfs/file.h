@@ -54,6 +54,8 @@ struct file {
     LIST_HEAD(, epitem) epitems;   /* epoll registrations, under epoll's lock */
     u64 version;                   /* directory: invalidates readdir snapshots */
 };
+/* O_LARGEFILE of x86-64, which libc has as 0. open(2) sets it, pipe(2), socket(2) and their like do not. */
+#define KO_LARGEFILE 0100000u
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u
 #define FMODE_PATH 4u              /* O_PATH */
@@ -69,6 +71,7 @@ void file_get(struct file *f);
 void file_put(struct file *f);
 /* Counted path; anonymous files get a disconnected dentry, so that /proc/self/fd/N can be opened again. */
 void file_get_path(struct file *f, struct path *out);
+void inode_accessed(struct inode *i, const struct mount *mnt /* NULL: none */);   /* a link that was read or followed too */
 void file_accessed(struct file *f);        /* atime by the rules of O_NOATIME, noatime, relatime */
 void epoll_file_release(struct file *f);   /* last reference: leaves all epoll sets (sentry/fs/anon/epoll.c) */
 static inline bool file_nonblock(const struct file *f, u32 iof) { return (__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & O_NONBLOCK) || (iof & IOF_NONBLOCK); }
@@ -80,6 +83,7 @@ ssize_t vfs_pread(struct file *f, struct uio *u, u64 off, u32 flags);     /* -ES
 ssize_t vfs_pwrite(struct file *f, struct uio *u, u64 off, u32 flags);
 s64 vfs_llseek(struct file *f, s64 off, int whence);
 ssize_t vfs_kernel_read(struct file *f, void *buf, size_t n, u64 off);    /* whole n unless EOF; for loaders */
+s64 dir_llseek(struct file *f, s64 off, int whence);                      /* llseek of directories in memory: no SEEK_END */
 s64 generic_llseek(struct file *f, s64 off, int whence, u64 size, u64 max);
 u32 vfs_poll(struct file *f, struct waiter *w);                           /* default for no poll op: POLLIN|POLLOUT */
 /* sendfile(2), splice(2), copy_file_range(2): in-sentry copying loops (vfs/splice.c) */

@@ -1,5 +1,6 @@
 /* Paths to objects: the walks that other operations start from. */
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
 #include <string.h>
@@ -95,9 +96,7 @@ int vfs_readlink(int dirfd, const char *path, char **out)
     else {
         r = i->ops->readlink(i, out);
         if (r > 0) r = 0;
-        if (r == 0 && p.mnt && !(p.mnt->flags & (MNT_NOATIME | MNT_RDONLY))) {
-            if (i->atime.tv_sec <= i->mtime.tv_sec || i->atime.tv_sec <= i->ctime.tv_sec) inode_touch(i, ATTR_ATIME);
-        }
+        if (r == 0) inode_accessed(i, p.mnt);
     }
     path_put(&p);
     return r;

@@ -66,7 +66,7 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         if (r) return r;
         if (!counts) inode_put_write(i);
     }
-    struct file *f = file_new(i->fops, p, i, kept);
+    struct file *f = file_new(i->fops, p, i, kept | KO_LARGEFILE);
     if (created) f->mode |= FMODE_CREATED;
     if (counts) {
         f->mode |= FMODE_WRITER;
@@ -89,6 +89,8 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
     default:
         if (i->ops->open) r = i->ops->open(i, p->dentry, f);
         if (r == 0 && !f->ops) r = -ENXIO;
+        /* No directory has FMODE_CAN_ODIRECT (do_dentry_open). */
+        if (r == 0 && (flags & O_DIRECT) && S_ISDIR(i->mode)) r = -EINVAL;
         break;
     }
     if (r == 0 && (flags & O_TRUNC) && !created && S_ISREG(i->mode)) {

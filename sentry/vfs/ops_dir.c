@@ -134,12 +134,21 @@ int vfs_symlink(const char *target, int dirfd, const char *path)
     return end_create(&w, d, r, false);
 }
 
+/* LOOKUP_LINKAT_EMPTY of Linux 6.10: whoever opened the file may, with unchanged credentials. */
+static bool may_link_open_file(int fd)
+{
+    struct file *f = fd_get_path(fd);
+    bool same = f && f->cred == current_cred();
+    if (f) file_put(f);
+    return same || capable(CAP_DAC_READ_SEARCH);
+}
+
 /* link(2) of what linkat's first pair names. flags: AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. */
 int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
 {
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return -EINVAL;
     bool empty = (flags & AT_EMPTY_PATH) && !*old;
-    if (empty && !capable(CAP_DAC_READ_SEARCH)) return -ENOENT;
+    if (empty && !may_link_open_file(odfd)) return -ENOENT;
     struct path src;
     int r = vfs_walk(odfd, old, (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &src);
     if (r) return r;

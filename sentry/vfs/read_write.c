@@ -18,9 +18,12 @@
 
 void file_accessed(struct file *f)
 {
-    struct inode *i = f->inode;
-    u32 mf = f->path.mnt ? f->path.mnt->flags : 0;
-    if ((f->flags & O_NOATIME) || (mf & (MNT_NOATIME | MNT_RDONLY))) return;
+    if (!(f->flags & O_NOATIME)) inode_accessed(f->inode, f->path.mnt);
+}
+
+void inode_accessed(struct inode *i, const struct mount *mnt)
+{
+    if (mnt && (mnt->flags & (MNT_NOATIME | MNT_RDONLY))) return;
     /* relatime, the default: at most once a day unless the file has changed since. */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -39,10 +42,7 @@ static int check_readable(struct file *f)
 
 static ssize_t do_read(struct file *f, struct uio *u, u64 *pos, u32 flags)
 {
-    if (pos && (*pos > POS_MAX || u->resid > POS_MAX - *pos)) {
-        if (*pos > POS_MAX) return -EINVAL;
-        if (u->resid > POS_MAX - *pos) return -EOVERFLOW;
-    }
+    if (pos && (*pos > POS_MAX || u->resid > POS_MAX - *pos)) return -EINVAL;   /* rw_verify_area */
     ssize_t n = f->ops->read(f, u, pos, flags);
     if (n > 0) {
         if (f->path.dentry) fsnotify(f->path.dentry, IN_ACCESS, 0);
@@ -88,9 +88,7 @@ static int drop_suid(struct file *f)
 static void send_sigxfsz(void)
 {
     struct ksiginfo info = { 0 };
-    ksiginfo_user(&info, SIGXFSZ, SI_KERNEL);
-    info.pid = 0;
-    info.uid = 0;
+    ksiginfo_user(&info, SIGXFSZ, SI_USER);   /* send_sig(SIGXFSZ, current, 0) */
     (void)signal_send_task(current, &info);
 }
 
@@ -105,7 +103,7 @@ static ssize_t do_write(struct file *f, struct uio *u, u64 *pos, u32 flags)
             if (f->inode->ops && f->inode->ops->getattr && f->inode->ops->getattr(f->inode, &st) == 0) *pos = st.size;
             else *pos = f->inode->size;
         }
-        if (*pos > POS_MAX) return -EINVAL;
+        if (*pos > POS_MAX || u->resid > POS_MAX - *pos) return -EINVAL;   /* rw_verify_area */
         if (u->resid == 0) return 0;
         if (f->inode && S_ISREG(f->inode->mode)) {
             u64 lim = current_rlimit(RLIMIT_FSIZE), max = POS_MAX;
@@ -120,8 +118,6 @@ static ssize_t do_write(struct file *f, struct uio *u, u64 *pos, u32 flags)
             if (u->resid > max - *pos) cut = u->resid - (max - *pos);
             int r = drop_suid(f);
             if (r) return r;
-        } else if (u->resid > POS_MAX - *pos) {
-            return -EOVERFLOW;
         }
     }
     u->resid -= cut;
@@ -188,10 +184,10 @@ s64 generic_llseek(struct file *f, s64 off, int whence, u64 size, u64 max)
     case SEEK_SET: pos = off; break;
     case SEEK_CUR:
         if (off == 0) return (s64)f->pos;
-        if (add_overflow((s64)f->pos, off, &pos)) return -EOVERFLOW;
+        if (add_overflow((s64)f->pos, off, &pos)) return -EINVAL;   /* as vfs_setpos, which sees it as negative */
         break;
     case SEEK_END:
-        if (add_overflow((s64)size, off, &pos)) return -EOVERFLOW;
+        if (add_overflow((s64)size, off, &pos)) return -EINVAL;
         break;
     case SEEK_DATA:
         if ((u64)off >= size) return -ENXIO;
@@ -206,6 +202,11 @@ s64 generic_llseek(struct file *f, s64 off, int whence, u64 size, u64 max)
     if (pos < 0 || (u64)pos > max) return -EINVAL;
     f->pos = (u64)pos;
     return pos;
+}
+
+s64 dir_llseek(struct file *f, s64 off, int whence)
+{
+    return whence == SEEK_SET || whence == SEEK_CUR ? generic_llseek(f, off, whence, 0, POS_MAX) : -EINVAL;
 }
 
 s64 vfs_llseek(struct file *f, s64 off, int whence)

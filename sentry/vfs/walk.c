@@ -201,7 +201,7 @@ int walk_follow(struct walk *w, struct dentry *d)
     free(w->buf);
     w->buf = buf;
     w->rest = buf;
-    inode_touch(i, 0);
+    inode_accessed(i, w->cur.mnt);
     return *buf == '/' ? jump_root(w) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <stdint.h>
 
 static void numbers(void)
 {
@@ -69,4 +70,34 @@ static void fsize(void)
     CHECK(got == SIGXFSZ);
     setrlimit(RLIMIT_FSIZE, &old);
 }
-TMPDIR_MAIN(CASE(numbers), CASE(positions), CASE(fsize))
+
+static void seek_errors(void)
+{
+    char c;
+    int f = open("s", O_CREAT | O_RDWR, 0600), d = open(".", O_RDONLY), p = open("/proc/uptime", O_RDONLY);
+    CHECK(write(f, "abc", 3) == 3);
+    CHECK_ERR(lseek(f, INT64_MAX, SEEK_END), EINVAL);
+    CHECK_ERR(lseek(f, INT64_MAX, SEEK_CUR), EINVAL);
+    CHECK_ERR(pread(f, &c, 1, INT64_MAX), EINVAL);
+    CHECK_ERR(pwrite(f, &c, 1, INT64_MAX), EINVAL);
+    CHECK_ERR(lseek(p, 0, SEEK_END), EINVAL);
+    close(f), close(d), close(p);
+}
+/* SIGXFSZ says that the process sent it to itself. */
+static void fsize_signal(void)
+{
+    struct rlimit old, r;
+    siginfo_t si;
+    sigset_t s;
+    sigemptyset(&s), sigaddset(&s, SIGXFSZ);
+    CHECK(sigprocmask(SIG_BLOCK, &s, NULL) == 0 && getrlimit(RLIMIT_FSIZE, &old) == 0);
+    int f = open("limit", O_CREAT | O_RDWR, 0600);
+    r = old, r.rlim_cur = 0;
+    CHECK(setrlimit(RLIMIT_FSIZE, &r) == 0);
+    CHECK_ERR(write(f, "x", 1), EFBIG);
+    CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+    CHECK(sigwaitinfo(&s, &si) == SIGXFSZ && si.si_code == SI_USER && si.si_pid == getpid());
+    close(f);
+}
+
+TMPDIR_MAIN(CASE(numbers), CASE(positions), CASE(fsize), CASE(seek_errors), CASE(fsize_signal))

@@ -59,4 +59,30 @@ static void removal(void)
     CHECK(stat("reg", &st) == 0 && S_ISREG(st.st_mode));
 }
 
-TMPDIR_MAIN(CASE(links), CASE(removal))
+static void by_descriptor(void)
+{
+    if (!kernel_since(6, 10, "linkat of an open file without a capability")) return;
+    put_file("opened", "x");
+    pid_t c = fork();
+    CHECK(c >= 0);
+    if (!c) {
+        if (geteuid() == 0) CHECK(chown(".", 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+        int f = open("opened2", O_CREAT | O_RDWR, 0600);
+        CHECK(f >= 0 && linkat(f, "", AT_FDCWD, "second", AT_EMPTY_PATH) == 0);
+        _exit(0);
+    }
+    int st;
+    CHECK(waitpid(c, &st, 0) == c && st == 0);
+}
+static void followed_link_atime(void)
+{
+    struct stat a, b;
+    put_file("target", "x");
+    CHECK(symlink("target", "sym") == 0 && lstat("sym", &a) == 0);
+    usleep(50000);
+    close(open("sym", O_RDONLY));
+    CHECK(lstat("sym", &b) == 0);
+    CHECK(b.st_atim.tv_sec > a.st_atim.tv_sec || b.st_atim.tv_nsec > a.st_atim.tv_nsec);
+}
+
+TMPDIR_MAIN(CASE(links), CASE(removal), CASE(by_descriptor), CASE(followed_link_atime))

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <stdint.h>
 
 static sigjmp_buf env;
 static void bus(int s) { siglongjmp(env, s); }
@@ -40,4 +41,13 @@ static void modes(void)
     int d = open(".", O_RDONLY);
     CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, d, 0) == MAP_FAILED && errno == ENODEV);
 }
-TMPDIR_MAIN(CASE(coherence), CASE(modes))
+
+static void offset_range(void)
+{
+    int f = open("f-range", O_CREAT | O_RDWR, 0600);
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, f, INT64_MAX & ~4095LL) == MAP_FAILED && errno == EOVERFLOW);
+    CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, f, INT64_MIN) == MAP_FAILED && errno == EOVERFLOW);
+    close(f);
+}
+
+TMPDIR_MAIN(CASE(coherence), CASE(modes), CASE(offset_range))

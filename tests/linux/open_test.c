@@ -110,4 +110,13 @@ static void resolve(void)
     CHECK_ERR(openat2_(d, "in", O_RDONLY, 1ULL << 40), EINVAL);
 }
 
-TMPDIR_MAIN(CASE(errors), CASE(creation), CASE(o_path), CASE(tmpfile_), CASE(resolve))
+static void flags_kept(void)
+{
+    int f = open("kept", O_CREAT | O_RDWR, 0600), p = open("kept", O_PATH | O_NOFOLLOW);
+    CHECK(fcntl(f, F_GETFL) == (O_RDWR | 0100000)); /* O_LARGEFILE as the kernel has it */
+    CHECK(fcntl(p, F_GETFL) == (O_PATH | O_NOFOLLOW));
+    CHECK_ERR(open(".", O_RDONLY | O_DIRECT), EINVAL);
+    close(f), close(p);
+}
+
+TMPDIR_MAIN(CASE(errors), CASE(creation), CASE(o_path), CASE(tmpfile_), CASE(resolve), CASE(flags_kept))

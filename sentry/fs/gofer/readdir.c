@@ -115,12 +115,6 @@ static int fsync_op(struct file *f, bool data_only)
 
 static ssize_t read_op(struct file *f UNUSED, struct uio *u UNUSED, u64 *pos UNUSED, u32 flags UNUSED) { return -EISDIR; }
 
-static s64 llseek_op(struct file *f, s64 off, int whence)
-{
-    if (whence == SEEK_END) return -EINVAL; /* the end is where reading ends */
-    return generic_llseek(f, off, whence, 0, INT64_MAX);
-}
-
 const struct file_ops gofer_dir_fops = {
-    .readdir = readdir_op, .read = read_op, .seekable = true, .llseek = llseek_op, .fsync = fsync_op, .release = release_op,
+    .readdir = readdir_op, .read = read_op, .seekable = true, .llseek = dir_llseek, .fsync = fsync_op, .release = release_op,
 };

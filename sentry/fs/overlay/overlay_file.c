@@ -280,4 +280,4 @@ static void ovl_dir_release(struct file *f)
 
 static int ovl_dir_fsync(struct file *f UNUSED, bool data_only UNUSED) { return 0; }
 
-const struct file_ops ovl_dir_ops = { .seekable = true, .readdir = ovl_readdir, .release = ovl_dir_release, .fsync = ovl_dir_fsync };
+const struct file_ops ovl_dir_ops = { .seekable = true, .llseek = dir_llseek, .readdir = ovl_readdir, .release = ovl_dir_release, .fsync = ovl_dir_fsync };

@@ -18,7 +18,9 @@ static int ovl_setattr(struct inode *i, struct dentry *d, const struct kattr *a)
 static int ovl_readlink(struct inode *i, char **out)
 {
     struct inode *real = ovl_real(i)->inode;
-    return real->ops->readlink ? real->ops->readlink(real, out) : -EINVAL;
+    if (!real->ops->readlink) return -EINVAL;
+    inode_accessed(real, NULL);   /* times are the real link's */
+    return real->ops->readlink(real, out);
 }
 
 static ssize_t ovl_getxattr(struct inode *i, const char *name, void *buf, size_t size)

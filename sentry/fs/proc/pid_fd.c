@@ -67,7 +67,7 @@ static int show_fdinfo(struct synth_node *n, struct strbuf *b)
 {
     struct file *f = node_file_get(n);
     if (!f) return -ENOENT;
-    u32 flags = atomic_load(&f->flags) | 0100000;
+    u32 flags = atomic_load(&f->flags);
     struct task *t = synth_task_get(n);
     if (!t) {
         file_put(f);

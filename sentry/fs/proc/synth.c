@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 
 #include <dirent.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,16 @@ static void synth_release(struct file *f)
     free(b);
 }
 
-static const struct file_ops synth_file_fops = { .read = synth_read, .write = synth_write, .release = synth_release, .seekable = true };
+/* The text files of /proc are seq files in Linux, which have no end to seek to (seq_lseek); those of sysctl and sysfs do. */
+static s64 synth_llseek(struct file *f, s64 off, int whence)
+{
+    bool seq = f->inode->sb->magic == PROC_SUPER_MAGIC && !(f->inode->mode & 0222);
+    if (seq && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
+    return generic_llseek(f, off, whence, f->inode->size, INT64_MAX);
+}
+
+static const struct file_ops synth_file_fops = {
+    .read = synth_read, .write = synth_write, .llseek = synth_llseek, .release = synth_release, .seekable = true };
 
 /* --- directories --- */
 

@@ -50,7 +50,7 @@ int memfd_create_file(const char *name, u32 flags, struct file **out)
     if ((flags & MFD_EXEC_) && (flags & MFD_NOEXEC_SEAL_)) return -EINVAL;
     if (strlen(name) > KNAME_MAX - 6) return -EINVAL;
     AUTO_FREE char *full = xasprintf("memfd:%s", name);
-    int r = unnamed(full, flags & MFD_NOEXEC_SEAL_ ? 0666 : 0777, O_LARGEFILE, out);
+    int r = unnamed(full, flags & MFD_NOEXEC_SEAL_ ? 0666 : 0777, KO_LARGEFILE, out);
     if (r) return r;
     struct tmpfs_inode *t = tmpfs_i((*out)->inode);
     t->is_memfd = true;

@@ -241,7 +241,7 @@ static int symlink_readlink(struct inode *i, char **out)
     return 0;
 }
 
-const struct file_ops tmpfs_dir_ops = { .seekable = true, .readdir = dir_readdir, .fsync = dir_fsync };
+const struct file_ops tmpfs_dir_ops = { .seekable = true, .readdir = dir_readdir, .llseek = dir_llseek, .fsync = dir_fsync };
 
 const struct inode_ops tmpfs_dir_inode_ops = {
     .lookup = dir_lookup, .create = dir_create, .mkdir = dir_mkdir, .mknod = dir_mknod, .symlink = dir_symlink,
