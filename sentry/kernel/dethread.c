@@ -2,6 +2,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/pid_ns.h"
+#include "sentry/kernel/ptrace.h"
 
 /* Takes tid, place and name of the dead leader. tasklist and sighand held; the old leader goes to *old. */
 static void take_leadership(struct task *t, struct task **old)
@@ -12,6 +13,7 @@ static void take_leadership(struct task *t, struct task **old)
     HASH_DEL(kernel.tasks_by_tid, leader);
     HASH_DEL(kernel.tasks_by_tid, t);
     TAILQ_REMOVE(&tg->tasks, leader, tg_link);
+    ptrace_reaped_locked(leader);
     kernel.nr_tasks--;
     lock(&leader->lock);
     bool charged = leader->nproc_charged;

@@ -292,6 +292,11 @@ void ptrace_exit(struct task *t, bool last)
     unlock(&kernel.tasklist);
 }
 
+void ptrace_reaped_locked(struct task *t)
+{
+    if (t->ptrace) unlink_locked(t->ptrace);
+}
+
 void ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent)
 {
     struct ptrace_link *l = t->ptrace;

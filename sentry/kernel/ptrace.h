@@ -52,6 +52,7 @@ int ptrace_clone(struct task *child, u64 flags, int exit_signal);
 
 /* --- life cycle --- */
 void ptrace_exit(struct task *t, bool last);         /* as a tracer */
+void ptrace_reaped_locked(struct task *t);            /* a tracee that goes without notice: the leader whose thread execs */
 void ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent);   /* as a tracee, tasklist held */
 void ptrace_continued_locked(struct task *t);        /* SIGCONT; tasklist and sighand held */
 struct wait_req;

@@ -257,5 +257,42 @@ static void tracer_dies(void)
     CHECK(wait_for(tracee) == SIGKILL);
 }
 
+static void *exec_self(void *arg)
+{
+    char *argv[] = { "true", NULL };
+    execv("/bin/true", argv);
+    _exit(arg ? 1 : 2);
+}
+
+/* A thread other than the leader execs: the leader, a tracee too, goes without notice, and its tracer lives on. */
+static void thread_execs(void)
+{
+    int st, execs = 0;
+    pid_t p = fork();
+    if (!p) {
+        pthread_t t;
+        if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(9);
+        raise(SIGSTOP);
+        pthread_create(&t, NULL, exec_self, NULL);
+        for (;;) pause();
+    }
+    CHECK(stopped_by(wait_for(p), SIGSTOP));
+    CHECK(ptrace(PTRACE_SETOPTIONS, p, 0, PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL) == 0);
+    CHECK(ptrace(PTRACE_CONT, p, 0, 0) == 0);
+    for (pid_t w; (w = waitpid(-1, &st, __WALL)) > 0;) {
+        if (!WIFSTOPPED(st)) {
+            CHECK(w != p || st == 0);
+            continue;
+        }
+        if (st >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
+            unsigned long old = 0;
+            CHECK(w == p && ptrace(PTRACE_GETEVENTMSG, p, 0, &old) == 0 && old != (unsigned long)p);
+            execs++;
+        }
+        CHECK(ptrace(PTRACE_CONT, w, 0, 0) == 0);
+    }
+    CHECK(errno == ECHILD && execs == 1);
+}
+
 TEST_MAIN(CASE(memory_and_registers), CASE(syscalls), CASE(signals), CASE(stepping), CASE(events), CASE(seizing), CASE(attaching),
-          CASE(tracer_dies))
+          CASE(tracer_dies), CASE(thread_execs))
