@@ -141,6 +141,7 @@ static int build_frame(struct task *t, const struct ksiginfo *info, const struct
     f.uc.sigmask = mask->w[0];
     if (act->flags & SA_SIGINFO) linux_siginfo_fill(&f.info, info);
     if (copy_out(frame, &f, sizeof(f))) return -EFAULT;
+    if (task_reset_xstate(t)) return -EFAULT;   /* fpu__clear_user_states(): a handler starts with a fresh FPU */
 
     if (t->altstack_flags & LINUX_SS_AUTODISARM) {
         t->altstack_sp = t->altstack_size = 0;

@@ -142,23 +142,25 @@ static int load_image(struct exec_image *img, struct exec_creds *creds)
     return 0;
 }
 
-/* The state a fresh FPU has, as an XSAVE area: control words at their defaults, everything else zero. */
-static void reset_xstate(struct task *t)
+int task_reset_xstate(struct task *t)
 {
     size_t len = platform_xstate_size();
-    u8 *x;
+    AUTO_FREE u8 *x = xzalloc(len);
 
-    free(t->init_xstate);
-    t->init_xstate = NULL;
-    if (!t->host_tid) return;   /* its context is new */
-    x = xzalloc(len);
     x[0] = 0x7f;                /* FCW 0x037f */
     x[1] = 0x03;
     x[24] = 0x80;               /* MXCSR 0x1f80 */
     x[25] = 0x1f;
     if (len >= 520) x[512] = 3; /* XSTATE_BV: x87 and SSE are in this area */
-    if (kernel.pops->ctx_set_xstate(t->ctx, x, len) < 0) log_warn("task %d: extended registers were not reset", t->tid);
-    free(x);
+    return kernel.pops->ctx_set_xstate(t->ctx, x, len);
+}
+
+static void reset_xstate(struct task *t)
+{
+    free(t->init_xstate);
+    t->init_xstate = NULL;
+    if (!t->host_tid) return;   /* its context is new */
+    if (task_reset_xstate(t) < 0) log_warn("task %d: extended registers were not reset", t->tid);
 }
 
 static void set_name(struct task *t, const char *filename)

@@ -256,6 +256,9 @@ void task_discard(struct task *t);                   /* one that was never start
 int task_start(struct task *t);                      /* starts its host thread in task_main */
 void task_main(struct task *t) NORETURN;             /* the run loop */
 
+/* current's extended registers as a fresh FPU has them: control words at their defaults, all else zero. 0 or negative errno. */
+int task_reset_xstate(struct task *t);
+
 struct exec_req {
     struct file *file;         /* opened image, consumed */
     char *filename;            /* as given (AT_EXECFN), borrowed */

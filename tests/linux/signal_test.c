@@ -8,6 +8,7 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <stdint.h>
 
 static volatile sig_atomic_t hits, last_code, last_value;
 static siginfo_t last;
@@ -188,5 +189,30 @@ static void reset_nodefer(void)
     CHECK(sigaction(SIGUSR2, NULL, &a) == 0 && a.sa_handler == SIG_DFL);
 }
 
+static uint64_t seen_xmm[2];
+static uint32_t seen_mxcsr;
+static void look_at_fpu(int s)
+{
+    (void)s;
+    __asm__ volatile("movups %%xmm7, %0\n\tstmxcsr %1" : "=m"(seen_xmm), "=m"(seen_mxcsr));
+}
+/* A handler finds a fresh FPU, the interrupted code its own again. */
+static void fresh_fpu(void)
+{
+    struct sigaction sa = { .sa_handler = look_at_fpu }, old;
+    uint64_t put[2] = { 0x1122334455667788, 0x99aabbccddeeff00 }, got[2];
+    uint32_t mxcsr = 0x1f80 | 0x2000, mxcsr_after, dflt = 0x1f80;
+    long r = SYS_tgkill;
+    CHECK(sigaction(SIGUSR2, &sa, &old) == 0);
+    memset(seen_xmm, 0xff, sizeof seen_xmm);
+    __asm__ volatile("ldmxcsr %[m]\n\tmovups %[put], %%xmm7\n\tsyscall\n\tmovups %%xmm7, %[got]\n\tstmxcsr %[after]\n\tldmxcsr %[d]"
+                     : "+a"(r), [got] "=m"(got), [after] "=m"(mxcsr_after)
+                     : "D"(getpid()), "S"(syscall(SYS_gettid)), "d"(SIGUSR2), [put] "m"(put), [m] "m"(mxcsr), [d] "m"(dflt)
+                     : "rcx", "r11", "xmm7", "memory");
+    CHECK(r == 0 && seen_xmm[0] == 0 && seen_xmm[1] == 0 && seen_mxcsr == 0x1f80);
+    CHECK(got[0] == put[0] && got[1] == put[1] && mxcsr_after == mxcsr);
+    sigaction(SIGUSR2, &old, NULL);
+}
+
 TEST_MAIN(CASE(kill_and_codes), CASE(masks_and_realtime_order), CASE(restart), CASE(registers_survive), CASE(fault_frame),
-    CASE(suspend_mask), CASE(hostile_sigreturn), CASE(reset_nodefer))
+    CASE(suspend_mask), CASE(hostile_sigreturn), CASE(reset_nodefer), CASE(fresh_fpu))
