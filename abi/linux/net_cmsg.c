@@ -41,6 +41,9 @@ static int cred_in(struct net_msg *m, const u8 *data, u64 n)
               (u.uid == c->uid || u.uid == c->euid || u.uid == c->suid || own_ns_capable(CAP_SETUID)) &&
               (u.gid == c->gid || u.gid == c->egid || u.gid == c->sgid || own_ns_capable(CAP_SETGID));
     if (!ok) return -EPERM;
+    struct task *t = u.pid == current->tg->vtgid ? NULL : task_lookup_get(pid_in(u.pid));
+    if (!t && u.pid != current->tg->vtgid) return -ESRCH;
+    if (t) task_put(t);
     m->cred = (struct net_cred){ pid_in(u.pid), u.uid, u.gid };
     m->has_cred = true;
     return 0;

@@ -84,7 +84,6 @@ ssize_t dgram_recvmsg(struct socket *s, struct net_msg *m)
         sockbuf_take_locked(s, b);
         if (s->peek_off > 0) s->peek_off = MAX(0, s->peek_off - (int)b->len);
     }
-    if (b && s->type == SOCK_SEQPACKET) m->out_flags |= MSG_EOR;
     bool more = b && !peek && s->rx_count;
     if (b && !peek && s->domain == AF_UNIX && s->type == SOCK_DGRAM) {
         /* Those who found this queue full. */

@@ -305,7 +305,11 @@ static u32 unix_stream_poll(struct socket *s)
 static ssize_t unix_stream_recvmsg(struct socket *s, struct net_msg *m)
 {
     if (m->flags & MSG_OOB) return -EOPNOTSUPP;
-    return stream_recvmsg(s, m);
+    ssize_t n = stream_recvmsg(s, m);
+    struct net_addr from;
+    /* unix_copy_addr(): the other end's name, if it has one; also after that has closed. */
+    if (n > 0 && m->name && !unix_getname(s, &from, true) && from.un.len) *m->name = from;
+    return n;
 }
 
 const struct sock_ops unix_stream_ops = {

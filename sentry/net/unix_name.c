@@ -72,7 +72,9 @@ int unix_autobind(struct socket *s)
 static int bind_path(struct socket *s, const struct net_addr *a)
 {
     struct path p;
-    int r = vfs_mknod(AT_FDCWD, a->un.path, S_IFSOCK | 0777, 0);
+    /* The permissions of the socket itself (fchmod(2)), less the umask. */
+    u32 mode = s->file ? s->file->inode->mode & 07777 : 0777;
+    int r = vfs_mknod(AT_FDCWD, a->un.path, S_IFSOCK | mode, 0);
 
     if (r) return r == -EEXIST ? -EADDRINUSE : r;
     r = vfs_walk(AT_FDCWD, a->un.path, 0, &p);

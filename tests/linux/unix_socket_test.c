@@ -245,5 +245,55 @@ static void bad_arguments(void)
     close(s);
 }
 
+/* A stream's receiver learns the name that the other end is bound to. */
+static void stream_names(void)
+{
+    struct sockaddr_un from, a = { .sun_family = AF_UNIX, .sun_path = "\0stream-names" };
+    socklen_t alen = offsetof(struct sockaddr_un, sun_path) + 13, flen = sizeof from;
+    int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
+    char b;
+    CHECK(bind(l, (void *)&a, alen) == 0 && listen(l, 1) == 0 && connect(c, (void *)&a, alen) == 0);
+    int s = accept(l, NULL, NULL);
+    CHECK(write(s, "x", 1) == 1 && write(c, "y", 1) == 1);
+    CHECK(recvfrom(c, &b, 1, 0, (void *)&from, &flen) == 1 && flen == alen && !memcmp(&from, &a, alen));
+    flen = sizeof from;
+    CHECK(recvfrom(s, &b, 1, 0, (void *)&from, &flen) == 1 && flen == 0);   /* unnamed */
+    close(s), close(c), close(l);
+}
+
+static void message_flags_and_credentials(void)
+{
+    int p[2];
+    char b = 0, control[CMSG_SPACE(sizeof(struct ucred))];
+    struct iovec io = { &b, 1 };
+    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_flags = -1 };
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p) == 0 && write(p[0], "x", 1) == 1);
+    CHECK(recvmsg(p[1], &m, 0) == 1 && m.msg_flags == 0);   /* no MSG_EOR: unix(7) sockets never report it */
+    if (geteuid() == 0) {
+        struct ucred u = { .pid = -1, .uid = 0, .gid = 0 };
+        memset(control, 0, sizeof control);
+        m = (struct msghdr){ .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        *c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof u), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS };
+        memcpy(CMSG_DATA(c), &u, sizeof u);
+        CHECK_ERR(sendmsg(p[0], &m, 0), ESRCH);
+    }
+    close(p[0]), close(p[1]);
+}
+
+static void bound_mode(void)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct stat st;
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    mode_t old = umask(0123);
+    snprintf(a.sun_path, sizeof a.sun_path, "/tmp/bound-mode-%d", getpid());
+    CHECK(fchmod(s, 0765) == 0 && bind(s, (void *)&a, sizeof a) == 0 && stat(a.sun_path, &st) == 0);
+    unlink(a.sun_path);
+    umask(old);
+    CHECK(st.st_mode == (S_IFSOCK | 0644));
+    close(s);
+}
+
 TEST_MAIN(CASE(stream_pair), CASE(reset_on_unread), CASE(path_names), CASE(abstract_names), CASE(backlog), CASE(dgram_pair), CASE(seqpacket),
-          CASE(sigpipe), CASE(blocking_write), CASE(full_and_timeout), CASE(bad_arguments))
+          CASE(sigpipe), CASE(blocking_write), CASE(full_and_timeout), CASE(bad_arguments), CASE(stream_names), CASE(message_flags_and_credentials), CASE(bound_mode))
