@@ -77,6 +77,7 @@ static void free_dead(struct dentry_list *dead)
     struct dentry *d;
     while ((d = TAILQ_FIRST(dead)) != NULL) {
         TAILQ_REMOVE(dead, d, lru);
+        if (d->deleted && d->inode && (d->inode->nlink == 0 || S_ISDIR(d->inode->mode))) fsnotify_inode_delete(d->inode);
         inode_put(d->inode);
         free(d->name);
         free(d);

@@ -74,6 +74,7 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         f->mode |= FMODE_READER;
         atomic_add(&i->open_readers, 1);
     }
+    bool truncated = false;
     int r = 0;
     switch (i->mode & S_IFMT) {
     case S_IFIFO:
@@ -97,7 +98,7 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         struct kattr a = { .valid = ATTR_SIZE | ATTR_MTIME | ATTR_MTIME_NOW };
         if (!capable(CAP_FSETID)) a.valid |= ATTR_KILL_SUID;
         r = i->ops->setattr ? i->ops->setattr(i, p->dentry, &a) : 0;
-        if (r == 0) fsnotify(p->dentry, IN_MODIFY, 0);
+        truncated = r == 0;
     }
     if (r) {
         /* Never opened: its release must not run. The count of writers goes with file_put. */
@@ -106,6 +107,7 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         return r;
     }
     fsnotify(p->dentry, IN_OPEN, 0);
+    if (truncated) fsnotify(p->dentry, IN_MODIFY, 0);
     *out = f;
     return 0;
 }

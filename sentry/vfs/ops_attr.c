@@ -135,8 +135,12 @@ int vfs_setattr(const struct path *p, const struct kattr *in)
         }
     }
     r = i->ops && i->ops->setattr ? i->ops->setattr(i, p->dentry, &a) : setattr_fields(i, &a);
-    if (r == 0) fsnotify(p->dentry, a.valid & ATTR_SIZE ? IN_MODIFY : IN_ATTRIB, 0);
-    return r;
+    if (r) return r;
+    /* fsnotify_change(): one of the times alone is what a read or a write changes. */
+    u32 event = a.valid & ATTR_SIZE ? IN_MODIFY : times == ATTR_ATIME ? IN_ACCESS : times == ATTR_MTIME ? IN_MODIFY : IN_ATTRIB;
+    if (times && (a.valid & (ATTR_UID | ATTR_GID | ATTR_MODE))) event |= IN_ATTRIB;
+    fsnotify(p->dentry, event, 0);
+    return 0;
 }
 
 static u32 walk_flags(int at_flags)
@@ -164,8 +168,11 @@ int vfs_chown(int dirfd, const char *path, u32 uid, u32 gid, int at_flags)
     if (uid != ~0u) a.valid |= ATTR_UID;
     if (gid != ~0u) a.valid |= ATTR_GID;
     /* chown(2): of anything but a directory clears set-user-ID and, where executable by group, set-group-ID. */
-    if (!S_ISDIR(p.dentry->inode->mode)) a.valid |= ATTR_KILL_SUID;
+    struct inode *i = p.dentry->inode;
+    if (!S_ISDIR(i->mode)) a.valid |= ATTR_KILL_SUID;
     r = vfs_setattr(&p, &a);
+    /* ATTR_KILL_PRIV: file capabilities go as well. */
+    if (r == 0 && S_ISREG(i->mode) && i->ops && i->ops->removexattr) (void)i->ops->removexattr(i, "security.capability");
     path_put(&p);
     return r;
 }

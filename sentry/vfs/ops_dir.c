@@ -232,8 +232,9 @@ int vfs_unlink(int dirfd, const char *path, int flags)
     unlock(&dir->lock);
     if (r == 0) {
         if (!rmdir) fsnotify_links(i);
+        /* As d_delete(): at once, and before the directory hears of it, unless somebody has it open: then at the last close. */
+        if ((rmdir || i->nlink == 0) && ref_read(&d->refs) == 1) fsnotify_inode_delete(i);
         fsnotify_name(dir, w.last, IN_DELETE, 0, rmdir);
-        if (rmdir || i->nlink == 0) fsnotify(d, IN_DELETE_SELF, 0);
         inode_put(i);
     }
     dentry_put(d);

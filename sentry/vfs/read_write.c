@@ -174,6 +174,7 @@ ssize_t vfs_kernel_read(struct file *f, void *buf, size_t n, u64 off)
         if (r == 0) break;
         done += (size_t)r;
     }
+    if (done && f->path.dentry) fsnotify(f->path.dentry, IN_ACCESS, 0);
     return (ssize_t)done;
 }
 

@@ -342,6 +342,7 @@ int vfs_removexattr(const struct path *p, const char *name);
 /* inotify hooks; mask IN_*. Cheap when nobody watches. */
 void fsnotify(struct dentry *d, u32 mask, u32 cookie);
 void fsnotify_links(struct inode *ino);    /* its count of links changed: IN_ATTRIB, not told to directories */
+void fsnotify_inode_delete(struct inode *ino);   /* IN_DELETE_SELF, and its marks go. Any lock outside of LC_PIPE may be held */
 void fsnotify_name(struct inode *dir, const char *name, u32 mask, u32 cookie, bool is_dir);
 
 #endif

@@ -112,4 +112,53 @@ static void errors(void)
     rmdir(dir);
 }
 
-TEST_MAIN(CASE(directory_events), CASE(file_watch), CASE(errors))
+static unsigned next_event(int in)
+{
+    static char events[4096] __attribute__((aligned(8)));
+    static ssize_t filled, taken;
+    if (taken >= filled) {
+        struct pollfd p = { in, POLLIN, 0 };
+        taken = filled = 0;
+        if (poll(&p, 1, 0) != 1) return 0;
+        filled = read(in, events, sizeof events);
+        CHECK(filled > 0);
+    }
+    struct inotify_event *e = (void *)(events + taken);
+    taken += (ssize_t)(sizeof *e + e->len);
+    return e->mask;
+}
+
+static void times_and_truncation(void)
+{
+    char name[] = "/tmp/inotify-times-XXXXXX";
+    int f = mkstemp(name), in = inotify_init1(IN_NONBLOCK);
+    struct timespec now = { 0, UTIME_NOW }, omit = { 0, UTIME_OMIT };
+    CHECK(f >= 0 && write(f, "x", 1) == 1 && inotify_add_watch(in, name, IN_ALL_EVENTS) > 0);
+    CHECK(futimens(f, (struct timespec[2]){ now, omit }) == 0 && next_event(in) == IN_ACCESS);
+    CHECK(futimens(f, (struct timespec[2]){ omit, now }) == 0 && next_event(in) == IN_MODIFY);
+    CHECK(futimens(f, (struct timespec[2]){ now, now }) == 0 && next_event(in) == IN_ATTRIB);
+    int g = open(name, O_WRONLY | O_TRUNC);
+    CHECK(next_event(in) == IN_OPEN && next_event(in) == IN_MODIFY && next_event(in) == 0);
+    close(g);
+    CHECK(next_event(in) == IN_CLOSE_WRITE);
+    /* Open files put the end off. */
+    CHECK(unlink(name) == 0 && next_event(in) == IN_ATTRIB && next_event(in) == 0);
+    close(f);
+    CHECK(next_event(in) == IN_CLOSE_WRITE && next_event(in) == IN_DELETE_SELF && next_event(in) == IN_IGNORED);
+    close(in);
+}
+
+static void directory_goes(void)
+{
+    char top[] = "/tmp/inotify-dir-XXXXXX", sub[64];
+    int in = inotify_init1(IN_NONBLOCK);
+    CHECK(mkdtemp(top));
+    snprintf(sub, sizeof sub, "%s/d", top);
+    CHECK(mkdir(sub, 0700) == 0 && inotify_add_watch(in, top, IN_ALL_EVENTS) > 0 && inotify_add_watch(in, sub, IN_ALL_EVENTS) > 0);
+    CHECK(rmdir(sub) == 0 && next_event(in) == IN_DELETE_SELF && next_event(in) == IN_IGNORED);
+    CHECK(next_event(in) == (IN_DELETE | IN_ISDIR));
+    close(in);
+    rmdir(top);
+}
+
+TEST_MAIN(CASE(directory_events), CASE(file_watch), CASE(errors), CASE(times_and_truncation), CASE(directory_goes))

@@ -1,5 +1,6 @@
 /* Permission, ownership, sticky directories, set-id bits. Runs as root. */
 #include "tmpdir.h"
+#include <sys/xattr.h>
 
 static void as_other(void)
 {
@@ -49,4 +50,17 @@ static void root_rules(void)
     CHECK_ERR(chmod("nope", 0), ENOENT);
 }
 
-TMPDIR_MAIN(CASE(other_user), CASE(root_rules))
+static void chown_drops_capabilities(void)
+{
+    static const unsigned char caps[20] = { 1, 0, 0, 2, 1 };   /* VFS_CAP_REVISION_2, effective; CAP_CHOWN permitted */
+    char b[32];
+    put_file("cap", "x");
+    if (setxattr("cap", "security.capability", caps, sizeof caps, 0)) {
+        printf("skipped: this user or file system sets no file capabilities: %s\n", strerror(errno));
+        return;
+    }
+    CHECK(chown("cap", 1, -1) == 0);
+    CHECK_ERR(getxattr("cap", "security.capability", b, sizeof b), ENODATA);
+}
+
+TMPDIR_MAIN(CASE(other_user), CASE(root_rules), CASE(chown_drops_capabilities))

@@ -80,6 +80,7 @@ void file_lease_release(struct file *f) { (void)f; }
 int inode_break_lease(struct inode *i, bool write, bool nonblock) { (void)i; (void)write; (void)nonblock; return 0; }
 void dnotify_release(struct file *f) { (void)f; }
 void fsnotify_links(struct inode *ino) { (void)ino; }
+void fsnotify_inode_delete(struct inode *ino) { (void)ino; }
 
 struct fs_context *task_get_fs(struct task *t UNUSED) { return NULL; }
 int pid_ns_new(struct pid_ns *parent UNUSED, struct user_ns *owner UNUSED, struct ns **out UNUSED) { return -EINVAL; }

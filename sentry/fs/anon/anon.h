@@ -48,10 +48,8 @@ bool file_is_inotify(const struct file *f);
 /* Watch descriptor. -EINVAL -EEXIST -ENOSPC; permission is the caller's business. */
 int inotify_add(struct file *f, struct inode *ino, u32 mask);
 int inotify_rm(struct file *f, s32 wd);
-/* From the VFS when an inode's last link and last user are gone, and at unmount. */
 /* Beside the IN_* bits, for dnotify: this IN_MOVED_FROM is one half of a rename inside one directory. */
 #define FSNOTIFY_SAME_DIR 0x10000000u
-void fsnotify_inode_delete(struct inode *ino);
 /* fcntl(2) F_NOTIFY on a directory: DN_* bits; 0 but for DN_MULTISHOT ends it. -ENOTDIR */
 int dnotify_set(struct file *f, int fd, u32 events);
 void dnotify_release(struct file *f);      /* last reference */

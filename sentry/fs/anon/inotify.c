@@ -164,7 +164,8 @@ void fsnotify_name(struct inode *dir, const char *name, u32 mask, u32 cookie, bo
 
 void fsnotify_inode_delete(struct inode *ino)
 {
-    if (!LIST_EMPTY(&ino->marks)) tell(ino, IN_DELETE_SELF, 0, NULL, false);
+    if (likely(!__atomic_load_n(&nmarks_all, __ATOMIC_RELAXED)) || LIST_EMPTY(&ino->marks)) return;
+    tell(ino, IN_DELETE_SELF, 0, NULL, false);
 }
 
 void fsnotify_links(struct inode *ino)
