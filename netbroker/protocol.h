@@ -45,8 +45,8 @@ enum netb_proc {
 
 /* Files of /proc/sys/net, which follow: X(directory, name, text in a sandbox with its own loopback or NULL: not there) */
 #define NETB_SYSCTLS(X)                                                                                                             \
-    X("core", "somaxconn", "4096") X("core", "rmem_default", "212992") X("core", "rmem_max", "212992")                              \
-    X("core", "wmem_default", "212992") X("core", "wmem_max", "212992") X("core", "optmem_max", NULL)                               \
+    X("core", "somaxconn", "4096") X("core", "rmem_default", "212992") X("core", "rmem_max", "4194304")                              \
+    X("core", "wmem_default", "212992") X("core", "wmem_max", "4194304") X("core", "optmem_max", NULL)                               \
     X("ipv4", "ip_local_port_range", "32768\t60999") X("ipv4", "ip_unprivileged_port_start", "1024") X("ipv4", "ip_forward", "0")     \
     X("ipv4", "ip_default_ttl", NULL) X("ipv4", "ip_nonlocal_bind", NULL) X("ipv4", "ping_group_range", "1\t0")                      \
     X("ipv4", "tcp_rmem", "4096\t131072\t6291456") X("ipv4", "tcp_wmem", "4096\t131072\t6291456") X("ipv4", "tcp_fin_timeout", "60") \

@@ -5,8 +5,9 @@
 #include "sentry/net/socket.h"
 
 extern const struct sock_ops tcp_ops, udp_ops;
-#define PORT_EPHEMERAL_MIN 32768u
-#define PORT_EPHEMERAL_MAX 60999u
+/* ip_local_port_range: both ends are in it. -EINVAL for an empty range or port 0. */
+void inet_port_range(u16 *min, u16 *max);
+int inet_set_port_range(u32 min, u32 max);
 
 /* inet_addr.c: addresses are IPv6 or IPv4-mapped */
 bool ip_is_v4(const u8 ip[16]);

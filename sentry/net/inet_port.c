@@ -11,6 +11,7 @@ LIST_HEAD(port_list, socket);
 static lock_t port_lock = LOCK_INIT(LC_LEAF);      /* guards: */
 static struct port_list table[3][BUCKETS];          /* TCP, UDP, UDP-Lite */
 static u32 next_ephemeral;
+static u32 port_range = 32768u | 60999u << 16;   /* (a) least, greatest << 16 */
 
 static unsigned table_of(int protocol) { return protocol == IPPROTO_TCP ? 0 : protocol == IPPROTO_UDP ? 1 : 2; }
 static struct port_list *bucket(const struct socket *s, u16 port) { return &table[table_of(s->protocol)][port % BUCKETS]; }
@@ -61,15 +62,31 @@ static void insert_locked(struct socket *s, u16 port)
     LIST_INSERT_HEAD(bucket(s, port), s, in.port_link);
 }
 
+void inet_port_range(u16 *min, u16 *max)
+{
+    u32 v = atomic_load(&port_range);
+    *min = (u16)v;
+    *max = (u16)(v >> 16);
+}
+
+int inet_set_port_range(u32 min, u32 max)
+{
+    if (!min || min > max || max > 65535) return -EINVAL;
+    atomic_store(&port_range, min | max << 16);
+    return 0;
+}
+
 static int ephemeral_locked(struct socket *s, u16 *out)
 {
-    const u32 n = PORT_EPHEMERAL_MAX - PORT_EPHEMERAL_MIN + 1;
+    u16 min, max;
+    inet_port_range(&min, &max);
+    const u32 n = max - min + 1u, step = n % 7919 ? 7919 : 1;
 
     if (!next_ephemeral) next_ephemeral = (u32)(clock_mono() / 1000) % n + 1;
     for (u32 i = 0; i < n; i++) {
         /* A step without a common divisor visits all, and neighbours in time are not neighbours in number. */
-        next_ephemeral = (next_ephemeral + 7919) % n;
-        u16 port = (u16)(PORT_EPHEMERAL_MIN + next_ephemeral);
+        next_ephemeral = (next_ephemeral + step) % n;
+        u16 port = (u16)(min + next_ephemeral);
         if (!taken_locked(s, port)) {
             *out = port;
             return 0;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define WMEM_MAX 212992
+#define WMEM_MAX (4 << 20)   /* net.core.{r,w}mem_max since Linux 6.15 */
 #define SNDBUF_MIN 4608
 #define RCVBUF_MIN 2304
 

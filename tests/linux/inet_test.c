@@ -279,4 +279,24 @@ static void mmsg(void)
     close(s);
 }
 
-TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg))
+/* The range of ports may be written; nothing is changed by writing what is there. */
+static void port_range(void)
+{
+    static const char file[] = "/proc/sys/net/ipv4/ip_local_port_range";
+    char b[64] = { 0 };
+    unsigned min, max;
+    int f = open(file, O_RDONLY);
+    CHECK(f >= 0 && read(f, b, sizeof b - 1) > 0 && sscanf(b, "%u %u", &min, &max) == 2 && min < max);
+    close(f);
+    if (geteuid() != 0 || access(file, W_OK)) {
+        puts("skipped: only root may write ip_local_port_range");
+        return;
+    }
+    f = open(file, O_WRONLY | O_TRUNC);
+    CHECK(f >= 0);
+    CHECK_ERR(write(f, "9 5", 3), EINVAL);
+    CHECK(pwrite(f, b, strlen(b), 0) == (ssize_t)strlen(b));
+    close(f);
+}
+
+TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range))

@@ -1,13 +1,15 @@
 /*
  * /proc/sys/net: the host namespace's values where its network is used, else those of the loopback inside. Only the
- * settings of lo that mean something can be written.
+ * settings of lo that mean something, and the range of ephemeral ports, can be written.
  */
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/net/host.h"
+#include "sentry/net/inet.h"
 #include "sentry/net/socket.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,23 @@ static int show(struct synth_node *n, struct strbuf *b)
 }
 static const struct synth_entry file = SYNTH_FILE("sysctl", show);
 
+/* The range of the sandbox's own loopback may be changed; the host's may not. */
+static int show_port_range(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    u16 min, max;
+    inet_port_range(&min, &max);
+    strbuf_printf(b, "%u\t%u\n", min, max);
+    return 0;
+}
+static int store_port_range(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    unsigned min, max;
+    if (!capable(CAP_NET_ADMIN)) return -EPERM;
+    return sscanf(text, "%u %u", &min, &max) == 2 ? inet_set_port_range(min, max) : -EINVAL;
+}
+static const struct synth_entry port_range = {
+    .name = "sysctl", .mode = S_IFREG | 0644, .show = show_port_range, .store = store_port_range };
+
 static bool here(struct synth_node *dir, size_t i)
 {
     return !strcmp(table[i].dir, dir->e->name) && (table[i].text || net_plan.head.mode == PLAN_NET_HOST);
@@ -41,7 +60,8 @@ int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_n
 {
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (here(dir, i) && !strcmp(name, table[i].name)) {
-            *child = (struct synth_node){ .e = &file, .id = (s64)i };
+            bool own = net_plan.head.mode != PLAN_NET_HOST && !strcmp(name, "ip_local_port_range");
+            *child = (struct synth_node){ .e = own ? &port_range : &file, .id = (s64)i };
             return 0;
         }
     return -ENOENT;
