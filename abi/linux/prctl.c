@@ -219,8 +219,12 @@ sysret_t linux_prctl(const struct syscall_args *a)
         return set_vma_name(v, a->a[2], a->a[3], a->a[4]);
     case PR_SET_MM:
         return -EPERM;
-    case PR_SET_PTRACER:
-        return 0;                       /* nobody can trace anyway */
+    case PR_SET_PTRACER: {              /* as with Yama; who may trace does not depend on it here */
+        struct task *who = v && v != ~0ULL ? task_lookup_get(pid_in((s32)v)) : NULL;
+        if (v && v != ~0ULL && !who) return -EINVAL;
+        if (who) task_put(who);
+        return 0;
+    }
     case PR_MCE_KILL:
         if (a->a[3] || a->a[4]) return -EINVAL;
         return v == PR_MCE_KILL_CLEAR ? (a->a[2] ? -EINVAL : 0) : v == PR_MCE_KILL_SET ? (a->a[2] > 2 ? -EINVAL : 0) : -EINVAL;

@@ -15,6 +15,7 @@
 static sysret_t do_clone(const struct clone_args_k *k)
 {
     if (k->flags & LINUX_CLONE_INTO_CGROUP) return -EINVAL;   /* no cgroups inside */
+    if (k->set_tls && k->tls >= GUEST_ADDR_MAX) return -EPERM;   /* as ARCH_SET_FS */
     return task_clone(k);
 }
 

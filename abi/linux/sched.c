@@ -167,6 +167,8 @@ sysret_t linux_sched_setattr(const struct syscall_args *a)
     }
     task_put(t);
     if ((s32)policy < 0) return -EINVAL;
+    /* __checkparam_dl(); what it takes is then refused like any want of time that cannot be given. */
+    if (policy == 6 /* SCHED_DEADLINE */ && (!at.deadline || at.runtime < 1024 || (s64)at.deadline < 0 || at.runtime > at.deadline)) return -EINVAL;
     at.nice = clamp_nice(at.nice);
     return set_policy(ARG_INT(0), (int)policy, (int)at.priority, &at.nice, (at.flags & FLAG_RESET_ON_FORK) != 0);
 too_big:

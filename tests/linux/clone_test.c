@@ -95,4 +95,10 @@ static void vm_readv(void)
     CHECK_ERR(process_vm_readv(getpid(), &l, 1, &r, 1, 0), EFAULT);
 }
 
-TEST_MAIN(CASE(fork_copies), CASE(vfork_shares), CASE(clone3_rules), CASE(tids), CASE(threads), CASE(vm_readv))
+static void tls_range(void)
+{
+    char stack[256];
+    CHECK_ERR(syscall(SYS_clone, SIGCHLD | CLONE_SETTLS, stack + sizeof stack, NULL, NULL, 1UL << 63), EPERM);
+}
+
+TEST_MAIN(CASE(fork_copies), CASE(vfork_shares), CASE(clone3_rules), CASE(tids), CASE(threads), CASE(vm_readv), CASE(tls_range))
