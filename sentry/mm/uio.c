@@ -157,26 +157,26 @@ static ssize_t host_call(const struct host_io *io, const struct iovec *iov, int 
     return r < 0 ? -errno : r;
 }
 
-struct batch { struct iovec iov[STEP_IOV]; int n; size_t bytes; bool host_page; };
+struct batch { struct iovec iov[STEP_IOV]; int n; size_t bytes; bool host_page, missing; gaddr_t from, to; };
 
 /*
  * Memory behind the front of u, up to `max` bytes; with mm->lock held when there is one. Stops at a page of a host
- * file (host_page, if it is the first) and at one that must be faulted in: *missing is its address.
+ * file (host_page, if it is the first) and at one that must be faulted in (missing: the range, which may begin at 0).
  */
-static void gather(const struct uio *u, size_t max, bool write, struct batch *b, gaddr_t *missing, gaddr_t *missing_end)
+static void gather(const struct uio *u, size_t max, bool write, struct batch *b)
 {
     struct vma *hint = NULL;
     u64 skip = u->seg_done;
     *b = (struct batch){ .n = 0 };
-    *missing = 0;
     for (unsigned i = 0; i < u->nsegs && b->bytes < max; i++, skip = 0) {
         u64 base = u->segs[i].base + skip, left = MIN(u->segs[i].len - skip, max - b->bytes);
         while (left) {
             struct user_span s = { .ptr = (void *)(uintptr_t)base, .len = left };
             if (b->n == (int)STEP_IOV) return;
             if (u->mm && !user_span_locked(u->mm, &hint, base, left, write, false, &s)) {
-                *missing = base;
-                *missing_end = base + left;
+                b->missing = true;
+                b->from = base;
+                b->to = base + left;
                 return;
             }
             if (!s.ptr) {
@@ -215,13 +215,12 @@ static ssize_t host_bounce(struct uio *u, const struct host_io *io, size_t n)
 static ssize_t host_step(struct uio *u, const struct host_io *io, size_t max, size_t *wanted)
 {
     struct batch b;
-    gaddr_t missing, missing_end = 0;
     for (;;) {
         if (u->mm) read_lock(&u->mm->lock);
-        gather(u, max, io->read, &b, &missing, &missing_end);
-        if (!missing) break;
+        gather(u, max, io->read, &b);
+        if (!b.missing) break;
         rw_unlock(&u->mm->lock);
-        if (mm_fault_in(u->mm, missing, missing_end, io->read, false)) {
+        if (mm_fault_in(u->mm, b.from, b.to, io->read, false)) {
             if (!b.n) return -EFAULT;
             max = b.bytes;                /* what comes before the bad page still goes */
         }

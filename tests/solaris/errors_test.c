@@ -56,18 +56,18 @@ static const struct row rows[] = {
     /* psecflags: loadable */
     E(2, ENOSYS, 0),
     /* read(2), write(2), readv, pread, preadv; rw.c: the length is looked at before the descriptor, the descriptor before the address */
-    E(3, EBADF, NOFD, B, 1), E(3, EBADF, WRONLY, B, 1), E(3, EFAULT, FILE_, BAD, 1), E(3, EFAULT, FILE_, KERN, 1), E(3, EINVAL, FILE_, B, NEG),
+    E(3, EBADF, NOFD, B, 1), E(3, EBADF, WRONLY, B, 1), E(3, EFAULT, FILE_, BAD, 1), E(3, EFAULT, FILE_, KERN, 1), E(3, EFAULT, FILE_, 0, 1), E(3, EINVAL, FILE_, B, NEG),
     E(3, EINVAL, NOFD, B, NEG), E(3, EISDIR, DIR_, B, 16), E(3, OK, FILE_, BAD, 0), E(3, EBADF, PIPE_W + 100, B, 1),
-    E(4, EBADF, NOFD, B, 1), E(4, EBADF, RDONLY, B, 1), E(4, EFAULT, FILE_, BAD, 1), E(4, EINVAL, FILE_, B, NEG), E(4, EPIPE, BROKEN, B, 1), E(4, EBADF, DIR_, B, 1),
+    E(4, EBADF, NOFD, B, 1), E(4, EBADF, RDONLY, B, 1), E(4, EFAULT, FILE_, BAD, 1), E(4, EFAULT, FILE_, 0, 1), E(4, EFAULT, PIPE_W, 0, 1), E(4, EFAULT, PAIR, 0, 1), E(4, EINVAL, FILE_, B, NEG), E(4, EPIPE, BROKEN, B, 1), E(4, EBADF, DIR_, B, 1),
     E(121, EINVAL, FILE_, S(iov_bad), 0), E(121, EINVAL, FILE_, S(iov_bad), 1025), E(121, EFAULT, FILE_, BAD, 1), E(121, EFAULT, FILE_, S(iov_bad), 1),
     E(121, EINVAL, FILE_, S(iov_neg), 2), E(121, EBADF, NOFD, S(iov_bad), 1), E(121, EINVAL, FILE_, S(iov_bad), NEG),
     E(122, EINVAL, FILE_, S(iov_bad), 0), E(122, EINVAL, FILE_, S(iov_bad), 1025), E(122, EFAULT, FILE_, BAD, 1), E(122, EFAULT, FILE_, S(iov_bad), 1),
     E(122, EINVAL, FILE_, S(iov_neg), 2), E(122, EBADF, NOFD, S(iov_bad), 1),
     E(123, EINVAL, FILE_, S(iov_bad), 0, 0), E(123, EFAULT, FILE_, BAD, 1, 0), E(123, EBADF, NOFD, S(iov_bad), 1, 0), E(123, ESPIPE, PIPE_R, S(iov_bad), 1, 0),
     E(124, EINVAL, FILE_, S(iov_bad), 0, 0), E(124, EFAULT, FILE_, BAD, 1, 0), E(124, EBADF, NOFD, S(iov_bad), 1, 0), E(124, ESPIPE, PIPE_W, S(iov_bad), 1, 0),
-    E(173, EBADF, NOFD, B, 1, 0), E(173, EBADF, WRONLY, B, 1, 0), E(173, EFAULT, FILE_, BAD, 1, 0), E(173, EINVAL, FILE_, B, NEG, 0), E(173, ESPIPE, PIPE_R, B, 1, 0),
+    E(173, EBADF, NOFD, B, 1, 0), E(173, EBADF, WRONLY, B, 1, 0), E(173, EFAULT, FILE_, BAD, 1, 0), E(173, EFAULT, FILE_, 0, 1, 0), E(173, EINVAL, FILE_, B, NEG, 0), E(173, ESPIPE, PIPE_R, B, 1, 0),
     E(173, EINVAL, FILE_, B, 1, IMIN), E(173, EISDIR, DIR_, B, 1, 0),
-    E(174, EBADF, NOFD, B, 1, 0), E(174, EBADF, RDONLY, B, 1, 0), E(174, EFAULT, FILE_, BAD, 1, 0), E(174, EINVAL, FILE_, B, NEG, 0), E(174, ESPIPE, PIPE_W, B, 1, 0),
+    E(174, EBADF, NOFD, B, 1, 0), E(174, EBADF, RDONLY, B, 1, 0), E(174, EFAULT, FILE_, BAD, 1, 0), E(174, EFAULT, FILE_, 0, 1, 0), E(174, EINVAL, FILE_, B, NEG, 0), E(174, ESPIPE, PIPE_W, B, 1, 0),
     E(174, EINVAL, FILE_, B, 1, IMIN),
     /* open(2); open.c, fs/lookup.c */
     E(5, EFAULT, BAD, 0, 0), E(5, EFAULT, KERN, 0, 0), E(5, EFAULT, NEG, 0, 0), E(5, ENOENT, S(""), 0, 0), E(5, ENAMETOOLONG, S(longname), 0, 0),

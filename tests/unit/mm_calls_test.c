@@ -298,6 +298,12 @@ static void transfers(void **state UNUSED)
     }
     assert_int_equal(uio_init_guest_iov(&u, a, 1025), -EINVAL);
     assert_int_equal(uio_init_guest(&u, ~0ULL - 10, 5), -EFAULT);
+    /* Address 0 is an address like others: nothing is mapped there. */
+    for (int bad = 0; bad < 2; bad++) {
+        assert_int_equal(uio_init_guest(&u, bad ? 8 : 0, 5), 0);
+        assert_int_equal(uio_host_read(&u, fd, 0, 5), -EFAULT);
+        assert_int_equal(uio_host_write(&u, fd, 0, 5), -EFAULT);
+    }
     /* Into and out of a mapping of a host file. */
     struct fake_obj h;
     fake_obj_init(&h, true);
