@@ -130,8 +130,78 @@ static void open_gate_wait(struct task *t)
         while (atomic_load(&t->start_gate) == 2) host_futex_wait(&t->start_gate, 2, KTIME_NEVER);
 }
 
+/*
+ * A host thread whose task has ended waits a moment for another: a new thread costs 30 us to make, and its stack, which the C
+ * library gave back to the host, several faults. It is woken once, by the gate of the task it was given.
+ */
+struct host_worker {
+    u32 word;                        /* (a) futex: 1: go */
+    struct task *t;                  /* pool.lock */
+    TAILQ_ENTRY(host_worker) link;   /* pool.lock: while t is NULL */
+};
+#define WORKERS_MAX 4u
+#define WORKER_IDLE (100 * NSEC_PER_MSEC)
+
+static struct {
+    lock_t lock;                     /* guards: */
+    TAILQ_HEAD(, host_worker) idle;  /* the one that came last first: its stack is warm */
+    unsigned n;
+} pool = { .lock = LOCK_INIT(LC_LEAF), .idle = TAILQ_HEAD_INITIALIZER(pool.idle) };
+
+/* The next task of this thread; NULL: none came. */
+static struct task *worker_wait(void)
+{
+    struct host_worker w = { 0 };
+
+    lock(&pool.lock);
+    bool full = pool.n >= WORKERS_MAX;
+    if (!full) {
+        TAILQ_INSERT_HEAD(&pool.idle, &w, link);
+        pool.n++;
+    }
+    unlock(&pool.lock);
+    if (full) return NULL;
+    ktime_t deadline = clock_mono() + WORKER_IDLE;
+    while (!atomic_load(&w.word)) {
+        if (host_futex_wait(&w.word, 0, deadline) != -ETIMEDOUT) continue;
+        lock(&pool.lock);
+        bool given = w.t;
+        if (!given) {
+            TAILQ_REMOVE(&pool.idle, &w, link);
+            pool.n--;
+        }
+        unlock(&pool.lock);
+        if (!given) return NULL;
+        deadline = KTIME_NEVER; /* its gate will be opened */
+    }
+    return w.t;
+}
+
+static struct host_worker *worker_take(struct task *t)
+{
+    lock(&pool.lock);
+    struct host_worker *w = TAILQ_FIRST(&pool.idle);
+    if (w) {
+        TAILQ_REMOVE(&pool.idle, w, link);
+        pool.n--;
+        w->t = t;
+    }
+    unlock(&pool.lock);
+    return w;
+}
+
 void task_open_gate(struct task *t)
 {
+    struct host_worker *w = t->worker;
+
+    if (w) {
+        t->worker = NULL;
+        atomic_store(&t->start_gate, 1);
+        /* From here on w is that thread's stack: it may be gone, and a wake-up too many harms nobody. */
+        atomic_store(&w->word, 1);
+        host_futex_wake(&w->word);
+        return;
+    }
     if (atomic_xchg(&t->start_gate, 1) == 2) host_futex_wake(&t->start_gate);
 }
 
@@ -160,15 +230,12 @@ static void run_current(void)
     if (_setjmp(bottom) == 0) first_steps();
 }
 
-/* The whole life of a host thread. It returns normally: pthread_exit would load an unwinder from the (empty) root. */
-static void *thread_start(void *arg)
+static void carry(struct task *t)
 {
-    struct task *t = arg;
-
     open_gate_wait(t);
     if (atomic_load(&t->state) == TASK_DEAD) {   /* clone failed after all */
         task_put(t);
-        return NULL;
+        return;
     }
     t->host_tid = (s32)gettid();
     current = t;
@@ -176,6 +243,15 @@ static void *thread_start(void *arg)
     t = current;
     current = NULL;
     task_put(t);   /* the thread's own reference */
+}
+
+/* The whole life of a host thread. It returns normally: pthread_exit would load an unwinder from the (empty) root. */
+static void *thread_start(void *arg)
+{
+    struct task *t = arg;
+
+    do carry(t);
+    while ((t = worker_wait()));
     return NULL;
 }
 
@@ -199,6 +275,8 @@ int task_create_thread(struct task *t)
     pthread_t thread;
     sigset_t old;
 
+    t->worker = worker_take(t);
+    if (t->worker) return 0;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, MAX((size_t)TASK_STACK_SIZE, (size_t)PTHREAD_STACK_MIN));
@@ -207,9 +285,7 @@ int task_create_thread(struct task *t)
     int e = pthread_create(&thread, &attr, thread_start, t);
     if (!current) pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
-    if (e) return -EAGAIN;
-    t->host_thread = thread;
-    return 0;
+    return e ? -EAGAIN : 0;
 }
 
 int task_start(struct task *t)

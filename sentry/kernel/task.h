@@ -121,7 +121,8 @@ struct task {
     u64 min_flt, maj_flt, nvcsw, nivcsw;
     u64 io_rchar, io_wchar, io_syscr, io_syscw;
 
-    pthread_t host_thread; s32 host_tid;   /* (c) */
+    s32 host_tid;                          /* (c) */
+    struct host_worker *worker;            /* under start_gate 0: an idle host thread that is to carry it; NULL: one of its own */
     struct task_trace *trace;              /* (t) strace state */
     bool signal_in_restart;                /* (t) */
 
