@@ -70,7 +70,7 @@ static sysret_t do_accept(int fd, gaddr_t addr, gaddr_t len, u32 flags)
     if (r) return r;
     struct file *cf = net_file_new(c, flags);
     if (addr) {
-        r = c->ops->getname(c, &name, true) ? -ECONNABORTED : linux_addr_out(&name, addr, len);
+        r = net_accepted_name(c, &name) ? -ECONNABORTED : linux_addr_out(&name, addr, len);
         if (r) {
             file_put(cf);
             return r;

@@ -22,6 +22,8 @@ u32 ip_v4(const u8 ip[16]);                      /* host order */
 void inet_addr_show(const struct socket *s, struct net_addr *a);
 /* Checks family and length of a destination: -EINVAL -EAFNOSUPPORT -ENETUNREACH; "any" becomes the loopback address. */
 int inet_check_dest(struct socket *s, struct net_addr *a);
+/* Whom an accepted socket is connected to, also when that has been reset meanwhile: accept(2) hands it out. */
+int inet_accepted_name(struct socket *s, struct net_addr *out);
 int inet_getname(struct socket *s, struct net_addr *out, bool peer);
 void inet_source_for(const struct net_addr *dest, u8 ip[16]);
 

@@ -55,6 +55,16 @@ int inet_check_dest(struct socket *s, struct net_addr *a)
     return net_lo_up(s) ? 0 : -ENETUNREACH;
 }
 
+int inet_accepted_name(struct socket *s, struct net_addr *out)
+{
+    lock(&s->lock);
+    int r = s->in.remote.in.port ? 0 : -ENOTCONN;
+    *out = s->in.remote;
+    unlock(&s->lock);
+    inet_addr_show(s, out);
+    return r;
+}
+
 int inet_getname(struct socket *s, struct net_addr *out, bool peer)
 {
     int r = 0;

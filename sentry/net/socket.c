@@ -286,6 +286,11 @@ int net_bind(struct socket *s, const struct net_addr *a)
     return r ? r : s->ops->bind(s, a);
 }
 
+int net_accepted_name(struct socket *s, struct net_addr *out)
+{
+    return s->ops == &tcp_ops ? inet_accepted_name(s, out) : s->ops->getname(s, out, true);
+}
+
 int net_connect(struct socket *s, const struct net_addr *a, bool nonblock)
 {
     if (!s->ops->connect) return -EOPNOTSUPP;

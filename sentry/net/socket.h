@@ -87,7 +87,7 @@ struct inet_sock {
     u64 rx_seq;                    /* TCP: position in the stream of the first byte of rx */
     u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
     u8 urg, urg_byte;              /* enum tcp_urg */
-    int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat;
+    int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat, window_clamp;
     char congestion[16];
     int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
     int tclass, hops, mc_hops, recverr6, mtu_discover6;
@@ -242,6 +242,8 @@ void socket_put(struct socket *s);
 ssize_t net_sendmsg(struct socket *s, struct net_msg *m);
 ssize_t net_recvmsg(struct socket *s, struct net_msg *m);
 int net_bind(struct socket *s, const struct net_addr *a);
+/* The peer of a socket that accept(2) is about to return. -ENOTCONN */
+int net_accepted_name(struct socket *s, struct net_addr *out);
 int net_connect(struct socket *s, const struct net_addr *a, bool nonblock);
 /* A counted copy of all live sockets of a domain, for /proc; free() after putting each. */
 struct socket **net_snapshot(int domain, size_t *n);

@@ -17,13 +17,16 @@ int tcp_state(const struct socket *s)
     }
 }
 
+#define FIN_TIMEOUT_MAX 120   /* TCP_FIN_TIMEOUT_MAX, in seconds */
+#define RCVBUF_MIN 2304       /* SOCK_MIN_RCVBUF, as in sockopt.c */
+
 int tcp_setopt(struct socket *s, int opt, const void *val, size_t len)
 {
     struct inet_sock *i = &s->in;
     struct { int opt, *v, min, max; } plain[] = {
         { TCP_NODELAY, &i->nodelay, -1, 1 }, { TCP_CORK, &i->cork, -1, 1 }, { TCP_QUICKACK, &i->quickack, -1, 1 },
         { TCP_KEEPIDLE, &i->keepidle, 1, 32767 }, { TCP_KEEPINTVL, &i->keepintvl, 1, 32767 }, { TCP_KEEPCNT, &i->keepcnt, 1, 127 },
-        { TCP_SYNCNT, &i->syncnt, 1, 127 }, { TCP_LINGER2, &i->linger2, INT32_MIN, INT32_MAX },
+        { TCP_SYNCNT, &i->syncnt, 1, 127 },
         { TCP_DEFER_ACCEPT, &i->defer_accept, INT32_MIN, INT32_MAX }, { TCP_USER_TIMEOUT, &i->user_timeout, 0, INT32_MAX },
         { TCP_NOTSENT_LOWAT, &i->notsent_lowat, INT32_MIN, INT32_MAX },
     };
@@ -51,7 +54,13 @@ int tcp_setopt(struct socket *s, int opt, const void *val, size_t len)
         if (v && (v < 88 || v > 32767)) return -EINVAL;
         i->maxseg = v;
         return 0;
-    case TCP_WINDOW_CLAMP: return 0;
+    case TCP_LINGER2:
+        i->linger2 = v < 0 ? -1 : MIN(v, FIN_TIMEOUT_MAX);
+        return 0;
+    case TCP_WINDOW_CLAMP:   /* kept and shown: nothing here advertises a window */
+        if (!v && s->state != ST_CLOSE) return -EINVAL;
+        i->window_clamp = v && v < RCVBUF_MIN / 2 ? RCVBUF_MIN / 2 : v;
+        return 0;
     case TCP_FASTOPEN: return s->state == ST_CLOSE || s->state == ST_LISTEN ? (v >= 0 ? 0 : -EINVAL) : -EINVAL;
     default: return -ENOPROTOOPT;
     }
@@ -73,7 +82,7 @@ ssize_t tcp_getopt(struct socket *s, int opt, void *val, size_t size)
     case TCP_USER_TIMEOUT: return opt_put_int(val, size, i->user_timeout);
     case TCP_NOTSENT_LOWAT: return opt_put_int(val, size, i->notsent_lowat);
     case TCP_MAXSEG: return opt_put_int(val, size, s->state == ST_ESTABLISHED ? 32768 : i->maxseg ? i->maxseg : 536);
-    case TCP_WINDOW_CLAMP:
+    case TCP_WINDOW_CLAMP: return opt_put_int(val, size, i->window_clamp);
     case TCP_FASTOPEN: return opt_put_int(val, size, 0);
     case TCP_CONGESTION:
         size = MIN(size, sizeof i->congestion);

@@ -279,6 +279,37 @@ static void mmsg(void)
     close(s);
 }
 
+/* A connection that was reset before it was accepted is handed out with its peer's name. */
+static void accept_after_reset(void)
+{
+    struct sockaddr_in a, from, mine;
+    socklen_t l = sizeof from, ml = sizeof mine;
+    struct linger lg = { 1, 0 };
+    int e, srv = server(&a, 5), c = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(!connect(c, (void *)&a, sizeof a) && !getsockname(c, (void *)&mine, &ml));
+    CHECK(!setsockopt(c, SOL_SOCKET, SO_LINGER, &lg, sizeof lg));
+    close(c);
+    int s = accept(srv, (void *)&from, &l);
+    CHECK(s >= 0 && l == sizeof from && from.sin_port == mine.sin_port);
+    CHECK(poll_of(s, POLLIN, 1000) == (POLLIN | POLLERR | POLLHUP));
+    l = sizeof e;
+    CHECK(!getsockopt(s, SOL_SOCKET, SO_ERROR, &e, &l) && e == ECONNRESET);
+    close(s), close(srv);
+}
+
+static void tcp_limits(void)
+{
+    int s[2], v;
+    socklen_t l = sizeof v;
+    pair(s);
+    CHECK(!setsockopt(s[0], IPPROTO_TCP, TCP_LINGER2, &(int){ -1234 }, 4) && !getsockopt(s[0], IPPROTO_TCP, TCP_LINGER2, &v, &l) && v == -1);
+    CHECK(!setsockopt(s[0], IPPROTO_TCP, TCP_LINGER2, &(int){ 100000 }, 4) && !getsockopt(s[0], IPPROTO_TCP, TCP_LINGER2, &v, &l));
+    CHECK(v == 120 || v == 60);   /* TCP_FIN_TIMEOUT_MAX; once the sysctl was the limit */
+    CHECK_ERR(setsockopt(s[0], IPPROTO_TCP, TCP_WINDOW_CLAMP, &(int){ 0 }, 4), EINVAL);
+    CHECK(!setsockopt(s[0], IPPROTO_TCP, TCP_WINDOW_CLAMP, &(int){ 1 }, 4) && !getsockopt(s[0], IPPROTO_TCP, TCP_WINDOW_CLAMP, &v, &l) && v >= 1024);
+    close(s[0]), close(s[1]);
+}
+
 /* The range of ports may be written; nothing is changed by writing what is there. */
 static void port_range(void)
 {
@@ -299,4 +330,4 @@ static void port_range(void)
     close(f);
 }
 
-TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range))
+TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits))
