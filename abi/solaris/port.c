@@ -1,7 +1,7 @@
 /*
  * Event ports (port_create(3C)). A port is built upon an epoll set of the kernel's: descriptor associations are one-shot
  * items of it; events that are sent, and the alert, wait in a queue whose presence an eventfd in the same set shows;
- * watched files are inotify instances in it. So waiting, polling a port, and the end of a watched descriptor are epoll's.
+ * watched files are inotify instances in it; timers of the process put their events into the queue. So waiting, polling a port, and the end of a watched descriptor are epoll's.
  * Source: port_associate(3C), port_get(3C), port_alert(3C); uts/common/fs/portfs/port.c.
  */
 #include "abi/solaris/solaris.h"
@@ -39,13 +39,13 @@ struct assoc {
     u64 user;
     bool active;
 };
-struct queued { TAILQ_ENTRY(queued) link; struct sol_port_event ev; };
+struct queued { TAILQ_ENTRY(queued) link; struct sol_port_event ev; const void *timer; };   /* timer: only compared */
 
 struct port {
     lock_t lock;                   /* LC_EPOLL, outside the set's own; guards: */
     struct assoc *fds, *files;
     u32 next_gen;
-    TAILQ_HEAD(, queued) queue; unsigned nqueued;
+    TAILQ_HEAD(queue, queued) queue; unsigned nqueued;
     bool alert; struct sol_port_event alert_ev;
     struct file *set, *bell;       /* (c) counted: epoll set, eventfd that rings while the queue or the alert holds something */
 };
@@ -451,6 +451,61 @@ static sysret_t port_dispatch(struct port *p, u16 source, u32 events, u64 object
 }
 
 static sysret_t port_send(struct port *p, u32 events, u64 user, u64 object) { return port_dispatch(p, SRC_USER, events, object, user); }
+
+/* --- timers --- */
+
+struct port_timer { struct file *port; u64 user; };      /* port: counted, so a closed port lives as long as its timers */
+
+/* An event that still waits takes up the expirations that come meanwhile. */
+static void timer_call(void *arg, s32 id, u64 n)
+{
+    struct port_timer *t = arg;
+    struct port *p = t->port->priv;
+    struct sol_port_event ev = { .events = (s32)MIN(n, (u64)INT32_MAX), .source = SRC_TIMER, .object = (u64)id, .user = t->user };
+    struct queued *q;
+
+    lock(&p->lock);
+    TAILQ_FOREACH(q, &p->queue, link)
+        if (q->ev.source == SRC_TIMER && q->timer == t) break;
+    if (q) {
+        q->ev.events = (s32)MIN((s64)q->ev.events + ev.events, (s64)INT32_MAX);
+    } else if (!enqueue_locked(p, &ev)) {
+        TAILQ_LAST(&p->queue, queue)->timer = t;
+    }
+    unlock(&p->lock);
+}
+
+/* Events that came stay, as of a timer that is no more. */
+static void timer_release(void *arg)
+{
+    struct port_timer *t = arg;
+    struct port *p = t->port->priv;
+    struct queued *q;
+
+    lock(&p->lock);
+    TAILQ_FOREACH(q, &p->queue, link)
+        if (q->timer == t) q->timer = NULL;
+    unlock(&p->lock);
+    file_put(t->port);
+    free(t);
+}
+
+int sol_port_timer(struct ptimer_spec *s, int port, u64 user)
+{
+    struct file *f = fd_get(port);
+
+    if (!f) return -EBADF;
+    if (f->ops != &port_ops) {
+        file_put(f);
+        return -EBADFD;
+    }
+    struct port_timer *t = xnew(struct port_timer);
+    *t = (struct port_timer){ f, user };
+    s->call = timer_call;
+    s->release = timer_release;
+    s->arg = t;
+    return 0;
+}
 
 static sysret_t port_alert(struct port *p, u32 flags, u32 events, u64 user)
 {

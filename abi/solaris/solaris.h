@@ -164,6 +164,10 @@ struct sol_flag { u32 sol, host; };
 u32 sol_flags_in(const struct sol_flag *t, size_t n, u32 v, u32 *unknown);
 u32 sol_flags_out(const struct sol_flag *t, size_t n, u32 v);
 
+/* Fills in call, release and arg of a timer whose expirations go to an event port, with a cookie (port.c). -EBADF, -EBADFD */
+struct ptimer_spec;
+int sol_port_timer(struct ptimer_spec *s, int port, u64 user) MUST_CHECK;
+
 /* Poll bits (poll.c); what the host does not know is dropped. */
 u32 sol_poll_in(u32 ev);
 u32 sol_poll_out(u32 ev);

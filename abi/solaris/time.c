@@ -163,6 +163,16 @@ sysret_t solaris_ntp_gettime(const struct syscall_args *a)
 
 enum { SE_NONE = 1, SE_SIGNAL, SE_THREAD, SE_PORT };
 
+/* The port and the cookie that sigev_value points to (port_notify_t). */
+static int port_notify_in(struct ptimer_spec *s, gaddr_t at)
+{
+    struct sol_port_notify n;
+
+    if (copy_in(&n, at, sizeof(n))) return -EFAULT;
+    s->notify = PTIMER_CALL;
+    return sol_port_timer(s, n.port, n.user);
+}
+
 sysret_t solaris_timer_create(const struct syscall_args *a)
 {
     struct sol_sigevent ev;
@@ -178,12 +188,18 @@ sysret_t solaris_timer_create(const struct syscall_args *a)
         case SE_SIGNAL:
             if (!s.signo) return -EINVAL;
             break;
-        case SE_THREAD: case SE_PORT: return -EOPNOTSUPP;   /* through an event port: see docs */
+        case SE_PORT:
+            if ((r = port_notify_in(&s, ev.value))) return r;
+            break;
+        case SE_THREAD: return -EOPNOTSUPP;   /* libc's: it would be a port there, too */
         default: return -EINVAL;
         }
     }
     sysret_t id = ptimer_create(clock, &s);
-    if (id < 0) return id;
+    if (id < 0) {
+        if (s.notify == PTIMER_CALL) s.release(s.arg);
+        return id;
+    }
     s32 out = (s32)id;
     if (copy_out(a->a[2], &out, sizeof(out))) {
         (void)ptimer_delete(out);

@@ -42,7 +42,8 @@ static void rearm_locked(struct ptimer *p, ktime_t not_before)
 static void ptimer_put(struct ptimer *p)
 {
     if (!ref_put(&p->refs)) return;
-    if (p->spec.notify != PTIMER_NONE) signal_cancel_timer(&p->sq, p->tg);
+    if (p->spec.notify == PTIMER_CALL) p->spec.release(p->spec.arg);
+    else if (p->spec.notify != PTIMER_NONE) signal_cancel_timer(&p->sq, p->tg);
     if (p->cpu_task) task_put(p->cpu_task);
     free(p);
 }
@@ -64,7 +65,9 @@ void ptimer_expire(struct ptimer *p, ktime_t now)
     if (p->base >= 0) rearm_locked(p, now + PTIMER_SLACK);
     ref_get(&p->refs);
     unlock(&tg->timers_lock);
-    if (p->spec.notify == PTIMER_THREAD) {
+    if (p->spec.notify == PTIMER_CALL) {
+        p->spec.call(p->spec.arg, p->id, n);
+    } else if (p->spec.notify == PTIMER_THREAD) {
         /* A target thread that is gone hears nothing. */
         struct task *t = task_lookup_get(p->spec.tid);
         if (t && t->tg == tg) (void)signal_send_timer(&p->sq, tg, t);
@@ -115,7 +118,7 @@ sysret_t ptimer_create(int clock, const struct ptimer_spec *s)
 
     if (r) return r;
     if ((clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) && !capable(35 /* CAP_WAKE_ALARM */)) return -EPERM;
-    if (s->notify != PTIMER_NONE && (s->signo < 1 || s->signo > KSIG_MAX)) return -EINVAL;
+    if (s->notify != PTIMER_NONE && s->notify != PTIMER_CALL && (s->signo < 1 || s->signo > KSIG_MAX)) return -EINVAL;
     if (s->notify == PTIMER_THREAD) {
         struct task *t = task_lookup_get(s->tid);
         bool ours = t && t->tg == tg;

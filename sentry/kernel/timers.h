@@ -73,8 +73,18 @@ enum { KITIMER_REAL, KITIMER_VIRTUAL, KITIMER_PROF, KITIMER_N };
 int itimer_get(int which, struct kitimer *out);                              /* of current; -EINVAL */
 int itimer_set(int which, const struct kitimer *new_, struct kitimer *old);  /* -EINVAL -EAGAIN; old may be NULL */
 
-enum ptimer_notify { PTIMER_NONE, PTIMER_SIGNAL, PTIMER_THREAD };
-struct ptimer_spec { enum ptimer_notify notify; int signo; u64 value; bool value_is_id; s32 tid; };
+enum ptimer_notify { PTIMER_NONE, PTIMER_SIGNAL, PTIMER_THREAD, PTIMER_CALL };
+struct ptimer_spec {
+    enum ptimer_notify notify;
+    int signo;
+    u64 value;
+    bool value_is_id;
+    s32 tid;
+    /* PTIMER_CALL: n expirations of timer id, on the timer thread, no lock held; arg is the timer's, which gives it back by release. */
+    void (*call)(void *arg, s32 id, u64 n);
+    void (*release)(void *arg);
+    void *arg;
+};
 sysret_t ptimer_create(int clock, const struct ptimer_spec *s);              /* timer id; -EINVAL -EOPNOTSUPP -EAGAIN -EPERM */
 int ptimer_settime(s32 id, bool absolute, const struct kitimer *new_, struct kitimer *old);
 int ptimer_gettime(s32 id, struct kitimer *out);
