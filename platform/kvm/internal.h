@@ -197,6 +197,7 @@ struct kvm_session {
     u64 as_id;             /* (t) */
     u32 seq;               /* (t) number of the last event */
     struct request_page ev;   /* (t) copy of it */
+    u32 served;               /* (t) calls in this session */
     u32 count, fails, good;   /* (t) */
     ktime_t since, retry_at, backoff; /* (t) */
 };

@@ -32,6 +32,7 @@ HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs it
 #define RETRY_MIN (10 * NSEC_PER_MSEC)
 #define RETRY_MAX NSEC_PER_SEC
 #define GOOD_WINDOWS 1000u
+#define WORTH_IT 4u /* calls in a session */
 
 enum { RUNNING, SERVING, DONE, GIVEN };
 enum { GO_WAIT, GO_RUN, GO_END };
@@ -139,11 +140,19 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
     req->spin = ctx->p->spin_budget;
     s->on = true;
     s->answered = false;
+    s->served = 0;
     __atomic_store_n(&v->tid, s->tid, __ATOMIC_SEQ_CST);
     __atomic_store_n(&s->state, RUNNING, __ATOMIC_SEQ_CST);
     __atomic_store_n(&s->go, GO_RUN, __ATOMIC_SEQ_CST);
     futex(&s->go, FUTEX_WAKE, 1, NULL);
     return true;
+}
+
+/* To begin one costs more than an exit. */
+static void over(struct kvm_session *s)
+{
+    s->on = false;
+    if (s->served < WORTH_IT) s->fails++;
 }
 
 static bool call_came(struct kvm_session *s)
@@ -152,6 +161,7 @@ static bool call_came(struct kvm_session *s)
     memcpy(&s->ev, s->req, sizeof(s->ev));
     __asm__ volatile("" ::: "memory"); /* no second look at the page */
     s->seq = s->ev.seq;
+    s->served++;
     return true;
 }
 
@@ -175,7 +185,7 @@ bool kvm_session_wait(struct platform_ctx *ctx)
             futex(&s->state, FUTEX_WAIT, RUNNING, NULL);
         }
     }
-    s->on = false;
+    over(s);
     s->ended = true;
     __atomic_store_n(&ctx->vcpu->tid, gettid(), __ATOMIC_SEQ_CST);
     return false;
@@ -192,7 +202,7 @@ void kvm_session_stop(struct platform_ctx *ctx)
         for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
         futex(&s->state, FUTEX_WAIT, SERVING, &period);
     }
-    s->on = false;
+    over(s);
 }
 
 bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r)
