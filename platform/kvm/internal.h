@@ -141,6 +141,7 @@ struct platform {
     u64 signal_mask;       /* (c) of threads in guest code */
     u64 pt_kernel;         /* (c) last entry of every root */
     u64 user_text;         /* (c) user_stub: the stub's page */
+    int peek[2];           /* (c) user_stub: a pipe (kvm_as_peek) */
     u32 spin_budget;       /* (c) sessions (session.c): pauses to wait; 0: there are none */
     int busy;              /* (a) threads that run or wait for guest code */
 
@@ -257,6 +258,8 @@ int kvm_as_update(struct platform_as *as, const struct platform_mapop *ops, size
 void kvm_root_put(struct platform *p, struct kvm_root *r);
 /* What vCPU `id` is to have in CR3; NULL: no memory. */
 struct kvm_root *kvm_as_root(struct platform_as *as, unsigned id);
+/* Reads n bytes of guest code; false: not mapped. Slow. */
+bool kvm_as_peek(struct platform_as *as, gaddr_t addr, u8 *buf, size_t n);
 /* platform_ops.as_call_site */
 size_t kvm_as_call_site(struct platform_as *as, gaddr_t at, gaddr_t ret, const u8 *insns, size_t n, u8 *out, size_t room);
 enum kvm_fault { KVM_FAULT_REAL, KVM_FAULT_FILLED, KVM_FAULT_BUS, KVM_FAULT_SPURIOUS };

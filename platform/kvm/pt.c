@@ -22,6 +22,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+HOSTCALL(write, "kvm: looks at an instruction of a guest, through a pipe");
+HOSTCALL(read, "kvm: looks at an instruction of a guest, through a pipe");
 HOSTCALL(fstat, "which file is a donated descriptor of?");
 HOSTCALL(madvise, "is there a page of a donated file?");
 HOSTCALL(sched_yield, "wait until another processor has left guest code");
@@ -428,6 +430,30 @@ void kvm_as_free(struct platform_as *as)
     kvm_root_put(as->p, as->root);
     lock_fini(&as->lock);
     free(as);
+}
+
+bool kvm_as_peek(struct platform_as *as, gaddr_t addr, u8 *buf, size_t n)
+{
+    struct platform *p = as->p;
+    bool ok = true;
+
+    lock(&as->lock);
+    for (size_t i = 0; i < n && ok; i++) {
+        gaddr_t at = addr + i;
+        u64 *t = at < GUEST_ADDR_MAX ? leaf_table(as, at, false) : NULL, e = t ? t[index_at(at, 1)] : 0;
+        u64 gpa = (e & PTE_ADDR) | (at & ~GPAGE_MASK);
+        const u8 *hva = gpa >= p->win_gpa ? p->win + (gpa - p->win_gpa) : p->mem + (gpa - MEM_GPA);
+        if (!(e & PTE_P)) {
+            ok = false;
+            break;
+        }
+        /* A file's page may be gone: the kernel finds that out with an error, we would with SIGBUS. */
+        lock(&p->lock);
+        ok = write(p->peek[1], hva, 1) == 1 && read(p->peek[0], buf + i, 1) == 1;
+        unlock(&p->lock);
+    }
+    unlock(&as->lock);
+    return ok;
 }
 
 static bool page_exists(struct platform *p, u64 e, bool write)

@@ -31,6 +31,7 @@ HOSTCALL(rt_sigtimedwait, "the signal of a kick is taken back");
 #define VEC_UD 6
 #define VEC_SS 12
 #define VEC_NP 11
+#define VEC_GP 13
 #define VEC_PF 14
 #define VEC_MF 16
 #define VEC_AC 17
@@ -306,6 +307,22 @@ static bool has_error_code(u32 vector)
     return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21;
 }
 
+/* KVM's emulator, which PVM hosts leave `int` to, does not know it and calls it invalid. What it would have been: */
+static void invalid(struct platform_as *as, struct guest_regs *r, struct platform_exit *exit)
+{
+    u8 code[2] = { 0 };
+
+    if (as->p->var.user_stub && kvm_as_peek(as, r->rip, code, 1) && code[0] == 0xcd) kvm_as_peek(as, r->rip + 1, code + 1, 1);
+    if (code[0] == 0xcc || (code[0] == 0xcd && code[1] == VEC_BP)) {
+        r->rip += code[0] == 0xcc ? 1 : 2;
+        exception(exit, SIGTRAP, SI_KERNEL, 0, VEC_BP, 0);
+    } else if (code[0] == 0xcd) {
+        exception(exit, SIGSEGV, SI_KERNEL, 0, VEC_GP, code[1] * 8u + 2);
+    } else {
+        exception(exit, SIGILL, ILL_ILLOPN, r->rip, VEC_UD, 0);
+    }
+}
+
 /* An exception's handler has left the machine. The frame lies where only the processor and the sentry write. */
 static bool trapped(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as, struct guest_regs *r,
                     struct platform_exit *exit, u32 vector)
@@ -334,7 +351,7 @@ static bool trapped(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platfor
     case VEC_DE: exception(exit, SIGFPE, FPE_INTDIV, f.rip, vector, 0); break;
     case VEC_DB: exception(exit, SIGTRAP, f.rflags & EFLAGS_TF ? TRAP_TRACE : TRAP_BRKPT, f.rip, vector, 0); break;
     case VEC_BP: exception(exit, SIGTRAP, SI_KERNEL, 0, vector, 0); break;
-    case VEC_UD: exception(exit, SIGILL, ILL_ILLOPN, f.rip, vector, 0); break;
+    case VEC_UD: invalid(as, r, exit); break;
     case VEC_MF:
     case VEC_XM: exception(exit, SIGFPE, fpe_code(ctx, v, vector), f.rip, vector, 0); break;
     case VEC_AC: exception(exit, SIGBUS, BUS_ADRALN, 0, vector, error); break;

@@ -8,6 +8,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -179,6 +180,7 @@ static int build_kernel(struct platform *p)
     }
     if (!p->var.user_stub) return 0;
     if (!(p->user_text = kvm_page_new(p))) return -ENOMEM;
+    if (pipe2(p->peek, O_CLOEXEC)) return -errno;
     memcpy(kvm_page_ptr(p, p->user_text), kvm_user_start, GPAGE_SIZE);
     /* The stub reads the bases of fs and gs. */
     if (p->cfg.ncpus > 1 && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) p->spin_budget = kvm_session_calibrate();
@@ -311,7 +313,7 @@ int kvm_vm_start(const struct platform_config *cfg, const struct kvm_variant *va
     _Static_assert(KVM_VCPUS_MAX + 16 <= 512, "one page table holds ring 0");
     p->cfg = *cfg;
     p->var = *var;
-    p->vm = -1;
+    p->vm = p->peek[0] = p->peek[1] = -1;
     lock_init(&p->lock, LC_PLATFORM);
     lock_init(&p->pool_lock, LC_PLATFORM);
     p->dev = rc = kvm_open(why, why_len);
@@ -335,6 +337,8 @@ void kvm_vm_stop(struct platform *p)
 {
     kvm_vcpus_stop(p);
     if (p->vm >= 0) close(p->vm);
+    if (p->peek[0] >= 0) close(p->peek[0]);
+    if (p->peek[1] >= 0) close(p->peek[1]);
     if (p->dev >= 0) close(p->dev);
     if (p->sys) munmap(p->sys, SYS_SIZE);
     if (p->win) munmap(p->win, p->win_size);

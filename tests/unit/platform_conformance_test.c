@@ -422,9 +422,6 @@ static int native_icebp(void)
     return WIFSIGNALED(status) ? WTERMSIG(status) : SIGTRAP;
 }
 
-/* PVM: KVM's emulator takes some instructions that it does not know all of, and calls them invalid. */
-static bool emulates_rare(void) { return ops == &platform_kvm_ops && !(ops->abilities(plat) & PLATFORM_CAN_HIDE_CPUID); }
-
 static void test_exceptions(void **state UNUSED)
 {
     EXC(int3, SIGTRAP, SI_KERNEL, 1);
@@ -432,8 +429,7 @@ static void test_exceptions(void **state UNUSED)
     EXC(div0, SIGFPE, FPE_INTDIV, 6);
     EXC(hlt, SIGSEGV, SI_KERNEL, 0);
     EXC(noncanon, SIGSEGV, SI_KERNEL, 0);
-    if (emulates_rare()) EXC(int80, SIGILL, ILL_ILLOPN, 5);
-    else EXC(int80, SIGSEGV, SI_KERNEL, 5);
+    EXC(int80, SIGSEGV, SI_KERNEL, 5);
 }
 
 static void test_single_step(void **state UNUSED)
