@@ -101,7 +101,7 @@ static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
     case IP_OPTIONS: return len ? -EINVAL : 0;
     default: break;
     }
-    r = opt_int(val, len, &v);
+    r = len ? opt_int(val, len, &v) : 0;   /* no value counts as 0 */
     if (r) return r;
     for (size_t k = 0; k < ARRAY_LEN(plain); k++) {
         if (plain[k].opt != opt) continue;
@@ -135,26 +135,32 @@ static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
     }
 }
 
+/* do_ip_getsockopt(): into less than an int goes one byte, if the value fits. */
+static ssize_t ip_put_int(void *val, size_t size, int v)
+{
+    return opt_put_int(val, size && size < sizeof v && v >= 0 && v <= 255 ? 1 : size, v);
+}
+
 static ssize_t ip_getopt(struct socket *s, int opt, void *val, size_t size)
 {
     struct inet_sock *i = &s->in;
     switch (opt) {
-    case IP_TOS: return opt_put_int(val, size, i->tos);
-    case IP_TTL: return opt_put_int(val, size, i->ttl);
-    case IP_MULTICAST_TTL: return opt_put_int(val, size, i->mc_ttl);
-    case IP_MULTICAST_LOOP: return opt_put_int(val, size, i->mc_loop);
-    case IP_MULTICAST_ALL: return opt_put_int(val, size, i->mc_all);
-    case IP_MTU_DISCOVER: return opt_put_int(val, size, i->mtu_discover);
-    case IP_MTU: return i->connected || s->state == ST_ESTABLISHED ? opt_put_int(val, size, 65536) : -ENOTCONN;
-    case IP_RECVERR: return opt_put_int(val, size, i->recverr);
-    case IP_MINTTL: return opt_put_int(val, size, i->minttl);
-    case IP_PKTINFO: return opt_put_int(val, size, !!(s->want & WANT_PKTINFO));
-    case IP_RECVTTL: return opt_put_int(val, size, !!(s->want & WANT_TTL));
-    case IP_RECVTOS: return opt_put_int(val, size, !!(s->want & WANT_TOS));
-    case IP_RECVORIGDSTADDR: return opt_put_int(val, size, !!(s->want & WANT_ORIGDST));
-    case IP_FREEBIND: return opt_put_int(val, size, i->freebind);
+    case IP_TOS: return ip_put_int(val, size, i->tos);
+    case IP_TTL: return ip_put_int(val, size, i->ttl);
+    case IP_MULTICAST_TTL: return ip_put_int(val, size, i->mc_ttl);
+    case IP_MULTICAST_LOOP: return ip_put_int(val, size, i->mc_loop);
+    case IP_MULTICAST_ALL: return ip_put_int(val, size, i->mc_all);
+    case IP_MTU_DISCOVER: return ip_put_int(val, size, i->mtu_discover);
+    case IP_MTU: return i->connected || s->state == ST_ESTABLISHED ? ip_put_int(val, size, 65536) : -ENOTCONN;
+    case IP_RECVERR: return ip_put_int(val, size, i->recverr);
+    case IP_MINTTL: return ip_put_int(val, size, i->minttl);
+    case IP_PKTINFO: return ip_put_int(val, size, !!(s->want & WANT_PKTINFO));
+    case IP_RECVTTL: return ip_put_int(val, size, !!(s->want & WANT_TTL));
+    case IP_RECVTOS: return ip_put_int(val, size, !!(s->want & WANT_TOS));
+    case IP_RECVORIGDSTADDR: return ip_put_int(val, size, !!(s->want & WANT_ORIGDST));
+    case IP_FREEBIND: return ip_put_int(val, size, i->freebind);
     case IP_TRANSPARENT:
-    case IP_BIND_ADDRESS_NO_PORT: return opt_put_int(val, size, 0);
+    case IP_BIND_ADDRESS_NO_PORT: return ip_put_int(val, size, 0);
     case IP_OPTIONS: return 0;
     case IP_MULTICAST_IF: {
         u32 a = htonl(i->mc_if);

@@ -257,12 +257,21 @@ ssize_t stream_recvmsg(struct socket *s, struct net_msg *m)
     } else if (s->state == ST_CONNECTING && !tcp) {
         err = -EINVAL;
     }
-    while (!err && m->u->resid) {
+    /* On AF_UNIX a receiver that asks for nothing waits for something all the same; read(2) does not come here. */
+    while (!err && (m->u->resid || (!tcp && !done))) {
         size_t seen = s->rx_bytes;
         if (peek && s->peek_off > 0) seen = seen > (size_t)s->peek_off ? seen - (size_t)s->peek_off : 0;
         if (tcp && s->in.urg && s->in.urg_seq == s->in.rx_seq) {
             if (done) break;
             if (peek && !s->oobinline && seen) seen--;
+        }
+        if (!m->u->resid && seen) {
+            /* Descriptors come with the bytes they were sent with, even if none of those is taken. */
+            struct sockbuf *b = TAILQ_FIRST(&s->rx);
+            if (!b->files) break;
+            m->files = peek ? scm_files_dup(b->files) : b->files;
+            if (!peek) b->files = NULL;
+            break;
         }
         bool ended = s->err || (s->shut & SHUT_RCV) || (tcp && s->in.got_fin);
         if (seen && (!peek || seen >= target || ended || !sw.deadline)) {

@@ -330,4 +330,15 @@ static void port_range(void)
     close(f);
 }
 
-TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits))
+static void short_options(void)
+{
+    int s = socket(AF_INET, SOCK_DGRAM, 0), tos = 0xc0, got = -1;
+    socklen_t l = 2;
+    CHECK(!setsockopt(s, IPPROTO_IP, IP_TOS, &tos, 2) && !getsockopt(s, IPPROTO_IP, IP_TOS, &got, &l) && l == 1 && (got & 0xff) == 0xc0);
+    CHECK(!setsockopt(s, IPPROTO_IP, IP_TOS, &tos, 0));
+    l = 4;
+    CHECK(!getsockopt(s, IPPROTO_IP, IP_TOS, &got, &l) && l == 4 && got == 0);
+    close(s);
+}
+
+TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits), CASE(short_options))

@@ -295,5 +295,33 @@ static void bound_mode(void)
     close(s);
 }
 
+static void receive_nothing(void)
+{
+    int p[2];
+    char b;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+    CHECK_ERR(recv(p[0], &b, 0, MSG_DONTWAIT), EAGAIN);
+    CHECK(read(p[0], &b, 0) == 0);
+    CHECK(write(p[1], "x", 1) == 1 && recv(p[0], &b, 0, MSG_DONTWAIT) == 0 && recv(p[0], &b, 1, MSG_DONTWAIT) == 1);
+    /* Descriptors come all the same, once. */
+    char control[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct iovec io = { "y", 1 };
+    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    *c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+    memcpy(CMSG_DATA(c), &p[1], sizeof(int));
+    CHECK(sendmsg(p[1], &m, 0) == 1);
+    m = (struct msghdr){ .msg_control = control, .msg_controllen = sizeof control };
+    CHECK(recvmsg(p[0], &m, 0) == 0 && (c = CMSG_FIRSTHDR(&m)) && c->cmsg_type == SCM_RIGHTS);
+    int got;
+    memcpy(&got, CMSG_DATA(c), sizeof got);
+    CHECK(close(got) == 0);
+    m = (struct msghdr){ .msg_iov = &(struct iovec){ &b, 1 }, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    CHECK(recvmsg(p[0], &m, 0) == 1 && b == 'y' && !CMSG_FIRSTHDR(&m));
+    close(p[1]);
+    CHECK(recv(p[0], &b, 0, 0) == 0);
+    close(p[0]);
+}
+
 TEST_MAIN(CASE(stream_pair), CASE(reset_on_unread), CASE(path_names), CASE(abstract_names), CASE(backlog), CASE(dgram_pair), CASE(seqpacket),
-          CASE(sigpipe), CASE(blocking_write), CASE(full_and_timeout), CASE(bad_arguments), CASE(stream_names), CASE(message_flags_and_credentials), CASE(bound_mode))
+          CASE(sigpipe), CASE(blocking_write), CASE(full_and_timeout), CASE(bad_arguments), CASE(stream_names), CASE(message_flags_and_credentials), CASE(bound_mode), CASE(receive_nothing))
