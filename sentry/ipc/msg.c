@@ -169,6 +169,7 @@ static sysret_t take_locked(struct msq *q, u64 limit, s64 type, u32 flags, struc
     if ((*at)->len > limit && !(flags & MSG_NOERROR)) return -E2BIG;
     *out = *at;
     if (flags & MSG_COPY) {
+        if ((*at)->len > limit) return -EINVAL;   /* copy_msg() */
         *out = copy_of(*at);
         return 0;
     }

@@ -48,4 +48,16 @@ static void holes(void)
     CHECK_ERR(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP);
     CHECK_ERR(fallocate(fd, 0, 0, 0), EINVAL);
 }
-TEST_MAIN(CASE(seals), CASE(holes))
+/* A write across the end under F_SEAL_GROW keeps whole pages only: the piece with the end in it is refused. */
+static void sealed_end(void)
+{
+    static char b[8192];
+    int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+    CHECK(ftruncate(fd, 4096 + 3072) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
+    CHECK_ERR(pwrite(fd, b, 2048, 4096 + 2048), EPERM);
+    CHECK(pwrite(fd, b, 1024, 4096 + 2048) == 1024);
+    CHECK(pwrite(fd, b, 8192, 2048) == 2048);
+    close(fd);
+}
+
+TEST_MAIN(CASE(sealed_end), CASE(seals), CASE(holes))

@@ -292,6 +292,10 @@ static void msg_basic(void)
     CHECK(msgrcv(id, &m, 64, -2, 0) == 4 && m.type == 1 && !strcmp(m.text, "one"));
     CHECK(msgrcv(id, &m, 64, 3, MSG_EXCEPT) == 4 && m.type == 2);
     CHECK(msgrcv(id, &m, 3, 0, MSG_NOERROR) == 3 && m.type == 3 && !memcmp(m.text, "thr", 3));
+    /* A copy is whole or not at all. */
+    CHECK(msgsnd(id, &m, 3, 0) == 0);
+    CHECK_ERR(msgrcv(id, &m, 2, 0, MSG_COPY | IPC_NOWAIT | MSG_NOERROR), EINVAL);
+    CHECK(msgrcv(id, &m, 64, 0, IPC_NOWAIT) == 3);
     CHECK_ERR(msgrcv(id, &m, 64, 0, IPC_NOWAIT), ENOMSG);
     m.type = 0;
     CHECK_ERR(msgsnd(id, &m, 4, 0), EINVAL);

@@ -55,6 +55,11 @@ static ssize_t file_write(struct file *f, struct uio *u, u64 *pos, u32 flags)
     if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) r = -EPERM;
     else if ((seals & F_SEAL_GROW) && *pos + u->resid > i->size && *pos >= i->size && u->resid) r = -EPERM;
     u64 limit = seals & F_SEAL_GROW ? i->size : (u64)LLONG_MAX;
+    /* shmem_write_begin() refuses whole pages' pieces: none that would end behind the end is written even in part. */
+    if ((seals & F_SEAL_GROW) && r == 0 && *pos < limit && u->resid > limit - *pos && (limit & ~GPAGE_MASK)) {
+        limit &= GPAGE_MASK;
+        if (*pos >= limit) r = -EPERM;
+    }
     while (r >= 0 && u->resid && *pos < limit) {
         u64 off = *pos & ~GPAGE_MASK, pgoff = *pos >> GPAGE_SHIFT, left = MIN(u->resid, limit - *pos);
         u64 pages = (off + left + GPAGE_SIZE - 1) >> GPAGE_SHIFT;
