@@ -166,6 +166,20 @@ static void enable_controllers(const char *dir)
     }
 }
 
+/* Where make_path ends. */
+static char *joined(const struct cg_mount *m, const char *path)
+{
+    AUTO_FREE char *copy = xstrdup(path);
+    char *at = xstrdup(m->dir);
+    for (char *s = copy, *name; (name = strsep(&s, "/"));) {
+        if (!*name || !strcmp(name, ".")) continue;
+        char *next = xasprintf("%s/%s", at, name);
+        free(at);
+        at = next;
+    }
+    return at;
+}
+
 /* Every directory of the way that is not there; *made: the last was not. -errno */
 static int make_path(const struct cg_mount *m, const char *path, char **dir, bool *made)
 {
@@ -224,6 +238,21 @@ static char *controller_names(const char *super)
     return out;
 }
 
+/* Said before they are made: whoever is killed in between leaves nothing that delete does not find. */
+static int announce(const struct oci_create *c, const struct cg_mounts *all, struct oci_state *s)
+{
+    for (unsigned i = 0; i < all->n; i++) {
+        const struct cg_mount *m = &all->m[i];
+        if (m->v2 && !all->v2_only) continue;
+        AUTO_FREE char *path = wanted_path(c, m);
+        if (bad_path(path)) return oci_fail("config.json: linux.cgroupsPath: %s is no place for a container", path);
+        AUTO_FREE char *dir = joined(m, path);
+        if (access(dir, F_OK)) remember(s, dir);
+    }
+    int r = state_save(c->dirfd, s);
+    return r ? oci_fail("writing the state: %s", strerror(-r)) : 0;
+}
+
 int oci_cgroup_create(struct oci_create *c, struct oci_state *s)
 {
     struct cg_mounts all;
@@ -232,17 +261,13 @@ int oci_cgroup_create(struct oci_create *c, struct oci_state *s)
     cgroup_mounts_read(&all);
     char **dirs = xzalloc((all.n + 1) * sizeof(*dirs));
     unsigned n = 0;
-    int r = 0;
+    int r = announce(c, &all, s);
     for (unsigned i = 0; i < all.n && !r; i++) {
         const struct cg_mount *m = &all.m[i];
         char *dir = NULL;
         bool made = false;
         if (m->v2 && !all.v2_only) continue; /* hybrid: the controllers that count are v1's */
         AUTO_FREE char *path = wanted_path(c, m);
-        if (bad_path(path)) {
-            r = oci_fail("config.json: linux.cgroupsPath: %s is no place for a container", path);
-            break;
-        }
         int e = make_path(m, path, &dir, &made);
         if (!e) e = cgroup_write(dir, "cgroup.procs", "0");
         if (e && (e == -EROFS || lenient || !limits_wanted(&c->cfg.res))) { /* not here: the container runs in its caller's cgroup */
@@ -251,7 +276,6 @@ int oci_cgroup_create(struct oci_create *c, struct oci_state *s)
             if (!lenient && limits_wanted(&c->cfg.res)) r = oci_fail("cgroup %s%s: %s", m->dir, path, strerror(-e));
             continue;
         }
-        if (made) remember(s, dir);
         if (e) r = oci_fail("cgroup %s: joining it: %s", dir, strerror(-e));
         if (m->v2) s->cgroup_v2 = xstrdup(dir);
         if (has_controller(m->controllers, "memory")) s->cgroup_memory = xstrdup(dir);

@@ -159,7 +159,10 @@ int oci_namespaces_enter(const struct oci_config *c, bool *net_missing)
         }
     }
     if (c->ns[NS_NETWORK].present && !*net_missing) net_sysctls(c);
-    if (c->ns[NS_UTS].present && !c->ns[NS_UTS].path && c->hostname && c->hostname[0] && sethostname(c->hostname, strlen(c->hostname)) && errno != EPERM)
+    if (!c->ns[NS_UTS].present || c->ns[NS_UTS].path) return 0;
+    if (c->hostname && c->hostname[0] && sethostname(c->hostname, strlen(c->hostname)) && errno != EPERM)
         return oci_fail("setting the host name: %s", strerror(errno));
+    if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)) && errno != EPERM)
+        return oci_fail("setting the domain name: %s", strerror(errno));
     return 0;
 }

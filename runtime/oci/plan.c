@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -423,6 +424,16 @@ static int add_network(struct oplan *o)
     return 0;
 }
 
+/* A uts namespace by path, as pods have it, already has its names; one of the container's own begins with ours. */
+static void add_names(struct spawn_plan *p, const struct oci_config *c)
+{
+    struct utsname u;
+    bool given = c->ns[NS_UTS].path && !uname(&u);
+    plan_add_str(&p->sentry, PLAN_HOSTNAME, c->hostname && c->hostname[0] ? c->hostname : given ? u.nodename : "sundog");
+    const char *domain = c->domainname ? c->domainname : given && strcmp(u.domainname, "(none)") ? u.domainname : NULL;
+    if (domain) plan_add_str(&p->sentry, PLAN_DOMAINNAME, domain);
+}
+
 int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struct console *con, unsigned open_mask)
 {
     const struct oci_config *cfg = &c->cfg;
@@ -441,8 +452,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     if (abi && strcmp(abi, "auto") && strcmp(abi, "linux") && strcmp(abi, "solaris"))
         return oci_fail("config.json: annotations.sundog.abi: `%s` is not auto, linux or solaris", abi);
     plan_add_str(&p->sentry, PLAN_ABI, abi ? abi : "auto");
-    plan_add_str(&p->sentry, PLAN_HOSTNAME, cfg->hostname && cfg->hostname[0] ? cfg->hostname : "sundog");
-    if (cfg->domainname) plan_add_str(&p->sentry, PLAN_DOMAINNAME, cfg->domainname);
+    add_names(p, cfg);
     if (add_files(&o)) return -1;
     if (!abi || strcmp(abi, "linux")) plan_solaris_pieces(p, &o.nroots);
     for (unsigned i = 0; i < cfg->nmasked; i++) emit_str(&o, PLAN_MASK, cfg->masked[i]);

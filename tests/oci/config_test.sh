@@ -42,7 +42,7 @@ inside 'No such device or address|not permitted' 'l["seccomp"] = {"defaultAction
 inside '159$' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]}; sh("(mkdir /x) 2>/dev/null; echo $?")'
 # namespaces on the host: new ones of the supervisor, and by path
 if [ "$(id -u)" = 0 ] && unshare -pmU true 2>/dev/null; then
-    bundle ns 'l["namespaces"] += [{"type": "cgroup"}, {"type": "user"}]; args("sleep", "1000")
+    bundle ns 'c["hostname"] = "pod"; c["domainname"] = "dom"; l["namespaces"] += [{"type": "cgroup"}, {"type": "user"}]; args("sleep", "1000")
 l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]'
     sd create --bundle ns --pid-file ns.pid "$prefix-ns" >/dev/null 2>&1 || bad "create with namespaces"
     pid=$(cat ns.pid)
@@ -50,6 +50,9 @@ l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "siz
         [ "$(readlink /proc/self/ns/$kind)" != "$(readlink "/proc/$pid/ns/$kind")" ] || bad "the supervisor has the host's $kind namespace"
     done
     grep -Eq '^ *0 +100000 +1000$' "/proc/$pid/uid_map" || bad "uid_map on the host: $(cat "/proc/$pid/uid_map")"
+    # The names of a uts namespace by path are those inside.
+    inside '^pod dom$' "l['namespaces'] = [e for e in l['namespaces'] if e['type'] != 'uts'] + [{'type': 'uts', 'path': '/proc/$pid/ns/uts'}]
+del c['hostname']; sh('echo \$(hostname) \$(cat /proc/sys/kernel/domainname)')"
     # A second container in the first one's pid namespace, as pods have it: it ends with it.
     bundle join "l['namespaces'][0]['path'] = '/proc/$pid/ns/pid'; args('sleep', '1000')"
     sd run --detach --bundle join --pid-file join.pid "$prefix-join" >/dev/null 2>&1 || bad "run in a pid namespace by path"
