@@ -181,12 +181,12 @@ def container_lines(cont, platforms, times, mem):
     return lines
 
 
-def bare_round_trip(build):
+def bare_round_trip(build, prefix):
     """A bare PTRACE_SYSEMU round trip with registers read and written, tracer and tracee on one CPU, in ns."""
     subprocess.run(["ninja", "-C", build, "tests/bench/bench-ptrace-roundtrip"], stdout=subprocess.DEVNULL, check=False)
     try:
-        out = subprocess.run([os.path.join(build, "tests/bench/bench-ptrace-roundtrip")], capture_output=True, text=True, timeout=120).stdout
-    except OSError:
+        out = subprocess.run(prefix + [os.path.join(build, "tests/bench/bench-ptrace-roundtrip")], capture_output=True, text=True, timeout=120).stdout
+    except (OSError, subprocess.TimeoutExpired):
         return None
     for line in out.splitlines():
         if line.startswith("bare SYSEMU"):
@@ -374,7 +374,7 @@ def main():
     for op in list(med["native"]):
         lines.append(f"| {op} | {med['native'][op]:,.0f} | " + " | ".join(cell(med[n].get(op), med["native"][op]) for n in names[1:]) + " |")
     lines.append("| memory while `sleep` runs, kB (sum of Pss) | - | " + " | ".join(f"{mem[n]:,}" if mem.get(n) else "-" for n in names[1:]) + " |")
-    bare = bare_round_trip(a.build)
+    bare = bare_round_trip(a.build, runners["native"])
     extra = ["", f"A bare PTRACE_SYSEMU round trip with GETREGSET and SETREGSET, tracer and tracee on one CPU, same run: {bare:,.0f} ns; "
                  f"getppid on ptrace is {med['ptrace']['getppid'] / bare:.2f} of it."] if bare and "ptrace" in med else []
     cpu = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?")
