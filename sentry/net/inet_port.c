@@ -221,14 +221,19 @@ struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16]
 {
     struct socket *o, *best = NULL;
     int score = 0;
+    unsigned same = 0;
+    /* Of a group by SO_REUSEPORT the same one gets all of a flow. */
+    u32 pick = (u32)sport << 16 | dport;
 
     lock(&port_lock);
     LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
         if (o->net != net || o->in.local.in.port != dport) continue;
         int f = udp_score(o, dst, src, sport);
-        if (f <= score) continue;
+        if (f < score || !f) continue;
+        if (f == score && !(o->in.reuseport && best->in.reuseport)) continue;
+        same = f > score ? 1 : same + 1;
+        if (f > score || (pick = pick * 1103515245 + 12345) / 65536 % same == 0) best = o;
         score = f;
-        best = o;
     }
     if (best && !ref_get_unless_zero(&best->refs)) best = NULL;
     unlock(&port_lock);

@@ -341,4 +341,34 @@ static void short_options(void)
     close(s);
 }
 
-TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits), CASE(short_options))
+/* Datagrams are shared out over the sockets of a SO_REUSEPORT group, those of one flow to the same socket. */
+static void group(void)
+{
+    enum { MEMBERS = 3, FLOWS = 60 };
+    struct sockaddr_in a = at("127.0.0.1", 0);
+    socklen_t l = sizeof a;
+    int s[MEMBERS], on = 1, got[MEMBERS] = { 0 };
+    char b[8];
+    for (int i = 0; i < MEMBERS; i++) {
+        s[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+        CHECK(!setsockopt(s[i], SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) && !bind(s[i], (void *)&a, l) && !getsockname(s[i], (void *)&a, &l));
+    }
+    for (int i = 0; i < FLOWS; i++) {
+        int c = socket(AF_INET, SOCK_DGRAM, 0), who = -1;
+        CHECK(!connect(c, (void *)&a, l) && send(c, "a", 1, 0) == 1 && send(c, "b", 1, 0) == 1);
+        for (int k = 0; k < MEMBERS; k++)
+            if (recv(s[k], b, sizeof b, 0) == 1) {
+                CHECK(who == -1 && recv(s[k], b, sizeof b, 0) == 1);
+                who = k;
+            }
+        CHECK(who >= 0);
+        got[who]++;
+        close(c);
+    }
+    for (int i = 0; i < MEMBERS; i++) {
+        CHECK(got[i] > 0);
+        close(s[i]);
+    }
+}
+
+TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits), CASE(short_options), CASE(group))
