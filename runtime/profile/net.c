@@ -87,6 +87,14 @@ static int text_file(struct builder *b, const char *at, const struct strbuf *tex
     int fd = memfd_create("sundog-text", MFD_CLOEXEC);
     if (fd < 0 || (text->len && write(fd, text->s, text->len) != (ssize_t)text->len)) return fail("making %s: %s", at, strerror(errno));
     fchmod(fd, 0444);
+    /* The sandbox's own text may be read, whatever the profile says of the host's; unless it says so by name. */
+    bool named = false;
+    for (unsigned i = 0; i < b->o->profile->nrules; i++) named |= b->o->profile->rules[i].section == PS_FILES && !strcmp(b->o->profile->rules[i].object, at);
+    struct plan_path_rule pr = { b->o->profile->nrules + 1, PR_READ };
+    if (!named) {
+        plan_add2(&b->p->sentry, PLAN_PATH_RULE, &pr, sizeof(pr), &at, 1);
+        if (!b->o->warn) plan_add2(&b->p->gofer, PLAN_PATH_RULE, &pr, sizeof(pr), &at, 1);
+    }
     AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd);
     int r = builder_host(b, path, at, false, MNT_RDONLY | MNT_NOEXEC | MNT_NODEV | MNT_NOSUID);
     close(fd);

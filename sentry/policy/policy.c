@@ -240,6 +240,13 @@ void policy_dentry_watched(struct dentry *d, u32 want)
         if (want & bit) evlog_add(op_of(bit), EV_ALLOWED, 0, bit, text);
 }
 
+void policy_readonly(struct dentry *d)
+{
+    if (!d->policy || !evlog_on()) return;
+    AUTO_FREE char *text = text_of(d, NULL, NULL);
+    evlog_add(EV_WRITE, EV_DENIED, pathrules_rule(paths, d->policy), PR_WRITE, text);
+}
+
 int policy_would(struct dentry *d, u32 want)
 {
     if (!d->policy || warn_only) return 0;

@@ -57,6 +57,8 @@ static inline int policy_dentry(struct dentry *d, u32 want)
     if ((__atomic_load_n(&d->policy_seen, __ATOMIC_RELAXED) & want) == want) return 0;
     return policy_dentry_slow(d, want);
 }
+/* Something in a place that is mounted read-only was to be changed: recorded, if rules are about it. */
+void policy_readonly(struct dentry *d);
 /* As policy_dentry, asked by access(2): not recorded. */
 int policy_would(struct dentry *d, u32 want);
 /* May the walk go on to `name` in dir? -EACCES where nothing there or beneath it is granted. rest: the path behind it. */

@@ -36,7 +36,7 @@ static int may_open(const struct path *p, u32 flags)
         if (p->mnt && (p->mnt->flags & MNT_NODEV)) return -EACCES;
         break;
     case S_IFREG:
-        if ((mask & MAY_WRITE) && mnt_want_write(p->mnt)) return -EROFS;
+        if ((mask & MAY_WRITE) && mnt_want_write_to(p->mnt, p->dentry)) return -EROFS;
         break;
     default: break;
     }
@@ -151,7 +151,7 @@ static int open_tmpfile(struct walk *w, u32 flags, u32 mode, struct file **out)
     struct path dirp = w->cur;
     struct inode *dir = dirp.dentry->inode, *i = NULL;
     if (!wants_write(flags)) return -EINVAL;
-    int r = mnt_want_write(dirp.mnt);
+    int r = mnt_want_write_to(dirp.mnt, dirp.dentry);
     if (r == 0) r = inode_may(dir, MAY_WRITE | MAY_EXEC);
     if (r == 0) r = policy_dentry(dirp.dentry, PR_WRITE);
     if (r == 0 && !dir->ops->tmpfile) r = -EOPNOTSUPP;
@@ -181,7 +181,7 @@ static int lookup_or_create(struct walk *w, u32 flags, u32 mode, struct dentry *
         if (r) return r;
         if (d->inode || !(flags & O_CREAT)) break;
         struct inode *dir = w->cur.dentry->inode;
-        r = mnt_want_write(w->cur.mnt);
+        r = mnt_want_write_to(w->cur.mnt, d);
         if (r == 0) r = may_create(dir, w->cur.dentry);
         if (r == 0) r = policy_dentry(d, PR_WRITE);
         if (r == 0 && !dir->ops->create) r = -EACCES;

@@ -113,7 +113,7 @@ int vfs_setattr(const struct path *p, const struct kattr *in)
     struct kattr a = *in;
     struct inode *i = p->dentry->inode;
     const struct cred *c = current_cred();
-    int r = mnt_want_write(p->mnt);
+    int r = mnt_want_write_to(p->mnt, p->dentry);
     if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
     if (r) return r;
     bool owner = c->fsuid == i->uid;
@@ -236,7 +236,7 @@ int vfs_truncate_path(const char *path, u64 size)
     struct inode *i = p.dentry->inode;
     if (S_ISDIR(i->mode)) r = -EISDIR;
     else if (!S_ISREG(i->mode)) r = -EINVAL;
-    else r = mnt_want_write(p.mnt);
+    else r = mnt_want_write_to(p.mnt, p.dentry);
     if (r == 0) r = inode_may(i, MAY_WRITE);
     if (r == 0) r = policy_dentry(p.dentry, PR_WRITE);
     if (r == 0) r = inode_get_write(i);

@@ -45,7 +45,7 @@ static int begin_create(struct walk *w, int dirfd, const char *path, bool is_dir
     if (r == 0) {
         if ((*d)->inode) r = -EEXIST;
         else if (w->trailing && !is_dir) r = -ENOENT;
-        else r = mnt_want_write(w->cur.mnt);
+        else r = mnt_want_write_to(w->cur.mnt, *d);
         if (r == 0) r = may_create(w->cur.dentry->inode, w->cur.dentry);
         if (r == 0) r = policy_dentry(*d, PR_WRITE);
         if (r) dentry_put(*d);
@@ -201,6 +201,7 @@ int vfs_unlink(int dirfd, const char *path, int flags)
         /* Absence is told before a read-only file system is. */
         if (walk_lookup_last(&w, &d) == 0) {
             if (!d->inode) r = -ENOENT;
+            else policy_readonly(d);
             dentry_put(d);
         }
         d = NULL;

@@ -85,7 +85,7 @@ static int rename_in(struct walk *ow, struct walk *nw, u32 flags)
     int r = last_is_name(ow);
     if (r == 0) r = nw->last_type == WALK_LAST_NORM ? 0 : flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     if (r == 0 && (ow->cur.mnt != nw->cur.mnt || op->sb != np->sb)) r = -EXDEV;
-    if (r == 0) r = mnt_want_write(ow->cur.mnt);
+    if (r == 0) r = mnt_want_write_to(ow->cur.mnt, op);
     if (r == 0) r = walk_lookup_last(ow, &od);
     if (r) return r;
     r = od->inode ? walk_lookup_last(nw, &nd) : -ENOENT;

@@ -5,6 +5,7 @@
 #ifndef SUNDOG_VFS_WALK_H
 #define SUNDOG_VFS_WALK_H
 
+#include "sentry/policy/policy.h"
 #include "sentry/vfs/vfs.h"
 
 enum walk_last { WALK_LAST_NORM, WALK_LAST_DOT, WALK_LAST_DOTDOT, WALK_LAST_NONE /* nothing left: cur is the object */ };
@@ -42,6 +43,13 @@ int walk_check_scope(struct walk *w);
 
 /* Superblock- and mount-level write permission: -EROFS. */
 static inline int mnt_want_write(const struct mount *m) { return m && (m->flags & MNT_RDONLY) ? -EROFS : 0; }
+/* The same for what is about to change d: a mount is read-only where a profile grants no more, so the refusal is recorded as the rule's. */
+static inline int mnt_want_write_to(const struct mount *m, struct dentry *d)
+{
+    int r = mnt_want_write(m);
+    if (unlikely(r)) policy_readonly(d);
+    return r;
+}
 
 /* Deletion of d from dir under the rules of unlink(2): write and search permission, sticky bit, kind of object. */
 int may_delete(struct inode *dir, struct dentry *d, bool is_dir);

@@ -16,7 +16,7 @@ static int check(const struct path *p, const char *name, bool write)
     size_t len = strlen(name);
     if (len == 0 || len > KXATTR_NAME_MAX) return -ERANGE;
     if (write) {
-        int r = mnt_want_write(p->mnt);
+        int r = mnt_want_write_to(p->mnt, p->dentry);
         if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
         if (r) return r;
     }

@@ -165,7 +165,7 @@ def hardlink_denied():
     leak(S + '/s')
 @attempt
 def hardlink_symlink_follow():
-    os.link(W + '/link2', S + '/s2', follow_symlinks=True)
+    call(265, -100, (W + '/link2').encode(), -100, (S + '/s2').encode(), 0x400)     # linkat, AT_SYMLINK_FOLLOW
     leak(S + '/s2')
 @attempt
 def hardlink_to_exec_place(): os.link(W + '/tool', W + '/x/tool'); must_not('linked')
@@ -429,6 +429,74 @@ def dns_tcp(): tcp(I4, ('8.8.8.8', 53))
 def dns_local(): udp(I4, ('127.0.0.53', 53))
 @attempt
 def dns_unknown_name(): tcp(I4, (socket.gethostbyname('tunnel.example.org'), 443))
+@attempt
+def dns_rebinding(): tcp(I4, (socket.gethostbyname('rebind.allowed.example'), PORT_NO))
+@attempt
+def dns_rebinding_metadata(): must_not(socket.gethostbyname('metadata.allowed.example'))
+@attempt
+def dns_rebinding_mapped():
+    got = [a[4][0] for a in socket.getaddrinfo('mapped.allowed.example', 443, socket.AF_INET6)]
+    must_not(got)
+@attempt
+def dns_rebinding_second_answer():
+    # the first answer has another address than the later ones: what was pinned stays, what comes is screened again
+    for _ in range(4):
+        try: tcp(I4, (socket.gethostbyname('flip.allowed.example'), PORT_NO))
+        except OSError: pass
+    raise OSError(errno.EACCES, 'none of them')
+@attempt
+def dns_name_at_other_port():
+    tcp(I4, (socket.gethostbyname('pinned.allowed.example'), 444))
+@attempt
+def dns_name_by_udp(): udp(I4, (socket.gethostbyname('pinned.allowed.example'), 443))
+@attempt
+def dns_sibling_address():
+    socket.gethostbyname('pinned.allowed.example')
+    tcp(I4, ('198.51.100.8', 443))
+@attempt
+def dns_alias_leads_away(): tcp(I4, (socket.gethostbyname('alias.allowed.example'), 80))
+def dns_raw(q, tcp_too):
+    s = socket.socket(I4, socket.SOCK_STREAM if tcp_too else socket.SOCK_DGRAM)
+    s.settimeout(20)
+    s.connect(('127.53.53.53', 53))
+    s.sendall((struct.pack('>H', len(q)) if tcp_too else b'') + q)
+    a = s.recv(4096)[2 if tcp_too else 0:]
+    if a[3] & 15 == 0: must_not('answered %r' % a)
+    raise OSError(errno.EACCES, 'rcode %d' % (a[3] & 15))
+def dns_question(labels, qtype=1): return struct.pack('>HHHHHH', 7, 0x100, 1, 0, 0, 0) + b''.join(bytes([len(l)]) + l for l in labels) + b'\0' + struct.pack('>HH', qtype, 1)
+@attempt
+def dns_tunnel_by_tcp(): dns_raw(dns_question([b'data-over-tcp', b'example', b'org']), True)
+@attempt
+def dns_tunnel_by_txt(): dns_raw(dns_question([b'data-in-txt', b'example', b'org'], 16), False)
+@attempt
+def dns_oversized_label(): dns_raw(dns_question([b'a' * 63, b'b' * 63, b'c' * 63, b'd' * 63, b'allowed', b'example']), False)
+@attempt
+def dns_nul_in_name(): dns_raw(dns_question([b'pinned.allowed.example\0.evil', b'org']), False)
+@attempt
+def dns_unicode_name(): dns_raw(dns_question(['\u0430llowed'.encode(), b'example']), False)
+@attempt
+def dns_punycode_lookalike(): must_not(socket.gethostbyname('pinned.xn--llowed-2fg.example'))
+@attempt
+def dns_suffix_lookalike(): must_not(socket.gethostbyname('pinned.allowed.example.evil.org'))
+@attempt
+def dns_prefix_lookalike(): must_not(socket.gethostbyname('notallowed.example'))
+@attempt
+def dns_resolver_other_port(): tcp(I4, ('127.53.53.53', 853))
+@attempt
+def net_mapped_of_pinned():
+    socket.gethostbyname('pinned.allowed.example')
+    tcp(I6, ('::ffff:198.51.100.7', 8080))
+@attempt
+def net_listen_unbound():
+    s = socket.socket(I4)
+    s.listen()
+    must_not('listens')
+@attempt
+def net_listen_any_port():
+    s = socket.socket(I4)
+    s.bind(('127.0.0.1', 0))
+    s.listen()
+    must_not('listens')
 @attempt
 def dns_oversized_name(): must_not(socket.gethostbyname('a' * 60 + '.' + 'b' * 63 + '.' + 'c' * 63 + '.' + 'd' * 63 + '.example.org'))
 @attempt

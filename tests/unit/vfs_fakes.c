@@ -14,6 +14,7 @@ void policy_looked(struct dentry *d) {}
 void policy_dentry_watched(struct dentry *d, u32 want) {}
 u32 policy_step(u32 state, const char *name, size_t len) { return 0; }
 int policy_dentry_slow(struct dentry *d, u32 want) { return 0; }
+void policy_readonly(struct dentry *d) {}
 int policy_would(struct dentry *d, u32 want) { return 0; }
 int policy_enter(struct dentry *dir, const char *name, const char *rest) { return 0; }
 void policy_absent(struct dentry *dir, const char *name, const char *rest) {}
