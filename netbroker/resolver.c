@@ -60,7 +60,7 @@ struct conn {
 };
 
 static struct {
-    bool on, answer_all;
+    bool on, answer_all, learn;
     int udp, tcp;
     u16 port;
     struct plan_dns_server server[SERVERS_MAX]; unsigned nservers;
@@ -187,7 +187,7 @@ static void fail_lookup(struct lookup *l)
 
 bool netb_dns_address_ok(const char *name, const u8 ip[16])
 {
-    return dns_ip_is_public(ip) || connrules_address_allowed(netb_names, ip) || (dns_name_is_private(name) && dns_ip_is_site(ip));
+    return dns_ip_is_public(ip) || (!dns.learn && connrules_address_allowed(netb_names, ip)) || (dns_name_is_private(name) && dns_ip_is_site(ip));
 }
 
 static void answer(struct lookup *l, struct dns_answer *a)
@@ -483,6 +483,7 @@ int netb_dns_init(const u8 *data, size_t len)
     memcpy(dns.server, data + sizeof p, p.nservers * sizeof(struct plan_dns_server));
     dns.nservers = p.nservers;
     dns.answer_all = p.flags & PLAN_DNS_ALL;
+    dns.learn = p.flags & PLAN_DNS_LEARN;
     dns.log = mmap(NULL, sizeof *dns.log, PROT_READ | PROT_WRITE, MAP_SHARED, p.log_fd, 0);
     close(p.log_fd);
     if (dns.log == MAP_FAILED) return -errno;

@@ -143,7 +143,7 @@ bool profile_wants_host_net(const struct profile *p)
 static int add_resolver(struct builder *b)
 {
     const struct run_options *o = b->o;
-    struct { struct plan_dns head; struct plan_dns_server server[MAX_DNS]; } d = { .head = { .flags = o->warn || o->learn ? PLAN_DNS_ALL : 0 } };
+    struct { struct plan_dns head; struct plan_dns_server server[MAX_DNS]; } d = { .head = { .flags = (o->warn || o->learn ? PLAN_DNS_ALL : 0) | (o->learn ? PLAN_DNS_LEARN : 0) } };
     int ring = memfd_create("sundog-dns", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (ring < 0 || ftruncate(ring, sizeof(struct dnslog)) || fcntl(ring, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
         return fail("making the resolver's ring: %s", strerror(errno));

@@ -72,6 +72,7 @@ struct plan_process { u32 flags, personality; s32 oom_score_adj; u32 ioprio; s32
 struct plan_fd { s32 host_fd, guest_fd; };
 struct plan_console { s32 host_fd; u16 rows, cols; u32 guest_mask; /* bit n: guest fd n is the console */ };
 #define PLAN_DNS_ALL 1u            /* names that the rules deny are answered as well, and recorded */
+#define PLAN_DNS_LEARN 2u          /* record what rules will be needed for, though a rule allows everything now */
 struct plan_dns { s32 log_fd; /* inherited: struct dnslog */ u32 flags, nservers, pad; };
 struct plan_dns_server { u8 ip[16]; u32 scope; u16 port, pad; };
 #define PLAN_DIR_OWNED 0x80000000u /* belongs to the program's user, else to root */
