@@ -1,4 +1,5 @@
 /* `sundog run`: build the plan, start the two, relay signals and window sizes, translate the end into an exit status. */
+#include "runtime/cpu_share.h"
 #include "runtime/commands.h"
 #include "runtime/run.h"
 #include "runtime/plan_build.h"
@@ -20,12 +21,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SHARE_NICE 15        /* where a share of CPU time cannot be held */
+
 struct run {
     struct run_options *o;
     struct console console;
     struct sandbox box;
     struct runlog log;
     struct watch watch;
+    struct cpu_share share;
     int sigfd;
     u32 seq;
     bool done;          /* the program's end, or its failure to start, was reported */
@@ -269,7 +273,14 @@ static int start(struct run *r)
         int e = console_raw(&r->console);
         if (e) status = fail("the terminal cannot be put into raw mode: %s", strerror(-e));
     }
+    u64 share = profile_cpu_share(r->o->profile);
+    if (!status && share && !cpu_share_enter(&r->share, share)) {
+        fail("warning: [limit] cpu-share %llu%% cannot be held: the host gives this user no cgroup with the cpu controller; the sandbox runs "
+             "with low priority (nice %d) instead", (unsigned long long)share, SHARE_NICE);
+        plan.nice = SHARE_NICE;
+    }
     if (!status) status = spawn_sandbox(&r->box, &plan);
+    cpu_share_back(&r->share);
     timing_mark("processes made");
     if (r->console.fd >= 0) {
         /* plan_build_fini would close the terminal with the other descriptors: it is still ours. */
@@ -326,6 +337,7 @@ int run_execute(struct run_options *o, u8 **events, size_t *len)
         timing_mark("program");
     }
     spawn_kill(&r.box);
+    cpu_share_end(&r.share);
     console_restore();
     if (events && started && r.log.fd >= 0) *events = runlog_copy(&r.log, len);
     finish_record(&r);

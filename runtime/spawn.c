@@ -64,6 +64,7 @@ struct child {
     const char *uid_map, *gid_map;   /* written by the child itself; NULL: by the parent, who then closes go */
     int go;                          /* read end; -1: nothing to wait for */
     int go_write;
+    int nice;
     unsigned long ns;                /* the new namespaces it got */
 };
 
@@ -100,6 +101,7 @@ static NORETURN void child_main(const struct child *c)
     }
     /* Keys on the caller's terminal are for sundog, not for its helpers. */
     setsid();
+    if (c->nice && setpriority(PRIO_PROCESS, 0, MIN(getpriority(PRIO_PROCESS, 0) + c->nice, 19))) child_fail(c, "setpriority");
     struct sigaction dfl = { .sa_handler = SIG_DFL };
     for (int s = 1; s < NSIG; s++) sigaction(s, &dfl, NULL);
     sigset_t none;
@@ -333,6 +335,7 @@ int spawn_sandbox(struct sandbox *s, struct spawn_plan *p)
     }
     if (p->debug) gargv[gn++] = bargv[bn++] = (char *)"--debug";
     sargv[sn] = gargv[gn] = bargv[bn] = NULL;
+    se.nice = go.nice = br.nice = p->nice;
     se.argv = sargv, go.argv = gargv, br.argv = bargv;
     se.keep = p->sentry_fds, se.nkeep = p->n_sentry_fds;
     go.keep = p->gofer_fds, go.nkeep = p->n_gofer_fds;

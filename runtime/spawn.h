@@ -19,6 +19,7 @@ struct spawn_plan {
     int *broker_fds; unsigned n_broker_fds;      /* PLAN_DNS */
     bool net_host;                               /* a network broker is needed; `broker` is its plan */
     bool debug;
+    int nice;                                    /* added to the priority of the sandbox's processes */
 };
 
 struct sandbox {

@@ -280,6 +280,14 @@ void profile_apply_env(const struct profile *p, struct run_options *o)
     free(own);
 }
 
+u64 profile_cpu_share(const struct profile *p)
+{
+    u64 n = 0;
+    for (unsigned i = 0; p && i < p->nrules; i++)
+        if (p->rules[i].section == PS_LIMIT && p->rules[i].key == PK_CPU_SHARE) profile_percent_parse(p->rules[i].value, &n);
+    return n;
+}
+
 u64 profile_memory(const struct profile *p)
 {
     u64 n = 0;

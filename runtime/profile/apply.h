@@ -33,6 +33,7 @@ int profile_apply_net(struct builder *b);         /* PLAN_NET for mode host, the
 void profile_apply_limits(struct builder *b);
 /* [env] in front of what --env says, which counts more. */
 void profile_apply_env(const struct profile *p, struct run_options *o);
+u64 profile_cpu_share(const struct profile *p);   /* percent of one CPU; likewise */
 u64 profile_memory(const struct profile *p);      /* 0: no limit, or no profile */
 
 #endif

@@ -30,6 +30,7 @@ const struct pkeyword profile_keywords[] = {
     { PS_LIMIT, PK_PROCESSES, "processes", "N", "processes and threads of the whole sandbox" },
     { PS_LIMIT, PK_OPEN_FILES, "open-files", "N", "open descriptors of each process" },
     { PS_LIMIT, PK_CPU_TIME, "cpu-time", "DURATION", "CPU time of each process: 90s, 10m, 2h" },
+    { PS_LIMIT, PK_CPU_SHARE, "cpu-share", "PERCENT", "CPU time of all programs together, as a share of one CPU: 50%, 150%" },
     { PS_LIMIT, PK_FILE_SIZE, "file-size", "SIZE", "size of each file that is written" },
     { PS_ENV, PK_PASS, "pass", "NAME...", "the caller's variables; NAME may end in *" },
     { PS_ENV, PK_SET, "set", "NAME=VALUE", "a variable" },

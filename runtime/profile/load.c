@@ -258,6 +258,7 @@ static u64 looseness(const struct prule *r)
     case PS_FILES: return prule_perms(r->key) & PR_ALL;
     case PS_LIMIT:
         if (r->key == PK_CPU_TIME) profile_duration_parse(r->value, &v);
+        else if (r->key == PK_CPU_SHARE) profile_percent_parse(r->value, &v);
         else profile_size_parse(r->value, &v);
         return v;
     case PS_NET: return r->key != PK_DENY;

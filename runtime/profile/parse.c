@@ -302,8 +302,9 @@ static int limit_line(struct pparse *s, enum pkey k, char **w, int n)
 {
     u64 v;
     if (n != 2) return wants(s, k);
-    int r = k == PK_CPU_TIME ? profile_duration_parse(w[1], &v) : profile_size_parse(w[1], &v);
-    if (r) return pparse_fail(s, "`%s`: %s is wanted", w[1], k == PK_CPU_TIME ? "a duration such as 90s, 10m or 2h" : "a number or a size such as 512M");
+    int r = k == PK_CPU_TIME ? profile_duration_parse(w[1], &v) : k == PK_CPU_SHARE ? profile_percent_parse(w[1], &v) : profile_size_parse(w[1], &v);
+    if (r) return pparse_fail(s, "`%s`: %s is wanted", w[1], k == PK_CPU_TIME ? "a duration such as 90s, 10m or 2h" :
+                              k == PK_CPU_SHARE ? "a percentage of one CPU such as 50%" : "a number or a size such as 512M");
     if (k == PK_MEMORY && v < 1u << 20) return pparse_fail(s, "`%s`: less than 1M is too little for any program", w[1]);
     if (!v || (k == PK_PROCESSES && v > 1u << 22) || (k == PK_OPEN_FILES && (v < 8 || v > 1u << 20)))
         return pparse_fail(s, "`%s`: this limit is of no use", w[1]);

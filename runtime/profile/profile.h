@@ -15,7 +15,7 @@ enum pkey {
     PK_RO, PK_ROX, PK_RW, PK_RWX, PK_DENY, PK_OVERLAY,                        /* files; deny: exec, net, ipc, sys too */
     PK_ALLOW,                                                                 /* exec, ipc, sys */
     PK_CONNECT, PK_LISTEN,                                                    /* net */
-    PK_MEMORY, PK_PROCESSES, PK_OPEN_FILES, PK_CPU_TIME, PK_FILE_SIZE,        /* limit */
+    PK_MEMORY, PK_PROCESSES, PK_OPEN_FILES, PK_CPU_TIME, PK_CPU_SHARE, PK_FILE_SIZE,        /* limit */
     PK_PASS, PK_SET,                                                          /* env */
 };
 /* From weak to strong: what a later one says about the same object counts. */
@@ -83,6 +83,7 @@ int profile_host_parse(const char *text, struct phost *out, const char **why);
 int profile_size_parse(const char *text, u64 *out);       /* 512M */
 int profile_duration_parse(const char *text, u64 *seconds);
 
+int profile_percent_parse(const char *text, u64 *percent);                 /* 1% to 100000%; or -EINVAL */
 bool profile_address(const char *text, u8 ip[16]);                       /* IPv6 or IPv4 as text; IPv4 as ::ffff:a.b.c.d */
 struct plan_dns_server;
 int profile_dns_server(const char *text, struct plan_dns_server *out);   /* ADDRESS, ADDRESS:PORT, [IPv6]:PORT; or -EINVAL */

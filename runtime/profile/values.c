@@ -149,6 +149,15 @@ int profile_size_parse(const char *text, u64 *out)
     return 0;
 }
 
+int profile_percent_parse(const char *text, u64 *percent)
+{
+    char *end;
+    unsigned long v = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
+    if (!v || v > 100000 || strcmp(end, "%")) return -EINVAL;
+    *percent = v;
+    return 0;
+}
+
 int profile_duration_parse(const char *text, u64 *seconds)
 {
     char *end;

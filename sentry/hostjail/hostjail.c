@@ -121,6 +121,7 @@ static int stage_landlock(const struct hostjail_opts *o)
         if (!S_ISDIR(st.st_mode)) allowed &= LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | LL_TRUNCATE;
         struct landlock_path_beneath_attr rule = { .allowed_access = allowed, .parent_fd = o->trees[i].fd };
         if (!err && syscall(SYS_landlock_add_rule, rs, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)) err = -errno;
+        if (err == -EBADFD) err = 0; /* a memory file: no path leads there, and Landlock never stands in its way (is_nouser_or_private) */
     }
     if (!err && syscall(SYS_landlock_restrict_self, rs, 0)) err = -errno;
     close(rs);

@@ -89,6 +89,40 @@ try:
 except OSError: pass
 print("few" if 10 < n < 40 else n)
 for p in pids: os.kill(p, 9)'
+# A share of CPU time: held by a cgroup with a quota, or said not to be and run with low priority.
+printf 'profile 1 share\ninclude system\n[limit]\ncpu-share 20%%\n' >share.profile
+cat >spin.py <<'T'
+import os, time
+if not os.fork(): os._exit(0)
+os.wait()
+end = time.monotonic() + 2
+while time.monotonic() < end: pass
+T
+"$SUNDOG" run --platform "$PLATFORM" --profile ./share.profile --cwd / --rule "[files] ro $PWD/spin.py" -- python3 "$PWD/spin.py" 2>share.err &
+spinner=$!
+held() { # its processes are in a group with the quota; whether that had to throttle depends on how busy the machine is
+    local g
+    for g in /sys/fs/cgroup{,/*,/*/*,/*/*/*}/sundog-$spinner; do
+        [ -r "$g/cgroup.procs" ] && [ "$(wc -l <"$g/cgroup.procs")" -ge 2 ] && cat "$g/cpu.cfs_quota_us" "$g/cpu.max" 2>/dev/null | grep -qE '^20000( 100000)?$' && return 0
+    done
+    return 1
+}
+niced() { ps -o ni= --ppid $spinner 2>/dev/null | grep -qE '^ *1[5-9]$'; }
+seen=none
+while kill -0 $spinner 2>/dev/null && [ $seen = none ]; do
+    if held; then seen=held; elif niced; then seen=niced; else sleep 0.05; fi
+done
+if [ $seen = held ]; then
+    wait $spinner || bad "the program under a share: $? $(cat share.err)"
+    ls -d /sys/fs/cgroup{,/*,/*/*,/*/*/*}/sundog-$spinner 2>/dev/null && bad 'the cgroup of a share was left behind'
+else
+    wait $spinner || bad "the program under a share: $? $(cat share.err)"
+    grep -q 'cpu-share 20% cannot be held' share.err || bad "a share is neither held nor said not to be: $(cat share.err)"
+    command -v ps >/dev/null && [ $seen != niced ] && bad 'no low priority where a share cannot be held'
+fi
+printf 'profile 1 b\n[limit]\ncpu-share 0%%\n' >bad.profile
+expect 1 'bad.profile:3: .*percentage' "$SUNDOG" check ./bad.profile
+
 # Calls, sockets.
 expect 0 '^1$' sb -- python3 -c '
 import ctypes
