@@ -185,6 +185,24 @@ void policy_attach(struct super *sb, const char *at, bool host)
 
 u32 policy_step(u32 state, const char *name, size_t len) { return pathrules_step(paths, state, name, len); }
 
+/*
+ * Each walk asks this for its last name, which in a directory that many rules speak of means to try all their patterns.
+ * Steps never change, so each task's thread remembers a few.
+ */
+static u32 step_again(u32 state, const char *name, size_t len)
+{
+    static _Thread_local struct step { u32 from, to; u8 len; char name[39]; } steps[32];
+    if (!pathrules_below(paths, state)) return state;
+    if (len > sizeof(steps[0].name) || !len) return pathrules_step(paths, state, name, len);
+    struct step *s = &steps[(state * 7 + len * 5 + (u8)name[0] * 3 + (u8)name[len / 2] * 11 + (u8)name[len - 1]) % ARRAY_LEN(steps)];
+    if (likely(s->from == state && s->len == len && !memcmp(s->name, name, len))) return s->to;
+    s->from = state;
+    s->to = pathrules_step(paths, state, name, len);
+    s->len = (u8)len;
+    memcpy(s->name, name, len);
+    return s->to;
+}
+
 /* Where d is, from its super's place: malloc'ed. The tree may change meanwhile; then the text is that of either moment. */
 static char *text_of(struct dentry *d, const char *name, const char *rest)
 {
@@ -257,7 +275,7 @@ int policy_would(struct dentry *d, u32 want)
 
 int policy_enter(struct dentry *dir, const char *name, const char *rest)
 {
-    u32 s = pathrules_step(paths, dir->policy, name, strlen(name));
+    u32 s = step_again(dir->policy, name, strlen(name));
     if (likely(pathrules_passable(paths, s))) return 0;
     if (evlog_on()) {
         AUTO_FREE char *text = text_of(dir, name, rest);

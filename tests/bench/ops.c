@@ -182,6 +182,16 @@ static void op_tcp(long n)
     waitpid(p, NULL, 0);
 }
 
+/* The call alone: a datagram socket takes another address each time, and nothing goes over the wire. */
+static void op_connect(long n)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
+    if (s < 0) die("socket");
+    while (n--) if (connect(s, (struct sockaddr *)&sa, sizeof(sa))) die("connect");
+    close(s);
+}
+
 static uint32_t fw[2];
 static void fwait(uint32_t *w, uint32_t v) { while (__atomic_load_n(w, __ATOMIC_ACQUIRE) == v) syscall(SYS_futex, w, FUTEX_WAIT_PRIVATE, v, NULL, NULL, 0); }
 static void fset(uint32_t *w, uint32_t v)
@@ -257,7 +267,7 @@ static const struct op { const char *name; void (*fn)(long); long n; } ops[] = {
     { "getppid", op_getppid, 5000 }, { "clock_gettime", op_clock, 5000 }, { "pread4k", op_pread, 5000 }, { "read4k", op_read, 5000 }, { "write4k", op_write, 5000 },
     { "stat", op_stat, 3000 }, { "open+close", op_open, 2000 }, { "epoll+pipe", op_epoll, 1500 }, { "pipe", op_pipe, 1000 },
     { "futex", op_futex, 1000 }, { "signal", op_signal, 1000 }, { "thread", op_thread, 200 }, { "fork+wait", op_fork, 50 },
-    { "fork+exec", op_exec, 30 }, { "mmap+touch", op_mmap, 300 }, { "fault", op_fault, 4096 }, { "tcp", op_tcp, 1000 }, { "cpu", op_cpu, 4000 },
+    { "fork+exec", op_exec, 30 }, { "mmap+touch", op_mmap, 300 }, { "fault", op_fault, 4096 }, { "tcp", op_tcp, 1000 }, { "connect", op_connect, 2000 }, { "cpu", op_cpu, 4000 },
     { "avx512", op_avx512, 4000 }, { "avx2", op_avx2, 4000 },
 #ifdef WITH_ZLIB
     { "zlib", op_zlib, 4 },
