@@ -10,7 +10,7 @@
 
 static int cmd_help(int argc, char **argv)
 {
-    if (argc && !verb_find(argv[0])) return fail("no verb %s (`sundog help` lists all)", argv[0]);
+    if (argc && !verb_find(argv[0]) && !oci_verb_find(argv[0])) return fail("no verb %s (`sundog help` lists all)", argv[0]);
     verb_print_help(argc ? argv[0] : NULL);
     return 0;
 }

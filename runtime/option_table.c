@@ -56,6 +56,7 @@ static const struct opt_desc learn_opts[] = {
     { O_CWD, "--cwd", V_REQUIRED, "PATH", "working directory inside", "@dir" },
     { O_PLATFORM, "--platform", V_REQUIRED, "NAME", "auto, kvm, trap or ptrace: how guest code is run (auto)", "auto kvm trap ptrace" },
     { O_DEBUG, "--debug", V_NONE, "", "diagnostics of the sandbox itself", NULL },
+    { O_JSON, "--json", V_NONE, "", "print what was learned as one JSON document; the command's output goes to standard error", NULL },
     HELP,
 };
 static const struct opt_desc check_opts[] = { PARAM, JSON, HELP };

@@ -201,6 +201,7 @@ static int apply(struct run_options *o, enum opt_id id, const char *name, const 
         return 0;
     case O_OVERLAY: o->layer = val; return 0;
     case O_RECORD: o->record = true; return 0;
+    case O_JSON: o->json = true; return 0;
     case O_PROFILE: o->profile_name = val; return 0;
     case O_OUTPUT: o->output = val; return 0;
     case O_PARAM: return append(&o->params, &o->nparams, val);

@@ -33,6 +33,7 @@ struct run_options {
     bool learn;                          /* the record also says what was only looked at */
     bool warn;                           /* what the profile denies is let through and recorded */
     int event_fd;                        /* memory file of the record, -1: none; borrowed */
+    bool json;                           /* --json of learn */
     bool record;                         /* with times and processes: for `sundog report` */
     bool strace, strace_json, timing, backtrace, debug, no_patch;
 };

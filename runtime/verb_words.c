@@ -26,18 +26,46 @@ static void print_usage(const char *before, const struct verb_desc *v)
 void verb_print_help(const char *name)
 {
     const struct verb_desc *v = name ? verb_find(name) : NULL;
+    if (name && !v) {
+        verb_print_container(name);
+        return;
+    }
     if (v) {
         print_usage("usage: ", v);
         printf("\n%s.\n", v->summary);
         if (v->text) printf("\n%s\n", v->text);
         if (v->nopts) print_options(v);
+        if (oci_verb_find(name)) {
+            printf("\nOr, of a bundle: ");
+            verb_print_container(name);
+        }
         return;
     }
     for (unsigned i = 0; i < verb_count; i++) print_usage(i ? "       " : "usage: ", &verb_table[i]);
     printf("\n%s\n\nverbs (`sundog help VERB` lists the options of each):\n", verb_find("run")->text);
     for (unsigned i = 0; i < verb_count; i++) printf("  %-12s %s\n", verb_table[i].name, verb_table[i].summary);
+    printf("\ncontainers (the OCI runtime):\n");
+    for (unsigned i = 0; i < oci_verb_count; i++)
+        if (!verb_find(oci_verb_table[i].name)) printf("  %-12s %s\n", oci_verb_table[i].name, oci_verb_table[i].summary);
     printf("\nsundog run:");
     print_options(verb_find("run"));
+}
+
+void verb_print_container(const char *name)
+{
+    const struct verb_desc *v = oci_verb_find(name);
+    printf("usage: sundog [--root DIR] [--log FILE] [--log-format text|json] [--debug] %s%s%s%s\n\n%s.\n", v->name, v->nopts > 1 ? " [options]" : "", *v->args ? " " : "",
+           v->args, v->summary);
+    print_options(v);
+}
+
+void verb_print_containers(void)
+{
+    struct verb_desc globals = { .opts = oci_global_opts, .nopts = oci_global_count };
+    printf("usage: sundog [options] VERB ...\n\nContainers (the OCI runtime); `sundog help VERB` lists the options of each:\n");
+    for (unsigned i = 0; i < oci_verb_count; i++) printf("  %-12s %s\n", oci_verb_table[i].name, oci_verb_table[i].summary);
+    printf("\nbefore the verb, ");
+    print_options(&globals);
 }
 
 void verb_begin(struct verb_words *w, const char *verb, int argc, char **argv)

@@ -15,6 +15,7 @@ enum opt_id {
     O_HELP, O_VERSION, O_ROOTFS, O_ROOTFS_RW, O_RO, O_ROX, O_RW, O_RWX, O_ENV, O_CWD, O_HOSTNAME, O_UID, O_GID, O_PLATFORM, O_ABI,
     O_STRACE, O_TIMING, O_BACKTRACE, O_DEBUG, O_NO_PATCH, O_MEMORY, O_JSON, O_NET,
     O_PROFILE, O_PARAM, O_RULE, O_MODE, O_OUTPUT, O_EFFECTIVE, O_LAST, O_OVERLAY, O_FORCE, O_DNS, O_RECORD, O_ONCE, O_INTERVAL,
+    O_OCI,                       /* of a verb of oci_verb_table: parsed by runtime/oci */
 };
 
 struct opt_desc {
@@ -40,6 +41,13 @@ extern const struct verb_desc verb_table[];
 extern const unsigned verb_count;
 const struct verb_desc *verb_find(const char *name);   /* NULL: unknown */
 
+/* Verbs of the OCI runtime (oci/verb_table.c); `run` is in both tables. Global options stand before the verb. */
+extern const struct verb_desc oci_verb_table[];
+extern const unsigned oci_verb_count;
+extern const struct opt_desc oci_global_opts[];
+extern const unsigned oci_global_count;
+const struct verb_desc *oci_verb_find(const char *name);
+
 /*
  * Walks the words after a verb. verb_next returns the next option's id with its value in `val` (NULL: none given) and its row in `opt`,
  * VERB_WORD with a word that is no option in `val`, VERB_END at the end (for a verb with `command`: `i` is the first word
@@ -51,5 +59,7 @@ void verb_begin(struct verb_words *w, const char *verb, int argc, char **argv);
 int verb_next(struct verb_words *w);
 
 void verb_print_help(const char *verb);   /* NULL: all verbs, with the options of `run` */
+void verb_print_container(const char *name);      /* of a verb of oci_verb_table */
+void verb_print_containers(void);
 
 #endif

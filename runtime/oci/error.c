@@ -107,9 +107,12 @@ static int set(const struct oci_opt *o, const char *val)
     return 0;
 }
 
+void (*oci_options_seen)(const struct oci_opt *opts, unsigned n);
+
 int oci_options(const struct oci_opt *opts, unsigned n, int argc, char **argv, bool stop, int *nrest)
 {
     int out = 0, i = 0;
+    if (oci_options_seen) oci_options_seen(opts, n);
     for (; i < argc; i++) {
         const char *w = argv[i];
         if (!strcmp(w, "--")) {

@@ -1,30 +1,32 @@
 /* Global flags, and the choice of the verb. */
 #include "runtime/oci/oci.h"
 #include "runtime/options.h"
+#include "runtime/verbs.h"
 #include "sentry/base/alloc.h"
+#include "sentry/base/log.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static const struct oci_verb verbs[] = {
-    { "create", oci_cmd_create, "create --bundle DIR [--pid-file F] [--console-socket S] [--preserve-fds N] ID" },
-    { "start", oci_cmd_start, "start ID" },
-    { "state", oci_cmd_state, "state ID" },
-    { "kill", oci_cmd_kill, "kill [--all] ID [SIGNAL]" },
-    { "delete", oci_cmd_delete, "delete [--force] ID" },
-    { "run", oci_cmd_run, "run [--bundle DIR] [--detach] [--pid-file F] [--console-socket S] [--preserve-fds N] [--keep] ID" },
-    { "exec", oci_cmd_exec, "exec [--process FILE | --user U --cwd D --env K=V --tty] [--detach] [--pid-file F] [--console-socket S] ID [CMD...]" },
-    { "pause", oci_cmd_pause, "pause ID" },
-    { "resume", oci_cmd_resume, "resume ID" },
-    { "ps", oci_cmd_ps, "ps [--format table|json] ID" },
-    { "list", oci_cmd_list, "list [--quiet] [--format table|json]" },
-    { "events", oci_cmd_events, "events [--stats] [--interval 5s] ID" },
-    { "update", oci_cmd_update, "update [--resources FILE|-] [--memory N --cpu-quota N --pids-limit N ...] ID" },
-    { "spec", oci_cmd_spec, "spec [--bundle DIR]" },
-    { "features", oci_cmd_features, "features" },
-    { "checkpoint", oci_cmd_checkpoint, NULL },
-    { "restore", oci_cmd_restore, NULL },
+    { "create", oci_cmd_create },
+    { "start", oci_cmd_start },
+    { "state", oci_cmd_state },
+    { "kill", oci_cmd_kill },
+    { "delete", oci_cmd_delete },
+    { "run", oci_cmd_run },
+    { "exec", oci_cmd_exec },
+    { "pause", oci_cmd_pause },
+    { "resume", oci_cmd_resume },
+    { "ps", oci_cmd_ps },
+    { "list", oci_cmd_list },
+    { "events", oci_cmd_events },
+    { "update", oci_cmd_update },
+    { "spec", oci_cmd_spec },
+    { "features", oci_cmd_features },
+    { "checkpoint", oci_cmd_checkpoint },
+    { "restore", oci_cmd_restore },
 };
 
 static const char *rootless_text;
@@ -106,16 +108,35 @@ void oci_title(const char *const *words, unsigned n)
     }
 }
 
+/* The table that help and completions are made of, and what is parsed, are one set: a difference is a mistake of ours. */
+static const struct verb_desc *running;
+
+static bool in_table(const struct opt_desc *t, unsigned n, const char *name)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!strcmp(t[i].name + 2, name)) return true;
+    return false;
+}
+
+static void compare(const struct oci_opt *opts, unsigned n)
+{
+    if (!running) return;
+    for (unsigned i = 0; i < n; i++)
+        if (!in_table(running->opts, running->nopts, opts[i].name)) panic("option --%s of %s is not in oci_verb_table", opts[i].name, running->name);
+    if (running->nopts != n + 1) panic("oci_verb_table has options of %s that it does not parse", running->name); /* --help is the one more */
+}
+
 int oci_main(int argc, char **argv)
 {
+    oci_options_seen = compare;
+    ASSERT(oci_global_count == ARRAY_LEN(globals));
     int i = 0;
     title_area = argv[-1];
     title_size = (size_t)(argv[argc - 1] - argv[-1]) + strlen(argv[argc - 1]) + 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
         const char *value, *w = argv[i];
         if (!strcmp(w, "--help") || !strcmp(w, "-h")) {
-            for (size_t k = 0; k < ARRAY_LEN(verbs); k++) 
-                if (verbs[k].usage) printf("%s sundog [--root DIR] [--log FILE] [--log-format text|json] %s\n", k ? "      " : "usage:", verbs[k].usage);
+            verb_print_containers();
             return 0;
         }
         const struct oci_opt *o = global(w, &value);
@@ -160,9 +181,10 @@ int oci_main(int argc, char **argv)
         if (!v) oci_fail(i < argc ? "unknown command %s" : "a command is missing after the global options", i < argc ? argv[i] : "");
         return oci_report(OCI_EXIT_FAILED);
     }
-    /* podman asks `checkpoint --help` to learn whether there is one: a verb without usage says no by its status. */
-    if (v->usage && i + 1 < argc && (!strcmp(argv[i + 1], "--help") || !strcmp(argv[i + 1], "-h"))) {
-        printf("usage: sundog [--root DIR] [--log FILE] [--log-format text|json] [--debug] %s\n", v->usage);
+    /* podman asks `checkpoint --help` to learn whether there is one: a verb that is not in the table says no by its status. */
+    running = oci_verb_find(v->name);
+    if (running && i + 1 < argc && (!strcmp(argv[i + 1], "--help") || !strcmp(argv[i + 1], "-h"))) {
+        verb_print_container(v->name);
         return 0;
     }
     return v->run(argc - i - 1, argv + i + 1);

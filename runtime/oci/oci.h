@@ -22,7 +22,7 @@ struct oci_global {
 };
 extern struct oci_global oci;
 
-struct oci_verb { const char *name; int (*run)(int argc, char **argv); const char *usage; };
+struct oci_verb { const char *name; int (*run)(int argc, char **argv); };
 
 /* Is argv (after the program's name) meant for this interface? `run` is also the word of the plain command line. */
 bool oci_wants(int argc, char **argv);
@@ -50,6 +50,8 @@ struct oci_opt {
 struct oci_strs { const char **s; unsigned n; };
 /* Sorts argv: options are taken out, *nrest words remain in argv. stop: options end at the first word. 0, -1 or 1: --help. */
 int oci_options(const struct oci_opt *opts, unsigned n, int argc, char **argv, bool stop, int *nrest);
+/* Told of what each verb parses: main.c compares it with the table of help and completions. */
+extern void (*oci_options_seen)(const struct oci_opt *opts, unsigned n);
 int oci_one_id(int nrest, char **argv, const char **id);   /* exactly one word, a valid id */
 bool oci_id_valid(const char *id);
 

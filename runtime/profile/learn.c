@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -335,6 +336,30 @@ static void write_profile(FILE *f, struct learnt *l, const struct run_options *o
     for (unsigned i = 0; i < l->nnet; i++) fprintf(f, "%s\n", l->net[i]);
 }
 
+/* Standard output of sundog, while that of the command goes to standard error. */
+static FILE *json_out;
+
+static void print_json(const struct learnt *l, const char *output)
+{
+    struct json_object *o = json_object_new_object(), *paths = json_object_new_array(), *net = json_object_new_array(), *denied = json_object_new_array();
+    json_object_object_add(o, "profile", json_object_new_string(output));
+    for (unsigned i = 0; i < l->n; i++) {
+        struct json_object *e = json_object_new_object();
+        json_object_object_add(e, "verdict", json_object_new_string(verdict(l->g[i].perms)));
+        json_object_object_add(e, "path", json_object_new_string(l->g[i].path));
+        json_object_array_add(paths, e);
+    }
+    for (unsigned i = 0; i < l->nnet; i++) json_object_array_add(net, json_object_new_string(l->net[i]));
+    for (unsigned i = 0; i < l->ndenied; i++) json_object_array_add(denied, json_object_new_string(l->denied[i]));
+    json_object_object_add(o, "directory", l->cwd_perms ? json_object_new_string(verdict(l->cwd_perms)) : NULL);
+    json_object_object_add(o, "paths", paths);
+    json_object_object_add(o, "net", net);
+    json_object_object_add(o, "denied", denied);
+    fprintf(json_out, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    fclose(json_out);
+    json_object_put(o);
+}
+
 static int digest(const struct run_options *o, const u8 *events, size_t len, const char *output)
 {
     struct learnt l = { .home = getenv("HOME") && *getenv("HOME") == '/' ? getenv("HOME") : NULL };
@@ -367,6 +392,7 @@ static int digest(const struct run_options *o, const u8 *events, size_t len, con
     else {
         write_profile(f, &l, o, *name ? name : "learned");
         if (fclose(f)) r = fail("learn -o %s: %s", output, strerror(errno));
+        else if (json_out) print_json(&l, output);
         else fail("wrote %s: %u paths, %u connections; `sundog check %s%s` looks it over", output, l.n + (l.cwd_perms != 0), l.nnet,
                   strchr(output, '/') ? "" : "./", output);
     }
@@ -390,6 +416,10 @@ int cmd_learn(int argc, char **argv)
     int status = options_parse_run(&o, "learn", argc, argv, &helped);
     if (status || helped) return status;
     if (!o.output) return fail("learn: where to? sundog learn -o FILE -- COMMAND");
+    if (o.json) {
+        int fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0 || !(json_out = fdopen(fd, "w")) || dup2(2, 1) < 0) return fail("learn --json: %s", strerror(errno));
+    }
     o.profile = learning(getenv("HOME"));
     o.learn = true;
     if (profile_flatten(o.profile)) return EXIT_SANDBOX;
