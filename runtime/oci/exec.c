@@ -184,7 +184,7 @@ static int launch(struct exec *e)
         if (fds[i] >= 0) close(fds[i]);
     if (r) return -1;
     ssize_t got = wire_recv(e->sock, &m, text, sizeof(text), NULL, NULL, -1);
-    if (got < 0) return oci_fail("the container ended before the exec began");
+    if (got < 0) return oci_fail("cannot exec in a stopped container: it ended before the exec began");
     if (m.a[0]) return oci_fail("exec failed: unable to start container process: %s", got > 1 ? text : strerror(-m.a[0]));
     return 0;
 }
