@@ -2,6 +2,7 @@
 """Costs of single operations, start-up and memory: native, each of our platforms, and the peer when it is there.
 
     compare.py --build BUILD [--platforms ptrace,trap] [--runsc PATH] [--md docs/performance.md] [--svg PATH] [--rounds 3] [--realtime]
+               [--policy | --esbuild]
 
 One run, one machine: every figure of the table is the median of the rounds, the rounds of all runners interleaved. Without
 --platforms: those that `sundog doctor` finds working. --realtime: everything runs in the real-time class, so that other work
@@ -21,6 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+
+REAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../solaris/real")
+sys.path.insert(0, REAL)
+import npm  # noqa: E402
 
 
 def run(cmd, cwd):
@@ -345,6 +350,37 @@ def policy_cost(sundog, work, platforms, rounds, before=()):
     return lines
 
 
+def esbuild_cost(sundog, work, platforms, rounds, before=()):
+    """esbuild for SunOS inside, against its Linux build natively and inside: bundling 500 modules."""
+    cache = os.path.join(os.path.dirname(sundog), "solaris-real")
+    lines = ["", "## A program for Solaris, same run", ""]
+    try:
+        sun, linux = (npm.package(cache, f"@esbuild/{os_}-x64", npm.ESBUILD, "bin/esbuild") for os_ in ("sunos", "linux"))
+    except npm.Missing as e:
+        return lines + [f"Not measured: {e}."]
+    subprocess.run([sys.executable, os.path.join(REAL, "project.py"), work + "/p"], check=True, stdout=subprocess.DEVNULL)
+    for name, path in (("sun", sun), ("linux", linux)):
+        shutil.copy(path, f"{work}/esbuild-{name}")
+    args = ["p/src/main.ts", "--bundle", "--minify", "--sourcemap", "--jsx=automatic", "--external:react/jsx-runtime",
+            "--log-level=error", "--outdir=out"]
+    runners = {"Linux build, native": ["./esbuild-linux"]}
+    for p in platforms:
+        runners[f"SunOS build, {p}"] = [sundog, "run", "--platform", p, "--", "./esbuild-sun"]
+        runners[f"Linux build, {p}"] = [sundog, "run", "--platform", p, "--", "./esbuild-linux"]
+    took = {n: [] for n in runners}
+    for _ in range(rounds):
+        for name, prefix in runners.items():
+            ns = wall([*before, *prefix, *args], work)
+            if ns is not None:
+                took[name].append(ns)
+    base = statistics.median(took["Linux build, native"])
+    lines += [f"esbuild {npm.ESBUILD} bundles, minifies and maps 500 modules; medians of {rounds} interleaved runs, with start-up.", "",
+              "| build | time, s | x native |", "|---|---:|---:|"]
+    for name, v in took.items():
+        lines.append(f"| {name} | {statistics.median(v) / 1e9:.2f} | {statistics.median(v) / base:.2f} |" if v else f"| {name} | failed | - |")
+    return lines
+
+
 def working(sundog):
     out = subprocess.run([sundog, "doctor", "--json"], capture_output=True, text=True, timeout=120).stdout
     return [p["name"] for p in json.loads(out)["platforms"] if p["works"]][::-1]
@@ -371,6 +407,7 @@ def main():
     ap.add_argument("--realtime", action="store_true")
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--policy", action="store_true", help="only the cost of a long profile")
+    ap.add_argument("--esbuild", action="store_true", help="only the bundling of 500 modules")
     a = ap.parse_args()
     here = os.path.dirname(os.path.abspath(__file__))
     sundog = os.path.abspath(os.path.join(a.build, "sundog"))
@@ -381,6 +418,10 @@ def main():
         print("compare: no static zlib (zlib1g-dev): its row stays out", file=sys.stderr)
         subprocess.run(cc, check=True)
     platforms = a.platforms.split(",") if a.platforms else working(sundog)
+    if a.esbuild:
+        print("\n".join(esbuild_cost(sundog, work, platforms, 3 * a.rounds, ["chrt", "-r", "1"] if a.realtime else [])))
+        shutil.rmtree(work, ignore_errors=True)
+        return
     if a.policy:
         print("\n".join(policy_cost(sundog, work, platforms, max(a.rounds, 7), ["chrt", "-r", "1"] if a.realtime else [])))
         shutil.rmtree(work, ignore_errors=True)
@@ -438,7 +479,8 @@ def main():
         with open(a.svg, "w", encoding="utf-8") as f:
             f.write(svg(med, names, f"Time as a multiple of native, {cpu}, {os.cpu_count()} CPUs, Linux {platform.release()}"))
     text = "\n".join(head + lines + extra + against(med, platforms) + absolute(med, least, platforms) +
-                     policy_cost(sundog, work, platforms, 3 * a.rounds, ["chrt", "-r", "1"] if a.realtime else []) + container_rows) + "\n"
+                     policy_cost(sundog, work, platforms, 3 * a.rounds, ["chrt", "-r", "1"] if a.realtime else []) + container_rows +
+                     esbuild_cost(sundog, work, platforms, 3 * a.rounds, ["chrt", "-r", "1"] if a.realtime else [])) + "\n"
     print(text)
     if a.md:
         with open(a.md, "w", encoding="utf-8") as f:

@@ -1,38 +1,24 @@
 #!/usr/bin/env python3
 """run.py PLATFORM NAME...: programs that others built for SunOS, from npm. NAME: version, bundle, serve, ngrok.
 Skips (77) where npm or its registry cannot be reached. The Linux build of the same version says what is right."""
-import glob, os, shutil, subprocess, sys, tempfile, time
+import os, shutil, subprocess, sys, tempfile, time
+import npm
+from npm import ESBUILD, NGROK
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUNDOG = os.environ.get('SUNDOG') or os.path.join(os.environ.get('SUNDOG_BUILD', 'build'), 'sundog')
 PLATFORM, NAMES = sys.argv[1], sys.argv[2:]
 CACHE = os.path.join(os.path.dirname(os.path.abspath(SUNDOG)), 'solaris-real')
-ESBUILD, NGROK = '0.25.0', '2.3.41'
 
 def skip(why):
     print(why)
     sys.exit(77)
 
 def package(name, version, program):
-    """The program of an npm package, unpacked once."""
-    at = os.path.join(CACHE, name.replace('/', '+') + '-' + version)
-    path = os.path.join(at, 'package', program)
-    if not os.path.exists(path):
-        if not shutil.which('npm'):
-            skip('npm is not installed')
-        os.makedirs(CACHE, exist_ok=True)
-        tmp = tempfile.mkdtemp(dir=CACHE)
-        r = subprocess.run(['npm', 'pack', '--silent', '%s@%s' % (name, version)], cwd=tmp, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        got = glob.glob(tmp + '/*.tgz')
-        if r.returncode or not got:
-            shutil.rmtree(tmp)
-            skip('npm pack %s@%s: %s' % (name, version, r.stdout.strip()[-300:]))
-        subprocess.run(['tar', 'xzf', got[0], '-C', tmp], check=True)
-        try:
-            os.rename(tmp, at)
-        except OSError:
-            shutil.rmtree(tmp)
-    return path
+    try:
+        return npm.package(CACHE, name, version, program)
+    except npm.Missing as e:
+        skip(e)
 
 def inside(cwd, *cmd, **kw):
     return subprocess.run([SUNDOG, 'run', '--platform', PLATFORM, '--'] + list(cmd), cwd=cwd, timeout=900, **kw)
