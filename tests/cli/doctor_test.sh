@@ -17,7 +17,9 @@ for p in d["platforms"]:
     else:
         assert p["why"], p
     print(p["name"], "yes" if p["works"] else "no")
-assert d["auto"] == next(p["name"] for p in d["platforms"] if p["works"])
+# auto passes over a kvm without hardware behind it, which works but is slower than trap.
+fast = [p["name"] for p in d["platforms"] if p["works"] and "not hardware virtualisation" not in p.get("findings", "")]
+assert d["auto"] == fast[0], (d["auto"], fast)
 EOF
 while read -r name works; do
     if "$SUNDOG" run --platform "$name" -- true >out 2>&1; then got=yes; else got=no; fi

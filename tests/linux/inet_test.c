@@ -324,6 +324,10 @@ static void port_range(void)
         return;
     }
     f = open(file, O_WRONLY | O_TRUNC);
+    if (f < 0 && errno == EPERM) {
+        puts("skipped: this network's ip_local_port_range is not ours to write");
+        return;
+    }
     CHECK(f >= 0);
     CHECK_ERR(write(f, "9 5", 3), EINVAL);
     CHECK(pwrite(f, b, strlen(b), 0) == (ssize_t)strlen(b));
