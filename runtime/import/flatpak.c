@@ -150,12 +150,13 @@ static void finish_arg(struct import *im, const char *a)
             contexts[i].take(im, a + strlen(contexts[i].option));
             return;
         }
+    const char *eq = strchr(a, '='), *second = eq ? strchr(eq + 1, '=') : NULL;
     if (!strncmp(a, "--nofilesystem=", 15)) {
         AUTO_FREE char *v = xasprintf("!%s", a + 15);
         filesystem(im, v);
-    } else if (!strncmp(a, "--env=", 6) && strchr(a + 6, '=')) {
-        AUTO_FREE char *k = xstrndup(a + 6, strcspn(a + 6, "="));
-        set_env(im, k, strchr(a + 6, '=') + 1);
+    } else if (!strncmp(a, "--env=", 6) && second) {
+        AUTO_FREE char *k = xstrndup(eq + 1, (size_t)(second - eq - 1));
+        set_env(im, k, second + 1);
     } else if (strstr(a, "-name=")) import_drop(im, a, "no message bus is shown");
     else if (!strncmp(a, "--unshare=", 10) || !strncmp(a, "--nosocket=", 11) || !strncmp(a, "--nodevice=", 11) || !strncmp(a, "--disallow=", 11) ||
              !strncmp(a, "--unset-env=", 12) || !strncmp(a, "--metadata=", 11))
