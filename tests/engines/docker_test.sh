@@ -33,6 +33,8 @@ ok 0 '^data$' $d run --rm $r -v "$work/vol:/v:ro" bb cat /v/f
 ok 0 uid=5 $d run --rm $r -u 5:6 bb id
 ok 0 '^/root' $d run --rm $r bb sh -c 'echo $HOME'
 ok 0 '' $d run --rm $r --privileged bb true
+ok 0 '/dev/pts/0' script -qec "$d run --rm -it $r --network none bb tty" /dev/null
+ok 7 '' script -qec "$d run --rm -it $r --network none bb sh -c 'test -t 0 && test -t 1 && exit 7'" /dev/null
 ok 0 '' $d run --rm $r --read-only --tmpfs /t bb touch /t/x
 ok 0 . $d run -d --name web $r -p 18080:80 bb sh -c 'mkdir /w; echo page >/w/index.html; exec httpd -f -p 80 -h /w'
 sleep 3

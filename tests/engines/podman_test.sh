@@ -51,6 +51,7 @@ ok 0 '^100' $p run --rm $n --ulimit nofile=100:100 $i sh -c 'ulimit -n'
 ok 0 '0 +100000 +1000' $p run --rm $n --uidmap 0:100000:1000 $i cat /proc/self/uid_map
 ok 0 '' $p run --rm $n --privileged $i true
 ok 0 '/dev/pts/0' script -qec "$p run --rm -it $n $i tty" /dev/null
+ok 7 '' script -qec "$p run --rm -it $n $i sh -c 'test -t 0 && test -t 1 && exit 7'" /dev/null
 ok 0 . $p run -d --name h1 --health-cmd 'true' --health-interval disable $n $i sleep 100
 ok 0 '' $p healthcheck run h1
 ok 0 '' $p rm -f -t 0 h1
