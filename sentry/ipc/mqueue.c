@@ -39,7 +39,6 @@ struct mq_user { u32 uid; u64 bytes; UT_hash_handle hh; };
 
 static lock_t names_lock = LOCK_INIT(LC_CONTROL);   /* outer to inode and queue locks; guards: */
 static struct mq_name *names;
-static unsigned nnames;
 static lock_t users_lock = LOCK_INIT(LC_LEAF);      /* guards: */
 static struct mq_user *users;
 
@@ -121,12 +120,13 @@ static int check_name(const char *name)
 
 static int check_limits(const struct mq_limits *l)
 {
+    struct ipc_settings *set = ipc_ns_settings();
     bool big = capable(CAP_SYS_RESOURCE);
     u64 total;
 
     if (l->maxmsg <= 0 || l->msgsize <= 0) return -EINVAL;
-    if (l->maxmsg > (big ? MQ_HARD_MSG_MAX : MQ_MSG_MAX)) return -EINVAL;
-    if (l->msgsize > (big ? MQ_HARD_MSGSIZE_MAX : MQ_MSGSIZE_MAX)) return -EINVAL;
+    if (l->maxmsg > (big ? MQ_HARD_MSG_MAX : atomic_load(&set->msg_max))) return -EINVAL;
+    if (l->msgsize > (big ? MQ_HARD_MSGSIZE_MAX : atomic_load(&set->msgsize_max))) return -EINVAL;
     if (mul_overflow((u64)l->maxmsg, (u64)l->msgsize, &total)) return -EOVERFLOW;
     return 0;
 }
@@ -159,7 +159,9 @@ static void make_key(char *key, size_t size, const char *name) { snprintf(key, s
 
 static int find_or_make(const char *name, u32 flags, u32 mode, const struct mq_limits *l, struct inode **out)
 {
-    static const struct mq_limits defaults = { MQ_MSG_MAX, MQ_MSGSIZE_MAX };
+    struct ipc_settings *set = ipc_ns_settings();
+    const struct mq_limits defaults = { MIN(atomic_load(&set->msg_default), atomic_load(&set->msg_max)),
+                                        MIN(atomic_load(&set->msgsize_default), atomic_load(&set->msgsize_max)) };
     static const int masks[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE };
     struct mq_name *n;
     char key[KPATH_MAX];
@@ -175,13 +177,13 @@ static int find_or_make(const char *name, u32 flags, u32 mode, const struct mq_l
     }
     if (!(flags & O_CREAT)) return -ENOENT;
     if (l && (r = check_limits(l))) return r;
-    if (nnames >= MQ_QUEUES_MAX && !capable(CAP_SYS_RESOURCE)) return -ENOSPC;
+    if (set->nqueues >= atomic_load(&set->queues_max) && !capable(CAP_SYS_RESOURCE)) return -ENOSPC;
     if ((r = mq_inode_new(mode, l ? l : &defaults, out))) return r;
     n = xnew(struct mq_name);
     n->name = xstrdup(key);
     inode_get(n->inode = *out);
     HASH_ADD_KEYPTR(hh, names, n->name, strlen(n->name), n);
-    nnames++;
+    set->nqueues++;
     return 0;
 }
 
@@ -216,7 +218,6 @@ void mq_ns_exit(u32 mark)
     HASH_ITER(hh, names, n, next) {
         if (strncmp(n->name, prefix, 8)) continue;
         HASH_DEL(names, n);
-        nnames--;
         n->inode->nlink = 0;
         HASH_ADD_KEYPTR(hh, gone, n->name, strlen(n->name), n);
     }
@@ -243,7 +244,7 @@ int mq_remove(const char *name)
     else if (!inode_owner_or_capable(n->inode)) r = -EPERM;   /* the directory of all queues is sticky */
     if (!r) {
         HASH_DEL(names, n);
-        nnames--;
+        ipc_ns_settings()->nqueues--;
         n->inode->nlink = 0;
     }
     unlock(&names_lock);

@@ -6,9 +6,8 @@
 
 struct file;
 
-#define MQ_MSG_MAX 10              /* /proc/sys/fs/mqueue/: default and unprivileged limit of messages, */
-#define MQ_MSGSIZE_MAX 8192        /* their size, */
-#define MQ_QUEUES_MAX 256          /* and the number of queues */
+/* What the settings (struct ipc_settings) may be, and what binds the privileged. */
+#define MQ_MIN_MSGSIZE_MAX 128
 #define MQ_HARD_MSG_MAX 65536
 #define MQ_HARD_MSGSIZE_MAX (16 * 1024 * 1024)
 #define MQ_PRIO_LIMIT 32768

@@ -92,6 +92,10 @@ struct nsproxy *nsproxy_copy(const struct nsproxy *old)
 
 static void free_plain(struct ns *ns) { free(ns); }
 
+/* What Linux starts each IPC namespace with; nothing is inherited. */
+#define IPC_SETTINGS_INIT { .queues_max = 256, .msg_max = 10, .msgsize_max = 8192, .msg_default = 10, .msgsize_default = 8192 }
+static struct ipc_settings initial_ipc = IPC_SETTINGS_INIT;
+
 /* ipc: destroys what System V objects are left of it. */
 void ipc_ns_exit(u32 mark) __attribute__((weak));
 static void free_ipc(struct ns *ns)
@@ -118,10 +122,13 @@ static int make(const struct nsproxy *old, enum ns_type type, struct user_ns *ow
     case NS_NET:
         *out = &xnew(struct net_ns)->ns;
         break;
-    case NS_IPC:
-        *out = &xnew(struct ipc_ns)->ns;
+    case NS_IPC: {
+        struct ipc_ns *i = xnew(struct ipc_ns);
+        i->set = (struct ipc_settings)IPC_SETTINGS_INIT;
+        *out = &i->ns;
         ns_init(*out, type, owner, free_ipc);
         return 0;
+    }
     case NS_PID:
         /* Nested ones are made by those who live in theirs: not by who has announced another for its children. */
         if (nsproxy_at(old, NS_PID) != (current->tg->pid_ns ? &current->tg->pid_ns->ns : NULL)) return -EINVAL;
@@ -203,5 +210,6 @@ char *uts_nodename(void) { return current_uts() ? current_uts()->nodename : kern
 char *uts_domainname(void) { return current_uts() ? current_uts()->domainname : kernel.domainname; }
 static struct ipc_ns *current_ipc(void) { return current && current->ns ? current->ns->ipc : NULL; }
 u32 ipc_ns_mark(void) { return current_ipc() ? current_ipc()->ns.inum : 0; }
+struct ipc_settings *ipc_ns_settings(void) { return current_ipc() ? &current_ipc()->set : &initial_ipc; }
 struct user_ns *ipc_ns_owner(void) { return current_ipc() ? current_ipc()->ns.owner : NULL; }
 struct user_ns *uts_owner(void) { return current_uts() ? current_uts()->ns.owner : NULL; }

@@ -58,7 +58,9 @@ bool user_ns_may_setgroups(const struct user_ns *ns);
 
 /* --- the others, as one task has them; immutable once published --- */
 struct uts_ns { struct ns ns; char nodename[65], domainname[65]; /* under kernel.uts_lock */ };
-struct ipc_ns { struct ns ns; };
+/* Settings of an IPC namespace, by name as below /proc/sys. (a) but for nqueues, which is the mqueue names lock's. */
+struct ipc_settings { u32 queues_max, msg_max, msgsize_max, msg_default, msgsize_default, shm_rmid_forced; unsigned nqueues; };
+struct ipc_ns { struct ns ns; struct ipc_settings set; };
 #define NET_NS_LO_SETTINGS 2
 struct net_ns { struct ns ns; u32 lo_up; /* (a) its one interface is up */ u32 lo_settings[NET_NS_LO_SETTINGS]; /* (a) net/socket.h */ };
 struct pid_ns;
@@ -91,5 +93,6 @@ struct user_ns *uts_owner(void);
 /* Number that marks what belongs to current's IPC namespace; 0: the initial one. */
 u32 ipc_ns_mark(void);
 struct user_ns *ipc_ns_owner(void);
+struct ipc_settings *ipc_ns_settings(void);    /* of current's; lives as long as that */
 
 #endif

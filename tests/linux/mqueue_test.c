@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -117,4 +120,76 @@ static void notify(void)
     mq_unlink(name);
 }
 
-TEST_MAIN(CASE(order), CASE(opening), CASE(blocking), CASE(notify))
+static int put(const char *file, const char *text)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/sys/fs/mqueue/%s", file);
+    int fd = open(path, O_WRONLY), r = 0;
+    if (fd < 0) return errno;
+    if (write(fd, text, strlen(text)) < 0) r = errno;
+    close(fd);
+    return r;
+}
+
+static int get(const char *file)
+{
+    char path[64];
+    int v = -1;
+    snprintf(path, sizeof path, "/proc/sys/fs/mqueue/%s", file);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%d", &v) != 1) v = -1;
+    if (f) fclose(f);
+    return v;
+}
+
+/* The settings are a namespace's own, and bind who has no CAP_SYS_RESOURCE. */
+static void settings(void)
+{
+    pid_t c = fork();
+    if (!c) {
+        if (unshare(CLONE_NEWIPC) || access("/proc/sys/fs/mqueue/msg_max", W_OK)) {
+            printf("skipped: settings of message queues: no IPC namespace of its own, or /proc/sys cannot be written\n");
+            fflush(stdout);
+            _exit(0);
+        }
+        CHECK(get("msg_max") == 10 && get("msgsize_max") == 8192 && get("queues_max") == 256);
+        CHECK(get("msg_default") == 10 && get("msgsize_default") == 8192);
+        CHECK(put("msg_max", "0") == EINVAL && put("msg_max", "65537") == EINVAL && put("msg_max", "x") == EINVAL);
+        CHECK(put("msgsize_max", "127") == EINVAL && put("msgsize_max", "16777217") == EINVAL);
+        CHECK(put("msg_default", "0") == EINVAL && put("msgsize_default", "127") == EINVAL);
+        CHECK(get("msg_max") == 10 && get("msgsize_max") == 8192);
+        CHECK(put("msg_max", "3\n") == 0 && put("msgsize_max", "200") == 0 && put("queues_max", "2") == 0);
+        CHECK(get("msg_max") == 3 && get("msgsize_max") == 200 && get("queues_max") == 2);
+        CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+        CHECK(put("msg_max", "5") == EACCES);
+        struct mq_attr at = { .mq_maxmsg = 4, .mq_msgsize = 8 };
+        CHECK((int)mq_open("/a", O_CREAT | O_RDWR, 0600, &at) == -1 && errno == EINVAL);
+        at = (struct mq_attr){ .mq_maxmsg = 3, .mq_msgsize = 201 };
+        CHECK((int)mq_open("/a", O_CREAT | O_RDWR, 0600, &at) == -1 && errno == EINVAL);
+        at.mq_msgsize = 200;
+        CHECK((int)mq_open("/a", O_CREAT | O_RDWR, 0600, &at) >= 0);
+        /* The default is cut to the limit. */
+        mqd_t q = mq_open("/b", O_CREAT | O_RDWR, 0600, NULL);
+        CHECK((int)q >= 0 && mq_getattr(q, &at) == 0 && at.mq_maxmsg == 3 && at.mq_msgsize == 200);
+        CHECK((int)mq_open("/c", O_CREAT | O_RDWR, 0600, NULL) == -1 && errno == ENOSPC);
+        CHECK(mq_close(q) == 0 && mq_unlink("/b") == 0);
+        CHECK((int)mq_open("/c", O_CREAT | O_RDWR, 0600, NULL) >= 0);
+        _exit(0);
+    }
+    int ws;
+    CHECK(waitpid(c, &ws, 0) == c && ws == 0);
+    /* Another namespace has its own, from the start. */
+    c = fork();
+    if (!c) {
+        if (unshare(CLONE_NEWIPC) || access("/proc/sys/fs/mqueue/msg_max", W_OK)) _exit(0);
+        CHECK(get("msg_max") == 10 && put("msg_default", "2") == 0 && put("msgsize_default", "130") == 0);
+        struct mq_attr at;
+        mqd_t q = mq_open("/a", O_CREAT | O_RDWR, 0600, NULL);
+        CHECK((int)q >= 0 && mq_getattr(q, &at) == 0 && at.mq_maxmsg == 2 && at.mq_msgsize == 130);
+        CHECK(unshare(CLONE_NEWIPC) == 0 && get("msg_default") == 10);
+        _exit(0);
+    }
+    CHECK(waitpid(c, &ws, 0) == c && ws == 0);
+}
+
+TEST_MAIN(CASE(order), CASE(opening), CASE(blocking), CASE(notify), CASE(settings))

@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/ipc/mqueue.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/vfs/aio.h"
 
@@ -149,8 +150,26 @@ static const struct synth_entry vm_dir[] = {
 static const struct synth_entry inotify_dir[] = {
     SYNTH_FILE("max_queued_events", show_16384), SYNTH_FILE("max_user_instances", show_128), SYNTH_FILE("max_user_watches", show_65536), { 0 } };
 static const struct synth_entry epoll_dir[] = { SYNTH_FILE("max_user_watches", show_1048576), { 0 } };
+/* Settings of the IPC namespace of whoever looks. mq_overview(7) */
+static int store_setting(u32 *at, const char *text, u32 min, u32 max)
+{
+    char *end;
+    long v = strtol(text, &end, 10);
+    if (end == text || end[strspn(end, " \t\n")] || v < (long)min || v > (long)max) return -EINVAL;
+    __atomic_store_n(at, (u32)v, __ATOMIC_RELAXED);
+    return 0;
+}
+#define IPC_SETTING(field, min, max) \
+    static int show_##field(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&ipc_ns_settings()->field)); return 0; } \
+    static int store_##field(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_setting(&ipc_ns_settings()->field, text, min, max); }
+#define IPC_FILE(field) { .name = #field, .mode = S_IFREG | 0644, .show = show_##field, .store = store_##field }
+IPC_SETTING(queues_max, 0, INT32_MAX)
+IPC_SETTING(msg_max, 1, MQ_HARD_MSG_MAX)
+IPC_SETTING(msg_default, 1, MQ_HARD_MSG_MAX)
+IPC_SETTING(msgsize_max, MQ_MIN_MSGSIZE_MAX, MQ_HARD_MSGSIZE_MAX)
+IPC_SETTING(msgsize_default, MQ_MIN_MSGSIZE_MAX, MQ_HARD_MSGSIZE_MAX)
 static const struct synth_entry mqueue_dir[] = {
-    SYNTH_FILE("msg_max", show_10), SYNTH_FILE("msgsize_max", show_8192), SYNTH_FILE("queues_max", show_256), { 0 } };
+    IPC_FILE(msg_default), IPC_FILE(msg_max), IPC_FILE(msgsize_default), IPC_FILE(msgsize_max), IPC_FILE(queues_max), { 0 } };
 static const struct synth_entry fs_dir[] = {
     SYNTH_FILE("file-max", show_file_max), SYNTH_FILE("file-nr", show_file_nr), SYNTH_FILE("nr_open", show_nr_open),
     SYNTH_FILE("aio-max-nr", show_aio_max_nr), SYNTH_FILE("aio-nr", show_aio_nr), SYNTH_FILE("pipe-max-size", show_1048576), SYNTH_FILE("pipe-user-pages-soft", show_16384), SYNTH_FILE("pipe-user-pages-hard", show_0),
