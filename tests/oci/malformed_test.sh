@@ -96,6 +96,8 @@ change("cannot be mounted over", f=lambda c: c["mounts"].append({"destination": 
 change("linux.cgroupsPath", f=lambda c: c["linux"].update(cgroupsPath="/../../x")) if os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup") and os.listdir("/sys/fs/cgroup") else None
 change("not in a separate kernel namespace", f=lambda c: c["linux"].update(sysctl={"vm.swappiness": "1"}))
 change("linux.seccomp.defaultAction", f=lambda c: c["linux"].update(seccomp={"defaultAction": "SCMP_ACT_NOTIFY"}))
+change("linux.seccomp.syscalls[0].action", f=lambda c: c["linux"].update(seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}))
+change("linux.seccomp.listenerPath", f=lambda c: c["linux"].update(seccomp={"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/l.sock"}))
 change("linux.intelRdt", f=lambda c: c["linux"].update(intelRdt={"closID": "x"}))
 run("", "invalid JSON", "empty"); run("{", "invalid JSON", "unfinished"); run("[]", "object", "array"); run('{"a":1} x', "invalid JSON", "tail")
 run('{"a":' * 100 + "1" + "}" * 100, "invalid JSON", "deep"); run('{"a": NaN}', "config.json", "NaN")
