@@ -4,6 +4,7 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/ipc/ids.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
@@ -23,6 +24,8 @@ struct shm {
     u64 size;                      /* (c) */
     s64 atime, dtime, ctime;       /* table lock, all */
     s32 cpid, lpid;
+    const struct task *maker;      /* never looked into; NULL: it has ended */
+    struct ipc_settings *set;      /* of its namespace; NULL: that has ended */
 };
 
 static struct ipc_table table = IPC_TABLE_INIT;
@@ -55,9 +58,11 @@ static void remove_locked(struct shm *s)
     total_pages -= gpage_up(s->size) >> GPAGE_SHIFT;
 }
 
+static bool forced_locked(const struct shm *s) { return s->set && atomic_load(&s->set->shm_rmid_forced); }
+
 /* --- attachments --- */
 
-/* A mapping went. The last one of a segment that was removed takes it along. */
+/* A mapping went. The last one of a segment that was removed, or is under shm_rmid_forced, takes it along. */
 static void unmapped(struct file *f)
 {
     struct shm *s = f->priv;
@@ -66,7 +71,7 @@ static void unmapped(struct file *f)
     lock(&table.lock);
     s->dtime = ipc_seconds();
     if (current) s->lpid = current->tg->tgid;
-    if ((s->obj.perm.mode & SHM_DEST) && !s->obj.removed && !nattch(s)) {
+    if (!s->obj.removed && ((s->obj.perm.mode & SHM_DEST) || forced_locked(s)) && !nattch(s)) {
         remove_locked(s);
         gone = true;
     }
@@ -224,6 +229,8 @@ sysret_t shm_get(s32 key, u64 size, u32 flags)
                 r = -ENOSPC;
             } else {
                 ipc_insert_locked(&table, &fresh->obj, key, flags);
+                fresh->maker = current;
+                fresh->set = ipc_ns_settings();
                 total_pages += pages;
                 r = fresh->obj.perm.id;
                 fresh = NULL;
@@ -303,6 +310,7 @@ void shm_ns_exit(u32 mark)
             o->perm.mode |= SHM_DEST;
             ipc_make_private_locked(&table, o);
             o->key.mark = UINT32_MAX;      /* nobody's, until the last one detaches it */
+            shm_of(o)->set = NULL;
         } else if (o) {
             gone = shm_of(o);
             remove_locked(gone);
@@ -311,6 +319,43 @@ void shm_ns_exit(u32 mark)
         if (!o) return;
         if (gone) shm_put(gone);
     }
+}
+
+/* The first segment under shm_rmid_forced that nobody attaches or is there to remove; borrowed or NULL. */
+static struct shm *orphan_locked(void)
+{
+    for (unsigned i = 0; i < table.nslots; i++) {
+        struct shm *s = table.slots[i] ? shm_of(table.slots[i]) : NULL;
+        if (s && !s->maker && forced_locked(s) && !nattch(s)) return s;
+    }
+    return NULL;
+}
+
+void shm_remove_orphans(void)
+{
+    struct shm *s;
+
+    do {
+        lock(&table.lock);
+        if ((s = orphan_locked())) remove_locked(s);
+        unlock(&table.lock);
+        if (s) shm_put(s);
+    } while (s);
+}
+
+void shm_task_exit(struct task *t)
+{
+    bool any = false;
+
+    lock(&table.lock);
+    for (unsigned i = 0; table.used && i < table.nslots; i++) {
+        struct shm *s = table.slots[i] ? shm_of(table.slots[i]) : NULL;
+        if (!s || s->maker != t) continue;
+        s->maker = NULL;
+        any |= forced_locked(s);
+    }
+    unlock(&table.lock);
+    if (any) shm_remove_orphans();
 }
 
 /* Guest memory is never swapped by the sandbox itself: the mark is what there is to it. */

@@ -49,6 +49,9 @@ sysret_t shm_lock(s32 id, bool on);
 s32 shm_max_index(void);                                       /* highest index in use; 0 also when none is */
 void shm_usage(struct shm_usage *out);
 void shm_show(struct strbuf *b);                               /* /proc/sysvipc/shm */
+/* shm_rmid_forced of current's namespace was set: segments that nobody attaches and whose makers are gone go. */
+void shm_remove_orphans(void);
+void shm_task_exit(struct task *t);                            /* with the setting, those it made go too; own thread */
 
 /* --- semaphores --- */
 struct sem_op { u16 num; s16 op; u16 flags; };

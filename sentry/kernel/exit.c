@@ -14,6 +14,8 @@
 
 /* ipc: SEM_UNDO adjustments of the thread. */
 void sem_undo_exit(struct task *t) __attribute__((weak));
+/* ipc: segments that it made. */
+void shm_task_exit(struct task *t) __attribute__((weak));
 
 void task_vfork_release(struct task *t)
 {
@@ -181,6 +183,7 @@ void task_exit(u32 wait_status)
     trace_task_exit(t, wait_status);
     drop_resources(t);
     if (t->sysvsem && sem_undo_exit) sem_undo_exit(t);
+    if (shm_task_exit) shm_task_exit(t);
     if (last) last_thread(t);
     ptrace_exit(t, last);
     if (exit_notify(t) && tg == kernel.init) kernel_report_exit(tg->exit_status);

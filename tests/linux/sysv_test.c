@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #endif
 #include "check.h"
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -385,5 +387,73 @@ static void permissions(void)
     msgctl(msg, IPC_RMID, NULL);
 }
 
+static int set_forced(const char *text)
+{
+    int fd = open("/proc/sys/kernel/shm_rmid_forced", O_WRONLY), r = 0;
+    if (fd < 0 || write(fd, text, strlen(text)) < 0) r = errno;
+    if (fd >= 0) close(fd);
+    return r;
+}
+
+/* A segment whose maker ends at once. */
+static int made_by_child(void)
+{
+    int p[2], id = -1;
+    CHECK(pipe(p) == 0);
+    pid_t c = fork();
+    if (!c) {
+        id = shmget(IPC_PRIVATE, 4096, 0600);
+        _exit(write(p[1], &id, sizeof id) != sizeof id);
+    }
+    CHECK(wait_child(c) == 0 && read(p[0], &id, sizeof id) == sizeof id && id >= 0);
+    close(p[0]);
+    close(p[1]);
+    return id;
+}
+
+/* proc_sys_kernel(5): shm_rmid_forced, a setting of the namespace. */
+static void shm_forced(void)
+{
+    pid_t c = fork();
+    if (!c) {
+        struct shmid_ds ds;
+        char one = 0;
+        if (unshare(CLONE_NEWIPC) || access("/proc/sys/kernel/shm_rmid_forced", W_OK)) {
+            printf("skipped: shm_rmid_forced: no IPC namespace of its own, or /proc/sys cannot be written\n");
+            fflush(stdout);
+            _exit(0);
+        }
+        int fd = open("/proc/sys/kernel/shm_rmid_forced", O_RDONLY);
+        CHECK(fd >= 0 && read(fd, &one, 1) == 1 && one == '0' && close(fd) == 0);
+        CHECK(set_forced("2") == EINVAL && set_forced("-1") == EINVAL);
+        int orphan = made_by_child(), mine = shmget(IPC_PRIVATE, 4096, 0600);
+        CHECK(mine >= 0 && shmctl(orphan, IPC_STAT, &ds) == 0);
+        /* Set: those without a maker go at once, one with a maker that lives stays. */
+        CHECK(set_forced("1") == 0);
+        CHECK_ERR(shmctl(orphan, IPC_STAT, &ds), EINVAL);
+        CHECK(shmctl(mine, IPC_STAT, &ds) == 0);
+        CHECK_ERR(shmctl(made_by_child(), IPC_STAT, &ds), EINVAL);
+        /* The last one who detaches takes it along. */
+        char *a = shmat(mine, NULL, 0), *b = shmat(mine, NULL, 0);
+        CHECK(a != (void *)-1 && b != (void *)-1 && shmdt(a) == 0 && shmctl(mine, IPC_STAT, &ds) == 0 && ds.shm_nattch == 1);
+        CHECK(shmdt(b) == 0);
+        CHECK_ERR(shmctl(mine, IPC_STAT, &ds), EINVAL);
+        /* Attached elsewhere when its maker ends. */
+        int p[2], q[2], id;
+        CHECK(pipe(p) == 0 && pipe(q) == 0);
+        pid_t k = fork();
+        if (!k) {
+            id = shmget(IPC_PRIVATE, 4096, 0600);
+            _exit(write(p[1], &id, sizeof id) != sizeof id || read(q[0], &one, 1) != 1);
+        }
+        CHECK(read(p[0], &id, sizeof id) == sizeof id && (a = shmat(id, NULL, 0)) != (void *)-1);
+        CHECK(write(q[1], "", 1) == 1 && wait_child(k) == 0);
+        CHECK(shmctl(id, IPC_STAT, &ds) == 0 && ds.shm_nattch == 1 && shmdt(a) == 0);
+        CHECK_ERR(shmctl(id, IPC_STAT, &ds), EINVAL);
+        _exit(0);
+    }
+    CHECK(wait_child(c) == 0);
+}
+
 TEST_MAIN(CASE(shm_basic), CASE(shm_keys), CASE(shm_address), CASE(shm_info_), CASE(sem_basic), CASE(sem_wait_), CASE(sem_undo),
-          CASE(sem_undo_threads), CASE(msg_basic), CASE(msg_blocking), CASE(msg_info_), CASE(permissions))
+          CASE(sem_undo_threads), CASE(msg_basic), CASE(msg_blocking), CASE(msg_info_), CASE(permissions), CASE(shm_forced))

@@ -36,6 +36,7 @@ inside '^null zero full random urandom tty ptmx$' 'sh("cd /dev; echo $(ls -d nul
 # linux
 inside '^ *0 +100000 +1000' 'l["namespaces"].append({"type": "user"}); l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]; args("cat", "/proc/self/uid_map")'
 inside '^new$' 'l["sysctl"] = {"kernel.domainname": "new"}; args("cat", "/proc/sys/kernel/domainname")'
+inside '^1$' 'l["sysctl"] = {"kernel.shm_rmid_forced": "1"}; args("cat", "/proc/sys/kernel/shm_rmid_forced")'
 inside '^20 1024 30 4096$' 'l["sysctl"] = {"fs.mqueue.msg_max": "20", "fs/mqueue/msgsize_max": "1024", "fs.mqueue.queues_max": "30"}; sh("cd /proc/sys; echo $(cat fs/mqueue/msg_max fs/mqueue/msgsize_max fs/mqueue/queues_max kernel/shmmni)")'
 inside '^i.86$' 'l["personality"] = {"domain": "LINUX32"}; args("uname", "-m")'
 inside 'not permitted' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}; sh("mkdir /x 2>&1; true")'

@@ -3,6 +3,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/ipc/mqueue.h"
+#include "sentry/ipc/sysv.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/vfs/aio.h"
 
@@ -126,6 +127,31 @@ CONST_FILE(show_sem, "32000\t1024000000\t500\t32000")
 CONST_FILE(show_32000, "32000")
 CONST_FILE(show_pty_max, "4096")
 
+/* Settings of the IPC namespace of whoever looks. mq_overview(7), proc_sys_kernel(5) */
+static int store_setting(u32 *at, const char *text, u32 min, u32 max)
+{
+    char *end;
+    long v = strtol(text, &end, 10);
+    if (end == text || end[strspn(end, " \t\n")] || v < (long)min || v > (long)max) return -EINVAL;
+    __atomic_store_n(at, (u32)v, __ATOMIC_RELAXED);
+    return 0;
+}
+#define IPC_SETTING(field, min, max) \
+    static int show_##field(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&ipc_ns_settings()->field)); return 0; } \
+    static int store_##field(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_setting(&ipc_ns_settings()->field, text, min, max); }
+#define IPC_FILE(field) { .name = #field, .mode = S_IFREG | 0644, .show = show_##field, .store = store_##field }
+static int show_shm_rmid_forced(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    strbuf_printf(b, "%u\n", atomic_load(&ipc_ns_settings()->shm_rmid_forced));
+    return 0;
+}
+static int store_shm_rmid_forced(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    int r = store_setting(&ipc_ns_settings()->shm_rmid_forced, text, 0, 1);
+    if (!r) shm_remove_orphans();
+    return r;
+}
+
 static const struct synth_entry random_dir[] = {
     SYNTH_FILE("uuid", show_uuid), SYNTH_FILE("boot_id", show_boot_id), SYNTH_FILE("entropy_avail", show_256), SYNTH_FILE("poolsize", show_256), { 0 } };
 static const struct synth_entry seccomp_dir[] = { SYNTH_FILE("actions_avail", show_seccomp_avail), { 0 } };
@@ -140,7 +166,7 @@ static const struct synth_entry kernel_dir[] = {
     SYNTH_FILE("core_uses_pid", show_0), SYNTH_FILE("tainted", show_0), SYNTH_FILE("panic", show_0), SYNTH_FILE("randomize_va_space", show_2),
     SYNTH_FILE("sched_child_runs_first", show_0), SYNTH_FILE("perf_event_paranoid", show_2), SYNTH_FILE("kptr_restrict", show_1),
     SYNTH_FILE("dmesg_restrict", show_1), SYNTH_FILE("unprivileged_bpf_disabled", show_2), SYNTH_FILE("shmmax", show_shmmax),
-    SYNTH_FILE("shmall", show_shmmax), SYNTH_FILE("shmmni", show_4096), SYNTH_FILE("sem", show_sem), SYNTH_FILE("msgmax", show_8192),
+    IPC_FILE(shm_rmid_forced), SYNTH_FILE("shmall", show_shmmax), SYNTH_FILE("shmmni", show_4096), SYNTH_FILE("sem", show_sem), SYNTH_FILE("msgmax", show_8192),
     SYNTH_FILE("msgmnb", show_16384), SYNTH_FILE("msgmni", show_32000),
     SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), { 0 } };
 static const struct synth_entry vm_dir[] = {
@@ -150,19 +176,6 @@ static const struct synth_entry vm_dir[] = {
 static const struct synth_entry inotify_dir[] = {
     SYNTH_FILE("max_queued_events", show_16384), SYNTH_FILE("max_user_instances", show_128), SYNTH_FILE("max_user_watches", show_65536), { 0 } };
 static const struct synth_entry epoll_dir[] = { SYNTH_FILE("max_user_watches", show_1048576), { 0 } };
-/* Settings of the IPC namespace of whoever looks. mq_overview(7) */
-static int store_setting(u32 *at, const char *text, u32 min, u32 max)
-{
-    char *end;
-    long v = strtol(text, &end, 10);
-    if (end == text || end[strspn(end, " \t\n")] || v < (long)min || v > (long)max) return -EINVAL;
-    __atomic_store_n(at, (u32)v, __ATOMIC_RELAXED);
-    return 0;
-}
-#define IPC_SETTING(field, min, max) \
-    static int show_##field(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&ipc_ns_settings()->field)); return 0; } \
-    static int store_##field(struct synth_node *n UNUSED, char *text, size_t len UNUSED) { return store_setting(&ipc_ns_settings()->field, text, min, max); }
-#define IPC_FILE(field) { .name = #field, .mode = S_IFREG | 0644, .show = show_##field, .store = store_##field }
 IPC_SETTING(queues_max, 0, INT32_MAX)
 IPC_SETTING(msg_max, 1, MQ_HARD_MSG_MAX)
 IPC_SETTING(msg_default, 1, MQ_HARD_MSG_MAX)
