@@ -43,6 +43,16 @@ unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 gro
 void inet_init(struct socket *s);
 int inet_setopt(struct socket *s, int level, int opt, const void *val, size_t len);
 ssize_t inet_getopt(struct socket *s, int level, int opt, void *val, size_t size);
+/*
+ * tcp_defer.c: TCP_DEFER_ACCEPT. Seconds round up to a time at which Linux repeats a SYN-ACK; 0: off. -EAGAIN, -EMFILE
+ * without a timer. No lock held, but for tcp_defer_locked: the listener's.
+ */
+int tcp_defer_set(struct socket *s, int secs);
+bool tcp_defer_locked(struct socket *l, struct socket *c);   /* takes over the reference of a new connection, or false */
+void tcp_defer_over(struct socket *c);           /* data or their end came: c can be accepted */
+void tcp_defer_reset(struct socket *c);          /* c goes if nobody could accept it yet */
+void tcp_defer_stop(struct socket *l);           /* l listens no more */
+void tcp_defer_free(struct socket *s);           /* last reference */
 /* tcp_opt.c */
 int tcp_setopt(struct socket *s, int opt, const void *val, size_t len);
 ssize_t tcp_getopt(struct socket *s, int opt, void *val, size_t size);

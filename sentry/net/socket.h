@@ -87,6 +87,9 @@ struct inet_sock {
     u64 rx_seq;                    /* TCP: position in the stream of the first byte of rx */
     u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
     u8 urg, urg_byte;              /* enum tcp_urg */
+    struct tcp_defer *defer;       /* TCP: owned; for TCP_DEFER_ACCEPT, NULL until that is set */
+    bool deferred;                 /* (a) not in a queue for accept(2) yet; set and cleared under the listener's lock */
+    ktime_t deferred_at;           /* (c) with deferred */
     int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat, window_clamp;
     char congestion[16];
     int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
@@ -145,7 +148,7 @@ struct socket {
     TAILQ_HEAD(, socket) acceptq;  /* counted, not yet accepted */
     TAILQ_ENTRY(socket) accept_link;
     unsigned naccept, backlog;
-    struct socket *listener;       /* counted: whose pendq this connecting one is on */
+    struct socket *listener;       /* counted: whose pendq this connecting one is on, or who holds it back */
     TAILQ_HEAD(, socket) pendq;    /* connecting, waiting for room in acceptq; counted */
     struct net_cred peercred; bool has_peercred;
     u32 *peer_groups; unsigned peer_ngroups;

@@ -5,6 +5,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/inet.h"
 #include "sentry/net/socket.h"
 
 #define CHUNK_MAX 32768u
@@ -136,6 +137,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
             break;
         }
         waitq_wake(&peer->wq, POLLIN | POLLRDNORM | POLLRDBAND);
+        if (tcp) tcp_defer_over(peer);
         done += got;
         if (got < n) break;
     }

@@ -56,6 +56,7 @@ static struct socket *make_child(struct socket *l, struct socket *c)
     s->in.got_fin = s->in.was_reset = s->in.connect_reported = false;
     s->in.urg = URG_NONE;
     s->in.rx_seq = 0;
+    s->in.defer = NULL;
     s->in.local = c->in.remote;
     s->in.remote = c->in.local;
     s->in.local.family = s->in.remote.family = (u16)l->domain;
@@ -71,9 +72,11 @@ static struct socket *make_child(struct socket *l, struct socket *c)
 static struct socket *enqueue_child_locked(struct socket *l, struct socket *c)
 {
     struct socket *child = make_child(l, c);
-    TAILQ_INSERT_TAIL(&l->acceptq, child, accept_link);
-    l->naccept++;
     socket_get(child);
+    if (!tcp_defer_locked(l, child)) {
+        TAILQ_INSERT_TAIL(&l->acceptq, child, accept_link);
+        l->naccept++;
+    }
     return child;
 }
 
@@ -86,6 +89,7 @@ static void reset(struct socket *s, int err)
     s->shut = SHUT_BOTH;
     unlock(&s->lock);
     waitq_wake_all(&s->wq, ALL_EVENTS);
+    tcp_defer_reset(s);
 }
 
 /* The other end will send no more. */
@@ -96,6 +100,7 @@ static void fin(struct socket *s)
     s->shut |= SHUT_RCV;
     unlock(&s->lock);
     waitq_wake_all(&s->wq, ALL_EVENTS);
+    tcp_defer_over(s);
 }
 
 static void finish_connect(struct socket *c, struct socket *child, int err)
@@ -167,13 +172,14 @@ static void cancel_pending(struct socket *c)
 static void start_connect(struct socket *c)
 {
     struct socket *l = tcp_find_listener(c->net, c->in.remote.in.ip, c->in.remote.in.port), *child = NULL;
-    bool queued = false;
+    bool queued = false, deferred = false;
 
     if (l) {
         lock(&l->lock);
         if (l->state == ST_LISTEN && !l->dead) {
             if (l->naccept <= l->backlog) {
                 child = enqueue_child_locked(l, c);
+                deferred = child->in.deferred;
             } else {
                 /* c->listener is set before anybody can find c on the queue and clear it. */
                 socket_get(c);
@@ -186,7 +192,8 @@ static void start_connect(struct socket *c)
         unlock(&l->lock);
     }
     if (!queued) finish_connect(c, child, child ? 0 : ECONNREFUSED);
-    if (child) waitq_wake(&l->wq, POLLIN | POLLRDNORM);
+    /* One that is held back wakes the listener when it can be accepted. */
+    if (child && !deferred) waitq_wake(&l->wq, POLLIN | POLLRDNORM);
     if (l) socket_put(l);
 }
 
@@ -408,6 +415,7 @@ static void stop_listening(struct socket *s)
 {
     struct socket *c;
 
+    tcp_defer_stop(s);
     for (;;) {
         lock(&s->lock);
         bool pending = false;
@@ -521,6 +529,7 @@ static void tcp_release(struct socket *s)
 static void tcp_free(struct socket *s)
 {
     inet_unbind(s);
+    tcp_defer_free(s);
     if (s->peer) socket_put(s->peer);
 }
 

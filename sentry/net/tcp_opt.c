@@ -27,7 +27,7 @@ int tcp_setopt(struct socket *s, int opt, const void *val, size_t len)
         { TCP_NODELAY, &i->nodelay, -1, 1 }, { TCP_CORK, &i->cork, -1, 1 }, { TCP_QUICKACK, &i->quickack, -1, 1 },
         { TCP_KEEPIDLE, &i->keepidle, 1, 32767 }, { TCP_KEEPINTVL, &i->keepintvl, 1, 32767 }, { TCP_KEEPCNT, &i->keepcnt, 1, 127 },
         { TCP_SYNCNT, &i->syncnt, 1, 127 },
-        { TCP_DEFER_ACCEPT, &i->defer_accept, INT32_MIN, INT32_MAX }, { TCP_USER_TIMEOUT, &i->user_timeout, 0, INT32_MAX },
+        { TCP_USER_TIMEOUT, &i->user_timeout, 0, INT32_MAX },
         { TCP_NOTSENT_LOWAT, &i->notsent_lowat, INT32_MIN, INT32_MAX },
     };
     int v = 0;
@@ -50,6 +50,7 @@ int tcp_setopt(struct socket *s, int opt, const void *val, size_t len)
         return 0;
     }
     switch (opt) {
+    case TCP_DEFER_ACCEPT: return tcp_defer_set(s, v);
     case TCP_MAXSEG:
         if (v && (v < 88 || v > 32767)) return -EINVAL;
         i->maxseg = v;

@@ -375,4 +375,75 @@ static void group(void)
     }
 }
 
-TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits), CASE(short_options), CASE(group))
+static int deferring(struct sockaddr_in *a, int secs)
+{
+    int l = server(a, 5);
+    CHECK(!setsockopt(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, &secs, sizeof secs) && !fcntl(l, F_SETFL, O_NONBLOCK));
+    return l;
+}
+
+static int deferred(const struct sockaddr_in *a, int l)
+{
+    int c = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(!connect(c, (const void *)a, sizeof *a));
+    CHECK_ERR(accept(l, NULL, NULL), EAGAIN);
+    CHECK(!poll_of(l, POLLIN, 0));
+    return c;
+}
+
+/* A connection is held back until its first byte, its end, or the end of the time. */
+static void defer_accept(void)
+{
+    struct sockaddr_in a;
+    int v = -1, off = -7, l = deferring(&a, 200), c, d, s;
+    socklen_t n = sizeof v;
+    char b[4];
+    struct linger lg = { 1, 0 };
+    CHECK(!getsockopt(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, &v, &n) && v == 247);   /* 1 + 2 + 4 + .. + 64 + 120 */
+
+    c = deferred(&a, l);
+    d = deferred(&a, l);
+    CHECK(write(d, "d", 1) == 1 && poll_of(l, POLLIN, -1) == POLLIN);
+    s = accept(l, NULL, NULL);
+    CHECK(s >= 0 && recv(s, b, sizeof b, MSG_DONTWAIT) == 1 && b[0] == 'd' && write(s, "r", 1) == 1 && read(d, b, 1) == 1);
+    close(s);
+    close(d);
+    CHECK_ERR(accept(l, NULL, NULL), EAGAIN);
+    CHECK(!shutdown(c, SHUT_WR) && poll_of(l, POLLIN, -1) == POLLIN);
+    s = accept(l, NULL, NULL);
+    CHECK(s >= 0 && read(s, b, sizeof b) == 0);
+    close(s);
+    close(c);
+
+    /* Reset before anybody could see it. */
+    c = deferred(&a, l);
+    CHECK(!setsockopt(c, SOL_SOCKET, SO_LINGER, &lg, sizeof lg));
+    close(c);
+    CHECK_ERR(accept(l, NULL, NULL), EAGAIN);
+
+    /* The listener goes: the other end finds out by what it sends. */
+    c = deferred(&a, l);
+    close(l);
+    CHECK(!poll_of(c, POLLIN | POLLRDHUP, 0) && write(c, "x", 1) == 1 && (poll_of(c, POLLIN, -1) & POLLERR));
+    CHECK_ERR(read(c, b, 1), ECONNRESET);
+    close(c);
+
+    l = deferring(&a, 1);
+    c = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(!connect(c, (void *)&a, sizeof a) && poll_of(l, POLLIN, -1) == POLLIN);
+    s = accept(l, NULL, NULL);
+    CHECK(s >= 0);
+    CHECK_ERR(recv(s, b, 1, MSG_DONTWAIT), EAGAIN);
+    CHECK(write(c, "z", 1) == 1 && read(s, b, 1) == 1 && b[0] == 'z');
+    close(s);
+    close(c);
+    CHECK(!setsockopt(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, &off, sizeof off));
+    CHECK(!getsockopt(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, &v, &n) && v == 0);
+    c = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(!connect(c, (void *)&a, sizeof a) && poll_of(l, POLLIN, -1) == POLLIN && (s = accept(l, NULL, NULL)) >= 0);
+    close(s);
+    close(c);
+    close(l);
+}
+
+TEST_MAIN(CASE(echo), CASE(resets), CASE(connecting), CASE(binding), CASE(options), CASE(dual_stack), CASE(udp), CASE(udp_pktinfo), CASE(bulk), CASE(mmsg), CASE(port_range), CASE(accept_after_reset), CASE(tcp_limits), CASE(short_options), CASE(group), CASE(defer_accept))
