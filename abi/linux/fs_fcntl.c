@@ -40,7 +40,7 @@ static int lock_range(struct file *f, const struct linux_flock *l, struct klock 
         break;
     case SEEK_END: {
         struct kstat st;
-        int err = vfs_stat_path(&f->path, &st);
+        int err = vfs_stat_file(f, &st);
         if (err) return err;
         start = (s64)st.size;
         break;

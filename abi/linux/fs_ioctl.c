@@ -31,7 +31,7 @@ static sysret_t set_async(struct file *f, int fd, gaddr_t arg)
 static sysret_t readable_bytes(struct file *f, gaddr_t arg)
 {
     struct kstat st;
-    int err = vfs_stat_path(&f->path, &st);
+    int err = vfs_stat_file(f, &st);
     if (err) return err;
     lock(&f->pos_lock);
     s32 n = (s32)((s64)st.size - (s64)f->pos);
@@ -53,7 +53,7 @@ sysret_t linux_ioctl(const struct syscall_args *a)
     case FIOQSIZE:
         if (S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode) || S_ISLNK(f->inode->mode)) {
             struct kstat st;
-            int err = vfs_stat_path(&f->path, &st);
+            int err = vfs_stat_file(f, &st);
             if (err) return err;
             return copy_out(arg, &st.size, sizeof(st.size));
         }

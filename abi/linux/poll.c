@@ -42,6 +42,7 @@ sysret_t linux_poll(const struct syscall_args *a)
     s32 ms = ARG_INT(2);
     ktime_t deadline = ms < 0 ? KTIME_NEVER : ms == 0 ? 0 : clock_mono() + ms * NSEC_PER_MSEC;
 
+    current->restart_fn = NULL;            /* the arguments are not its own any more */
     current->restart_args[0] = a->a[0];
     current->restart_args[1] = ARG_U32(1);
     current->restart_args[2] = (u64)deadline;
@@ -123,8 +124,8 @@ sysret_t linux_select(const struct syscall_args *a)
         struct linux_timeval tv;
         if (copy_in(&tv, a->a[4], sizeof tv)) return -EFAULT;
         /* select takes microseconds beyond a second, but not negative parts. */
-        s64 sec = tv.sec + tv.usec / 1000000, ns = tv.usec % 1000000 * 1000;
-        if (sec < 0 || ns < 0) return -EINVAL;
+        s64 sec, ns = tv.usec % 1000000 * 1000;
+        if (add_overflow(tv.sec, tv.usec / 1000000, &sec) || sec < 0 || ns < 0) return -EINVAL;
         ktime_t t = sec >= LINUX_SEC_MAX ? KTIME_NEVER : sec * NSEC_PER_SEC + ns;
         deadline = t ? ktime_add_sat(clock_mono(), t) : 0;
     }

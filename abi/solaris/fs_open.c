@@ -179,7 +179,7 @@ static int lock_start(struct file *f, int whence, s64 *start)
         unlock(&f->pos_lock);
         return 0;
     case SEEK_END:
-        if ((r = vfs_stat_path(&f->path, &st))) return r;
+        if ((r = vfs_stat_file(f, &st))) return r;
         *start = (s64)st.size;
         return 0;
     default: return -EINVAL;

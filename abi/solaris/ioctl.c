@@ -151,7 +151,7 @@ static sysret_t readable(struct file *f, gaddr_t arg)
     struct kstat st;
 
     if (!S_ISREG(f->inode->mode)) return host_ioctl(f, FIONREAD, arg);
-    int r = vfs_stat_path(&f->path, &st);
+    int r = vfs_stat_file(f, &st);
     if (r) return r;
     lock(&f->pos_lock);
     s32 n = (s32)((s64)st.size - (s64)f->pos);

@@ -18,7 +18,7 @@ static sysret_t map_flat(struct file *f, const struct syscall_args *a, u32 room)
     struct sol_mmapobj_result m = { .prot = PROT_READ };
     struct kstat st;
     u32 one = 1;
-    int r = vfs_stat_path(&f->path, &st);
+    int r = vfs_stat_file(f, &st);
 
     if (r) return r;
     if (!st.size) return -ENOTSUP;

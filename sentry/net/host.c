@@ -113,28 +113,39 @@ static int host_listen(struct socket *s, int backlog)
     return netb_call(NETB_LISTEN, s->host->fd, &n, sizeof n, NULL, 0, NULL, NULL, NULL);
 }
 
-static int accept_once(struct socket *s)
+static int accept_once(struct socket *s, struct net_addr *from)
 {
     struct netb_addr peer;
     size_t len = sizeof peer;
     int fd, r;
 
     if (netb_accept_direct()) {
-        fd = accept4(s->host->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        return fd < 0 ? -errno : fd;
+        struct sockaddr_storage ss;
+        socklen_t ss_len = sizeof ss;
+        fd = accept4(s->host->fd, (struct sockaddr *)&ss, &ss_len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) return -errno;
+        host_addr_in(&ss, from);
+        return fd;
     }
     r = netb_call(NETB_ACCEPT, s->host->fd, NULL, 0, NULL, 0, &peer, &len, &fd);
-    return r ? r : fd;
+    if (r) return r;
+    *from = (struct net_addr){ .family = (u16)s->domain };
+    memcpy(from->in.ip, peer.ip, sizeof peer.ip);
+    from->in.port = peer.port;
+    from->in.flow = peer.flow;
+    from->in.scope = peer.scope;
+    return fd;
 }
 
 static int host_accept(struct socket *s, struct socket **out, bool nonblock)
 {
     struct sock_wait sw;
+    struct net_addr from;
     int fd;
 
     sock_wait_init(&sw, POLLIN, nonblock, s->rcvtimeo);
     for (;;) {
-        fd = accept_once(s);
+        fd = accept_once(s, &from);
         if (fd != -EAGAIN) break;
         fd = host_wait(s, &sw);
         if (fd) break;
@@ -143,6 +154,7 @@ static int host_accept(struct socket *s, struct socket **out, bool nonblock)
     if (fd < 0) return fd;
     struct socket *c = socket_alloc(s->domain, s->type, s->protocol);
     attach(c, fd);
+    c->host->accepted = from;
     c->want = s->want;
     c->rcvtimeo = s->rcvtimeo;
     c->sndtimeo = s->sndtimeo;

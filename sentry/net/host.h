@@ -18,6 +18,7 @@ struct host_sock {
     bool registered;               /* (a) known to the poller; set under its lock */
     struct host_sock *next;        /* poller's hash chain, under its lock */
     struct socket *s;              /* (c) */
+    struct net_addr accepted;      /* (c) who connected, if accept(2) made it: that end may be gone by now */
 };
 
 extern const struct net_stack_ops net_host, net_none;

@@ -243,6 +243,7 @@ static ssize_t packet_getopt(struct socket *s, int level, int opt, void *val, si
     }
 }
 
+static int packet_shutdown(struct socket *s UNUSED, u32 which UNUSED) { return -EOPNOTSUPP; }
 static u32 packet_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND; }
 
 /* --- life --- */
@@ -271,8 +272,8 @@ static void packet_release(struct socket *s)
 }
 
 static const struct sock_ops packet_ops = {
-    .bind = packet_bind, .getname = packet_getname, .sendmsg = packet_sendmsg, .recvmsg = dgram_recvmsg, .poll = packet_poll,
-    .setopt = packet_setopt, .getopt = packet_getopt, .release = packet_release, .free = leave,
+    .bind = packet_bind, .getname = packet_getname, .sendmsg = packet_sendmsg, .recvmsg = dgram_recvmsg,
+    .shutdown = packet_shutdown, .poll = packet_poll, .setopt = packet_setopt, .getopt = packet_getopt, .release = packet_release, .free = leave,
 };
 
 int packet_create(struct socket *s)

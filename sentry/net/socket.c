@@ -288,6 +288,10 @@ int net_bind(struct socket *s, const struct net_addr *a)
 
 int net_accepted_name(struct socket *s, struct net_addr *out)
 {
+    if (s->host && s->host->accepted.family) {
+        *out = s->host->accepted;
+        return 0;
+    }
     return s->ops == &tcp_ops ? inet_accepted_name(s, out) : s->ops->getname(s, out, true);
 }
 

@@ -132,7 +132,7 @@ int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t
 static ssize_t put_bytes(void *val, size_t size, const void *src, size_t n)
 {
     n = MIN(n, size);
-    memcpy(val, src, n);
+    if (n) memcpy(val, src, n);
     return (ssize_t)n;
 }
 

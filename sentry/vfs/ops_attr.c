@@ -31,18 +31,19 @@ int vfs_stat_path(const struct path *p, struct kstat *st)
     return r;
 }
 
+int vfs_stat_file(struct file *f, struct kstat *st)
+{
+    if (f->path.dentry) return vfs_stat_path(&f->path, st);
+    *st = (struct kstat){ 0 };
+    return getattr(f->inode, st);
+}
+
 int vfs_stat(int dirfd, const char *path, int at_flags, struct kstat *st)
 {
     if ((at_flags & AT_EMPTY_PATH) && !*path && dirfd != AT_FDCWD) {
         struct file *f = fd_get_path(dirfd);
         if (!f) return -EBADF;
-        int r;
-        if (f->path.dentry) {
-            r = vfs_stat_path(&f->path, st);
-        } else {
-            *st = (struct kstat){ 0 };
-            r = getattr(f->inode, st);
-        }
+        int r = vfs_stat_file(f, st);
         file_put(f);
         return r;
     }

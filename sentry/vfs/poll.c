@@ -99,6 +99,7 @@ sysret_t select_wait(unsigned n, u64 *in, u64 *out, u64 *ex, ktime_t deadline)
         /* ERR and HUP count only for the sets that list them. */
         sysret_t bits = 0;
         for (unsigned i = 0; i < used; i++) {
+            if (p[i].fd < 0) continue;             /* dropped below */
             unsigned fd = (unsigned)p[i].fd;
             u16 re = p[i].revents;
             if (re & POLLNVAL) return -EBADF;

@@ -321,6 +321,8 @@ int vfs_rename(int odfd, const char *old, int ndfd, const char *new_, u32 flags)
 int vfs_readlink(int dirfd, const char *path, char **out);                 /* malloc'ed */
 int vfs_stat(int dirfd, const char *path, int at_flags, struct kstat *st); /* AT_SYMLINK_NOFOLLOW AT_EMPTY_PATH AT_NO_AUTOMOUNT */
 int vfs_stat_path(const struct path *p, struct kstat *st);
+struct file;
+int vfs_stat_file(struct file *f, struct kstat *st);      /* of any open file: those without a name (sockets, eventfds) have an inode too */
 int vfs_access(int dirfd, const char *path, int mode, int at_flags);       /* AT_EACCESS */
 int vfs_setattr(const struct path *p, const struct kattr *a);              /* ownership and capability rules of chmod(2), chown(2), utimensat(2) */
 int vfs_chmod(int dirfd, const char *path, u32 mode, int at_flags);

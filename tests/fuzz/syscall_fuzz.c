@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/futex.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <netpacket/packet.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -64,6 +66,7 @@ static int log_fd;
 /* Of the worker. */
 static char *area, *ro_page, *hole; /* 8 pages rw, then a page without access; read-only page; unmapped page */
 static int fds[NFDS];
+static u64 aio_context[2];
 static pid_t dummy;
 static volatile u64 worker_end;
 
@@ -212,11 +215,15 @@ static u64 address(struct thread *t)
         struct sockaddr_in6 in6;
         struct sockaddr_un un;
         struct sockaddr_nl nl;
+        struct sockaddr_ll ll;
     } u;
     if (!below(t, 6)) return pointer(t);
     memset(&u, 0, sizeof u);
     unsigned port = htons((uint16_t)(below(t, 8) ? 20000 + below(t, 16) : rnd(t)));
-    switch (below(t, 4)) {
+    switch (below(t, 5)) {
+    case 4:
+        u.ll = (struct sockaddr_ll){ AF_PACKET, htons((uint16_t)(below(t, 2) ? 0x0800 : rnd(t))), (int)below(t, 3), 0, 0, 6, { 0 } };
+        break;
     case 0:
         u.in = (struct sockaddr_in){ AF_INET, (in_port_t)port, { htonl(below(t, 3) ? INADDR_LOOPBACK : (uint32_t)edge(t)) }, { 0 } };
         break;
@@ -260,6 +267,26 @@ static u64 msghdr(struct thread *t)
     }
     memcpy(t->buf + 3200, h, sizeof h);
     return (u64)t->buf + 3200;
+}
+
+static u64 aio_requests(struct thread *t)
+{
+    struct iocb cb[4];
+    u64 p[4];
+    if (!below(t, 12)) return pointer(t);
+    for (unsigned i = 0; i < ARRAY_LEN(cb); i++) {
+        unsigned op = below(t, 9);
+        cb[i] = (struct iocb){ .aio_data = rnd(t), .aio_lio_opcode = (uint16_t)op, .aio_fildes = (uint32_t)an_fd(t),
+                               .aio_buf = op == IOCB_CMD_POLL ? below(t, 64) : op >= IOCB_CMD_PREADV ? iovec(t) : pointer(t),
+                               .aio_nbytes = op == IOCB_CMD_POLL ? 0 : below(t, 8) ? below(t, 8) : size(t),
+                               .aio_offset = below(t, 4) ? 0 : (long long)below(t, 20000) };
+        if (!below(t, 3)) cb[i].aio_flags = IOCB_FLAG_RESFD, cb[i].aio_resfd = (uint32_t)an_fd(t);
+        if (!below(t, 12)) fill(t, (char *)&cb[i], sizeof cb[i]);
+        p[i] = (u64)t->buf + 512 + i * sizeof cb[0];
+    }
+    memcpy(t->buf + 512, cb, sizeof cb);
+    memcpy(t->buf + 512 + sizeof cb, p, sizeof p);
+    return (u64)t->buf + 512 + sizeof cb;
 }
 
 static u64 flags(struct thread *t)
@@ -327,6 +354,8 @@ static u64 arg(struct thread *t, char kind)
     }
     case 't': return below(t, 8) ? timespec(t) : 0;
     case 'v': return iovec(t);
+    case 'J': return aio_requests(t);
+    case 'k': return below(t, 16) ? aio_context[below(t, ARRAY_LEN(aio_context))] : mapping(t);
     case 'a': return address(t);
     case 'm': return mapping(t);
     case 'h': return msghdr(t);
@@ -467,6 +496,7 @@ static void open_fds(void)
     }
     fds[n++] = pts;
     while (n < NFDS) fds[n++] = -1;
+    for (unsigned i = 0; i < ARRAY_LEN(aio_context); i++) syscall(SYS_io_setup, 4, &aio_context[i]);
 }
 
 static void worker(unsigned slot, u64 seed)

@@ -14,12 +14,15 @@ struct fuzz_call {
  * S signal, t timespec, v iovec, a socket address, l pointer to a length, m address of a mapping, h msghdr, c clock,
  * I ioctl request, L sockopt level, O sockopt name, F fcntl command, M mode, R mmap protection, G mmap flags,
  * D domain, T socket type, x pointer or NULL, N fresh fd number (dup2), u futex word, U futex operation, A argv,
- * X uid, E ptrace request, z zero.
+ * X uid, E ptrace request, k AIO context, J pointers to AIO requests, z zero.
  */
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
 #define C(name, args) { SYS_##name, #name, args },
 static const struct fuzz_call fuzz_calls[] = {
     C(read, "fpn") C(write, "fpn") C(open, "sgM") C(close, "f") C(stat, "sp") C(fstat, "fp") C(lstat, "sp") C(poll, "pii")
-    C(lseek, "foi") C(mmap, "mnRGfo") C(mprotect, "mnR") C(munmap, "mn") C(brk, "m") C(rt_sigaction, "Sxxn")
+    C(lseek, "foi") C(mmap, "mnRGfo") C(mprotect, "mnR") C(munmap, "mn") C(mseal, "mnz") C(brk, "m") C(rt_sigaction, "Sxxn")
     C(rt_sigprocmask, "ixxn") C(ioctl, "fIp") C(ioctl, "fIi") C(ioctl, "fIp") C(pread64, "fpno") C(pwrite64, "fpno")
     C(readv, "fvi") C(writev, "fvi") C(access, "sM") C(pipe, "p") C(select, "ixxxt") C(sched_yield, "") C(mremap, "mnngm")
     C(msync, "mng") C(mincore, "mnp") C(madvise, "mni") C(shmget, "inM") C(shmat, "img") C(shmctl, "iip") C(dup, "f")
@@ -46,7 +49,7 @@ static const struct fuzz_call fuzz_calls[] = {
     C(setxattr, "sppng") C(lsetxattr, "sppng") C(fsetxattr, "fppng") C(getxattr, "sppn") C(fgetxattr, "fppn")
     C(listxattr, "spn") C(flistxattr, "fpn") C(removexattr, "sp") C(fremovexattr, "fp") C(tkill, "PS") C(time, "x")
     C(futex, "uUitui") C(futex, "uUitui") C(sched_setaffinity, "Pnp") C(sched_getaffinity, "Pnp") C(io_setup, "ip")
-    C(io_destroy, "p") C(io_submit, "pip") C(io_getevents, "piipt") C(io_cancel, "ppp") C(epoll_create, "i")
+    C(io_destroy, "k") C(io_submit, "kiJ") C(io_submit, "kiJ") C(io_getevents, "kiipt") C(io_cancel, "kpp") C(io_pgetevents, "kiiptx") C(epoll_create, "i")
     C(remap_file_pages, "mnion") C(getdents64, "dpn") C(set_tid_address, "p") C(semtimedop, "ipit") C(fadvise64, "foni")
     C(timer_create, "cxp") C(timer_settime, "igpx") C(timer_gettime, "ip") C(timer_getoverrun, "i") C(timer_delete, "i")
     C(clock_settime, "cp") C(clock_gettime, "cp") C(clock_getres, "cx") C(clock_nanosleep, "cgtx") C(epoll_wait, "fpii")

@@ -1,7 +1,10 @@
 /* fcntl(2) record locks, open-file-description locks, flock(2). */
 #include "tmpdir.h"
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 static int fd;
 static int lk(int f, int cmd, int type, off_t start, off_t len)
@@ -76,4 +79,14 @@ static void ofd_and_flock(void)
     CHECK_ERR(flock(a, LOCK_EX | LOCK_NB), EWOULDBLOCK);
     CHECK_ERR(flock(a, 16), EINVAL);
 }
-TMPDIR_MAIN(CASE(posix_split), CASE(close_drops), CASE(deadlock), CASE(ofd_and_flock))
+/* Files without a name have locks and an end as well. */
+static void nameless(void)
+{
+    int e = eventfd(0, 0), p[2], s = socket(AF_UNIX, SOCK_STREAM, 0), n;
+    struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_END, .l_start = 0, .l_len = 1 };
+    CHECK(e >= 0 && s >= 0 && pipe(p) == 0);
+    CHECK(fcntl(p[0], F_SETLK, &l) == 0 && fcntl(s, F_SETLK, &l) == 0 && fcntl(e, F_SETLK, &l) == 0);
+    CHECK_ERR(ioctl(e, FIONREAD, &n), ENOTTY);
+    close(e), close(s), close(p[0]), close(p[1]);
+}
+TMPDIR_MAIN(CASE(nameless), CASE(posix_split), CASE(close_drops), CASE(deadlock), CASE(ofd_and_flock))

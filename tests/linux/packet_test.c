@@ -45,6 +45,8 @@ static void creation(void)
     CHECK_ERR(getpeername(f, SA(got), &n), EOPNOTSUPP);
     CHECK_ERR(connect(f, SA(a), sizeof a), EOPNOTSUPP);
     CHECK_ERR(listen(f, 1), EOPNOTSUPP);
+    CHECK_ERR(accept(f, NULL, NULL), EOPNOTSUPP);
+    CHECK_ERR(shutdown(f, SHUT_RD), EOPNOTSUPP);
     CHECK_ERR(bind(f, SA(a), 8), EINVAL);
     a.sll_ifindex = 99999;
     CHECK_ERR(bind(f, SA(a), sizeof a), ENODEV);

@@ -111,4 +111,35 @@ static void many(void)
     for (int i = 0; i < N; i++) close(p[i].fd);
 }
 
-TEST_MAIN(CASE(poll_basic), CASE(select_basic), CASE(masks_and_signals), CASE(many))
+static void *hang_up(void *a)
+{
+    usleep(30000);
+    close(*(int *)a);
+    return NULL;
+}
+
+/* What happens to a descriptor in a way that no set asks for does not end the wait, nor harm it. */
+static void not_asked_for(void)
+{
+    int p[2], q[2];
+    pthread_t t;
+    fd_set ex, in;
+    struct timeval tv = { 0, 200000 };
+    CHECK(pipe(p) == 0 && pipe(q) == 0);
+    FD_ZERO(&ex);
+    FD_SET(p[0], &ex);                     /* a hang-up is no exception */
+    CHECK(pthread_create(&t, NULL, hang_up, &p[1]) == 0);
+    CHECK(select(p[0] + 1, NULL, NULL, &ex, &tv) == 0);
+    pthread_join(t, NULL);
+    FD_ZERO(&ex);
+    FD_ZERO(&in);
+    FD_SET(p[0], &ex);
+    FD_SET(q[0], &in);
+    tv = (struct timeval){ 5, 0 };
+    CHECK(pthread_create(&t, NULL, hang_up, &q[1]) == 0);
+    CHECK(select(q[0] + 1, &in, NULL, &ex, &tv) == 1 && FD_ISSET(q[0], &in) && !FD_ISSET(p[0], &ex));
+    pthread_join(t, NULL);
+    close(p[0]), close(q[0]);
+}
+
+TEST_MAIN(CASE(not_asked_for), CASE(poll_basic), CASE(select_basic), CASE(masks_and_signals), CASE(many))
