@@ -227,8 +227,9 @@ int profile_apply(struct builder *b, char *cwd, const char *home)
             if (beneath(here, "/tmp") && (!root_of(&v, here) || !strcmp(root_of(&v, here)->at, "/"))) r = builder_host(b, here, here, true, MNT_NODEV | MNT_NOSUID);
             snprintf(cwd, PATH_MAX, "%s", here);
         } else if (strcmp(here, "/") && home && *home == '/') {
-            if (o->debug) fail("debug: the profile does not show the current directory %s; the program starts in %s", here, home);
-            snprintf(cwd, PATH_MAX, "%s", root_shown || o->warn ? "/" : home);
+            /* A home below /tmp is covered by the sandbox's own /tmp. */
+            snprintf(cwd, PATH_MAX, "%s", root_shown || o->warn || beneath(home, "/tmp") ? "/" : home);
+            if (o->debug) fail("debug: the profile does not show the current directory %s; the program starts in %s", here, cwd);
         }
     }
     for (unsigned i = 0; i < v.nroots; i++) free(v.roots[i].host), free(v.roots[i].at);
