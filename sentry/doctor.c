@@ -3,12 +3,15 @@
 #include "platform/platform.h"
 
 #include <cpuid.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define HWCAP2_FSGSBASE_ 2
@@ -27,7 +30,54 @@ struct host {
     char cpu[64];
     int ncpus;
     bool fsgsbase, kvm_there, kvm_open, hypervisor;
+    int userns;                 /* errno of making a user namespace, 0: it works */
+    int landlock;               /* version, or -errno */
 };
+
+/* What the sandbox of an ordinary user is made of, beside the system-call filters. user_namespaces(7), landlock(7) */
+static int try_user_namespace(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid < 0) return errno;
+    if (pid == 0) _exit(unshare(CLONE_NEWUSER) ? errno : 0);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) return errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+static long knob(const char *file)
+{
+    long v = -1;
+    FILE *f = fopen(file, "re");
+
+    if (!f) return -1;
+    if (fscanf(f, "%ld", &v) != 1) v = -1;
+    fclose(f);
+    return v;
+}
+
+static const char *user_namespace_advice(int err)
+{
+    if (knob("/proc/sys/user/max_user_namespaces") == 0)
+        return "User namespaces are switched off: sysctl user.max_user_namespaces=15000 lets the sentry and the gofer have their own.";
+    if (knob("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+        return "User namespaces are for root only: sysctl kernel.unprivileged_userns_clone=1 lets the sentry and the gofer have their own.";
+    if (knob("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        return "AppArmor keeps user namespaces from ordinary users: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for "
+               "sundog, lets the sentry and the gofer have their own.";
+    if (err == ENOSPC) return "There are as many user namespaces as sysctl user.max_user_namespaces allows: raise it.";
+    return "The host refuses user namespaces (a filter or a container around sundog, it seems): the sentry and the gofer have only their "
+           "system-call filters around them, and Landlock where the kernel has it.";
+}
+
+static const char *landlock_advice(int version)
+{
+    return version == -EOPNOTSUPP ? "Landlock is in the kernel but off: add landlock to the boot parameter lsm=, and the gofer is kept to the shown directories twice."
+         : version == -ENOSYS ? "The kernel has no Landlock (CONFIG_SECURITY_LANDLOCK): without user namespaces nothing but its filter keeps the gofer to the shown directories."
+         : "Landlock cannot be used here (a filter around sundog refuses it).";
+}
 
 static void look_at_host(struct host *h)
 {
@@ -48,6 +98,9 @@ static void look_at_host(struct host *h)
     h->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_;
     h->kvm_there = access("/dev/kvm", F_OK) == 0;
     h->kvm_open = access("/dev/kvm", R_OK | W_OK) == 0;
+    h->userns = try_user_namespace();
+    h->landlock = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* LANDLOCK_CREATE_RULESET_VERSION */);
+    if (h->landlock < 0) h->landlock = -errno;
 }
 
 /* What the user could change. Each is one sentence; NULL ends. */
@@ -69,6 +122,8 @@ static unsigned advice(const struct host *h, const struct finding *f, unsigned n
         out[k++] = "The processor's FSGSBASE instructions are not enabled: trap makes one more host call where a thread starts. A kernel "
                    "from 5.9 on enables them if the machine, or its hypervisor, shows them.";
     if (h->ncpus < 2) out[k++] = "There is one CPU only: sentry and guest take turns on it, and spinning, which saves most of a call, does not pay.";
+    if (h->userns) out[k++] = user_namespace_advice(h->userns);
+    if (h->userns && h->landlock < 0) out[k++] = landlock_advice(h->landlock);
     if (!trap && !kvm) out[k++] = "Only ptrace is left, which works everywhere and is the slowest.";
     out[k] = NULL;
     return k;
@@ -90,8 +145,9 @@ static void print_json(const struct host *h, const struct finding *f, unsigned n
     print_string(h->uts.release);
     printf(",\"cpu\":");
     print_string(h->cpu);
-    printf(",\"cpus\":%d,\"virtual\":%s,\"fsgsbase\":%s,\"kvm_device\":%s,\"platforms\":[", h->ncpus, h->hypervisor ? "true" : "false",
-           h->fsgsbase ? "true" : "false", h->kvm_open ? "\"open\"" : h->kvm_there ? "\"closed\"" : "null");
+    printf(",\"cpus\":%d,\"virtual\":%s,\"fsgsbase\":%s,\"kvm_device\":%s,\"user_namespaces\":%s,\"landlock\":%d,\"platforms\":[", h->ncpus, h->hypervisor ? "true" : "false",
+           h->fsgsbase ? "true" : "false", h->kvm_open ? "\"open\"" : h->kvm_there ? "\"closed\"" : "null",
+           h->userns ? "false" : "true", MAX(h->landlock, 0));
     for (unsigned i = 0; i < n; i++) {
         printf("%s\n{\"name\":\"%s\",\"works\":%s", i ? "," : "", f[i].ops->name, f[i].rc ? "false" : "true");
         if (f[i].rc) {
@@ -120,9 +176,11 @@ static void print_json(const struct host *h, const struct finding *f, unsigned n
 
 static void print_text(const struct host *h, const struct finding *f, unsigned n, const char *choice, const char **todo)
 {
-    printf("host      Linux %s, %s%s, %d CPU%s to use\n\n", h->uts.release, h->cpu, h->hypervisor ? " (virtual machine)" : "", h->ncpus,
+    printf("host      Linux %s, %s%s, %d CPU%s to use\n", h->uts.release, h->cpu, h->hypervisor ? " (virtual machine)" : "", h->ncpus,
            h->ncpus == 1 ? "" : "s");
-    printf("%-9s %-6s %13s %13s %13s %13s\n", "platform", "works", "system call", "page fault", "new process", "start-up");
+    printf("around    user namespaces: %s; Landlock: %s", h->userns ? strerror(h->userns) : "yes", h->landlock < 0 ? strerror(-h->landlock) : "version ");
+    if (h->landlock >= 0) printf("%d", h->landlock);
+    printf("\n\n%-9s %-6s %13s %13s %13s %13s\n", "platform", "works", "system call", "page fault", "new process", "start-up");
     for (unsigned i = 0; i < n; i++) {
         if (f[i].measured)
             printf("%-9s %-6s %10.2f us %10.2f us %10.1f us %10.1f us\n", f[i].ops->name, "yes", (double)f[i].cost.call_ns / 1e3,
@@ -143,7 +201,7 @@ static void print_text(const struct host *h, const struct finding *f, unsigned n
 int doctor(bool json)
 {
     static struct finding f[8];
-    const char *choice = NULL, *todo[8];
+    const char *choice = NULL, *todo[10];
     struct host h;
     unsigned n = 0;
 

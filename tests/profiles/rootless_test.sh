@@ -49,7 +49,7 @@ all() {
     expect 0 'in' "${as[@]}" "$SUNDOG" run --platform "$PLATFORM" --profile "$work/home/l.profile" -- sh -c 'cat in; test -e in'
     # A profile with a network: the broker, the resolver and the files that sundog shows.
     expect 0 '127.53.53.53' "${as[@]}" "$SUNDOG" run --platform "$PLATFORM" --profile network-client --param HOST=web.example.org -- cat /etc/resolv.conf
-    expect 0 'platform' "${as[@]}" "$SUNDOG" doctor
+    expect 0 'around .*user namespaces: ' "${as[@]}" "$SUNDOG" doctor
     # A broken or hostile program gets no further than before.
     expect 1 'Errno' "${as[@]}" "$SUNDOG" run --platform "$PLATFORM" --profile offline-tool -- python3 -c 'import os; os.open("/proc/1/root/etc/shadow", 0)'
 }
@@ -59,6 +59,7 @@ if user "$python" "$work/no_userns.py" unshare -U true 2>/dev/null; then
     bad 'the filter refuses no user namespaces'
 else
     as=(refuses)
+    expect 0 'The host refuses user namespaces' "${as[@]}" "$SUNDOG" doctor
     expect 0 'user namespaces' "${as[@]}" "$SUNDOG" run --platform "$PLATFORM" -- true
     all
 fi
