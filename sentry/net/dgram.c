@@ -1,4 +1,4 @@
-/* Receiving datagrams, the same for all families: each call takes one message, what does not fit is lost. recv(2) */
+/* Datagrams received, the same for all families: each call takes one message, what does not fit is lost. recv(2) */
 #include "sentry/kernel/task.h"
 #include "sentry/net/socket.h"
 #include <string.h>
@@ -101,6 +101,28 @@ ssize_t dgram_recvmsg(struct socket *s, struct net_msg *m)
         sockbuf_free(b);
     }
     return r;
+}
+
+bool dgram_queue(struct socket *s, struct sockbuf *b)
+{
+    lock(&s->lock);
+    bool room = !s->dead && atomic_load(&s->rmem) < s->rcvbuf;
+    if (room) sockbuf_append_locked(s, b);
+    unlock(&s->lock);
+    if (room) waitq_wake(&s->wq, POLLIN | POLLRDNORM | POLLRDBAND);
+    else sockbuf_free(b);
+    return room;
+}
+
+void dgram_release(struct socket *s)
+{
+    struct sockbuf_queue rx = TAILQ_HEAD_INITIALIZER(rx);
+
+    lock(&s->lock);
+    s->dead = true;
+    TAILQ_CONCAT(&rx, &s->rx, link);
+    unlock(&s->lock);
+    sockbuf_purge(&rx);
 }
 
 u32 dgram_poll_common(struct socket *s)

@@ -25,6 +25,8 @@ int inet_check_dest(struct socket *s, struct net_addr *a);
 /* Whom an accepted socket is connected to, also when that has been reset meanwhile: accept(2) hands it out. */
 int inet_accepted_name(struct socket *s, struct net_addr *out);
 int inet_getname(struct socket *s, struct net_addr *out, bool peer);
+/* shutdown(2) of UDP and raw sockets: marks the socket and tells whether it was connected; raw ones take data as before. */
+int inet_dgram_shutdown(struct socket *s, u32 which);
 void inet_source_for(const struct net_addr *dest, u8 ip[16]);
 
 /* inet_port.c. Tables are per protocol; "locked" is their lock, a leaf. */

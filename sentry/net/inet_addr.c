@@ -82,3 +82,13 @@ int inet_getname(struct socket *s, struct net_addr *out, bool peer)
     inet_addr_show(s, out);
     return r;
 }
+
+int inet_dgram_shutdown(struct socket *s, u32 which)
+{
+    lock(&s->lock);
+    bool connected = s->in.connected;
+    s->shut |= (u8)which;
+    unlock(&s->lock);
+    waitq_wake_all(&s->wq, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDHUP | POLLHUP);
+    return connected ? 0 : -ENOTCONN;
+}

@@ -47,14 +47,11 @@ static void queue(struct socket *s, const u8 *frame, u32 len, u16 proto, u8 kind
     b->from.ll.padded = true;
     memcpy(b->from.ll.addr, frame + ETH_ALEN, ETH_ALEN);
     b->stamp = *now;
+    bool taken = dgram_queue(s, b);
     lock(&s->lock);
-    bool room = !s->dead && atomic_load(&s->rmem) < s->rcvbuf;
-    if (room) sockbuf_append_locked(s, b);
     s->pk.packets++;
-    if (!room) s->pk.drops++;
+    if (!taken) s->pk.drops++;
     unlock(&s->lock);
-    if (room) waitq_wake(&s->wq, POLLIN | POLLRDNORM);
-    else sockbuf_free(b);
 }
 
 static bool wants_locked(const struct socket *s, const struct net_ns *net, u16 proto, bool out)
@@ -261,14 +258,8 @@ static void leave(struct socket *s)
 
 static void packet_release(struct socket *s)
 {
-    struct sockbuf_queue rx = TAILQ_HEAD_INITIALIZER(rx);
-
     leave(s);
-    lock(&s->lock);
-    s->dead = true;
-    TAILQ_CONCAT(&rx, &s->rx, link);
-    unlock(&s->lock);
-    sockbuf_purge(&rx);
+    dgram_release(s);
 }
 
 static const struct sock_ops packet_ops = {

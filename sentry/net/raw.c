@@ -76,12 +76,7 @@ static void queue(struct socket *s, const struct ip_packet *p, const struct time
     b->tos = p->tos;
     b->ttl = p->ttl;
     b->stamp = *now;
-    lock(&s->lock);
-    bool room = !s->dead && atomic_load(&s->rmem) < s->rcvbuf;
-    if (room) sockbuf_append_locked(s, b);
-    unlock(&s->lock);
-    if (room) waitq_wake(&s->wq, POLLIN | POLLRDNORM | POLLRDBAND);
-    else sockbuf_free(b);
+    dgram_queue(s, b);
 }
 
 bool raw_deliver(struct net_ns *net, const struct ip_packet *p)
@@ -270,17 +265,6 @@ static int raw_getname(struct socket *s, struct net_addr *out, bool peer)
     return r;
 }
 
-/* Marks the socket, but data come and go as before. */
-static int raw_shutdown(struct socket *s, u32 which)
-{
-    lock(&s->lock);
-    bool connected = s->in.connected;
-    s->shut |= (u8)which;
-    unlock(&s->lock);
-    waitq_wake_all(&s->wq, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDHUP | POLLHUP);
-    return connected ? 0 : -ENOTCONN;
-}
-
 static u32 raw_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND; }
 
 /* --- options --- */
@@ -381,19 +365,13 @@ static void leave(struct socket *s)
 
 static void raw_release(struct socket *s)
 {
-    struct sockbuf_queue rx = TAILQ_HEAD_INITIALIZER(rx);
-
     leave(s);
-    lock(&s->lock);
-    s->dead = true;
-    TAILQ_CONCAT(&rx, &s->rx, link);
-    unlock(&s->lock);
-    sockbuf_purge(&rx);
+    dgram_release(s);
 }
 
 static const struct sock_ops raw_ops = {
     .bind = raw_bind, .connect = raw_connect, .getname = raw_getname, .sendmsg = raw_sendmsg, .recvmsg = dgram_recvmsg,
-    .shutdown = raw_shutdown, .poll = raw_poll, .setopt = raw_setopt, .getopt = raw_getopt, .release = raw_release, .free = leave,
+    .shutdown = inet_dgram_shutdown, .poll = raw_poll, .setopt = raw_setopt, .getopt = raw_getopt, .release = raw_release, .free = leave,
 };
 
 int raw_create(struct socket *s)

@@ -303,6 +303,10 @@ size_t stream_limit(const struct socket *s, const struct socket *peer);
 /* Waits for a message; *out is taken off the queue (or borrowed with s->lock held when peeking). */
 ssize_t dgram_recvmsg(struct socket *s, struct net_msg *m);
 u32 dgram_poll_common(struct socket *s);
+/* Queues b, or drops it when the queue has reached the socket's limit (not when it would pass it): true: queued. */
+bool dgram_queue(struct socket *s, struct sockbuf *b);
+/* The file went: what is queued goes too. */
+void dgram_release(struct socket *s);
 
 /* --- scm.c: descriptors in flight --- */
 struct scm_files { unsigned n; u32 uid; bool inflight; struct file *f[]; };

@@ -220,33 +220,17 @@ static ssize_t udp_recvmsg(struct socket *s, struct net_msg *m)
     return r;
 }
 
-static int udp_shutdown(struct socket *s, u32 which)
-{
-    lock(&s->lock);
-    bool connected = s->in.connected;
-    s->shut |= (u8)which;
-    unlock(&s->lock);
-    waitq_wake_all(&s->wq, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLRDHUP | POLLHUP);
-    return connected ? 0 : -ENOTCONN;
-}
-
 static u32 udp_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND; }
 
 static void udp_release(struct socket *s)
 {
-    struct sockbuf_queue rx = TAILQ_HEAD_INITIALIZER(rx);
-
     inet_unbind(s);
-    lock(&s->lock);
-    s->dead = true;
-    TAILQ_CONCAT(&rx, &s->rx, link);
-    unlock(&s->lock);
-    sockbuf_purge(&rx);
+    dgram_release(s);
 }
 
 static void udp_free(struct socket *s) { inet_unbind(s); }
 
 const struct sock_ops udp_ops = {
     .bind = inet_bind, .connect = udp_connect, .getname = inet_getname, .sendmsg = udp_sendmsg, .recvmsg = udp_recvmsg,
-    .shutdown = udp_shutdown, .poll = udp_poll, .setopt = inet_setopt, .getopt = inet_getopt, .release = udp_release, .free = udp_free,
+    .shutdown = inet_dgram_shutdown, .poll = udp_poll, .setopt = inet_setopt, .getopt = inet_getopt, .release = udp_release, .free = udp_free,
 };
