@@ -30,7 +30,7 @@ enum lock_class {
     LC_DENTRY,       /* dentry tree; leaf with respect to inodes */
     LC_FUTEX,        /* futex bucket; two buckets by address */
     LC_TIMER,
-    LC_WAITQ,        /* wait queue; several: from a file's to those of the epoll sets that hold it */
+    LC_WAITQ,        /* wait queue; several: from a file's to those of the epoll sets and AIO contexts that wait for it */
     LC_PAGETABLE,
     LC_MEMFILE,      /* page allocator */
     LC_KICK,         /* a task's context pointer while somebody kicks it */
