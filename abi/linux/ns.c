@@ -50,13 +50,17 @@ sysret_t linux_unshare(const struct syscall_args *a)
     r = -EPERM;
     if ((flags & (CLONE_NEWNS | NSPROXY_FLAGS)) && !cred_ns_capable(as, as->user_ns, CAP_SYS_ADMIN)) goto out;
     if ((r = nsproxy_new(current->ns, flags, as, &ns))) goto out;
+    if ((flags & CLONE_FILES) && (r = fdtable_unshare_current())) {
+        nsproxy_put(ns);
+        goto out;
+    }
     if (flags & CLONE_FS) {
         struct fs_context *fs = fs_context_copy(current->fs);
         if (flags & CLONE_NEWNS) fs_new_mounts(fs, as->user_ns);
         set_fs(fs);
     }
+    if (flags & CLONE_NEWIPC) shm_task_exit(current);   /* what it made stays behind, without a maker */
     if (ns) task_set_nsproxy(ns);
-    if (flags & CLONE_FILES) fdtable_unshare_current();
     if (flags & (CLONE_SYSVSEM | CLONE_NEWIPC)) sem_undo_exit(current);
     if (c) task_set_cred(c);
     return 0;

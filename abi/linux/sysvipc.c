@@ -4,6 +4,7 @@
 #include "abi/linux/uapi_time.h"
 #include "sentry/base/alloc.h"
 #include "sentry/ipc/sysv.h"
+#include "sentry/kernel/ns.h"
 #include "sentry/base/clock.h"
 #include <string.h>
 
@@ -49,7 +50,9 @@ sysret_t linux_shmctl(const struct syscall_args *a)
     if (id < 0 || ARG_INT(1) < 0) return -EINVAL;
     switch (ARG_INT(1)) {
     case LINUX_IPC_INFO: {
-        struct linux_shminfo64 i = { .max = SYSV_SHMMAX, .min = SYSV_SHMMIN, .mni = SYSV_SHMMNI, .seg = SYSV_SHMMNI, .all = SYSV_SHMALL };
+        const struct ipc_settings *s = ipc_ns_settings();
+        u32 mni = atomic_load(&s->shmmni);
+        struct linux_shminfo64 i = { .max = atomic_load(&s->shmmax), .min = SYSV_SHMMIN, .mni = mni, .seg = mni, .all = atomic_load(&s->shmall) };
         return copy_out(p, &i, sizeof i) ? -EFAULT : shm_max_index();
     }
     case LINUX_SHM_INFO: {
@@ -87,7 +90,8 @@ static sysret_t operate(s32 id, gaddr_t p, u32 n, ktime_t deadline)
     struct sem_op *ops = few_ops;
 
     if (n < 1 || id < 0) return -EINVAL;
-    if (n > SYSV_SEMOPM) return -E2BIG;
+    int bad = sem_check_count(n);
+    if (bad) return bad;
     if (n > ARRAY_LEN(few)) {
         more = xzalloc(n * (sizeof *in + sizeof *ops));
         ops = more;
@@ -124,8 +128,10 @@ static sysret_t sem_stat_out(s32 id, enum ipc_stat_how how, gaddr_t to)
 
 static sysret_t sem_info_out(gaddr_t to, bool live)
 {
-    struct linux_seminfo i = { .map = SYSV_SEMMNS, .mni = SYSV_SEMMNI, .mns = SYSV_SEMMNS, .mnu = SYSV_SEMMNS, .msl = SYSV_SEMMSL,
-        .opm = SYSV_SEMOPM, .ume = SYSV_SEMOPM, .usz = 20, .vmx = SYSV_SEMVMX, .aem = SYSV_SEMAEM };
+    const u32 *set = ipc_ns_settings()->sem;
+    /* What is no setting is a constant of sem.h, of no meaning any more. */
+    struct linux_seminfo i = { .map = 1024000000, .mni = (s32)atomic_load(&set[3]), .mns = (s32)atomic_load(&set[1]), .mnu = 1024000000,
+        .msl = (s32)atomic_load(&set[0]), .opm = (s32)atomic_load(&set[2]), .ume = 500, .usz = 20, .vmx = SYSV_SEMVMX, .aem = SYSV_SEMAEM };
 
     if (live) {
         u32 sets, sems;
@@ -192,11 +198,11 @@ sysret_t linux_msgsnd(const struct syscall_args *a)
     u64 len = a->a[2];
 
     if (copy_in(&type, a->a[1], sizeof type)) return -EFAULT;
-    if (len > SYSV_MSGMAX || ARG_INT(0) < 0 || type < 1) return -EINVAL;
-    struct msq_msg *m = xzalloc(sizeof *m + len);
-    m->type = type;
-    m->len = len;
-    sysret_t r = copy_in(m->data, a->a[1] + sizeof type, len) ? -EFAULT : msq_send(ARG_INT(0), m, ARG_U32(3));
+    struct msq_msg *m;
+    if (ARG_INT(0) < 0 || type < 1) return -EINVAL;
+    sysret_t r = msq_msg_new(type, len, &m);
+    if (r) return r;
+    r = copy_in(m->data, a->a[1] + sizeof type, len) ? -EFAULT : msq_send(ARG_INT(0), m, ARG_U32(3));
     if (r) free(m);
     return r;
 }
@@ -230,8 +236,9 @@ static sysret_t msq_stat_out(s32 id, enum ipc_stat_how how, gaddr_t to)
 
 static sysret_t msq_info_out(gaddr_t to, bool live)
 {
-    struct linux_msginfo i = { .pool = SYSV_MSGMNI * SYSV_MSGMNB / 1024, .map = SYSV_MSGMNB, .max = SYSV_MSGMAX, .mnb = SYSV_MSGMNB,
-        .mni = SYSV_MSGMNI, .ssz = 16, .tql = SYSV_MSGMNB, .seg = 0xffff };
+    const struct ipc_settings *s = ipc_ns_settings();
+    struct linux_msginfo i = { .pool = 512000, .map = 16384, .max = (s32)atomic_load(&s->msgmax), .mnb = (s32)atomic_load(&s->msgmnb),
+        .mni = (s32)atomic_load(&s->msgmni), .ssz = 16, .tql = 16384, .seg = 0xffff };
 
     if (live) {
         struct msq_usage u;

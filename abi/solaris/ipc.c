@@ -79,13 +79,12 @@ static sysret_t msg_send(s32 id, gaddr_t p, u64 len, u32 flags)
 {
     s64 type;
 
-    if (len > SYSV_MSGMAX) return -EINVAL;
     if (copy_in(&type, p, sizeof(type))) return -EFAULT;
     if (type < 1) return -EINVAL;
-    struct msq_msg *m = xzalloc(sizeof(*m) + len);
-    m->type = type;
-    m->len = len;
-    sysret_t r = copy_in(m->data, p + sizeof(type), len) ? -EFAULT : msq_send(id, m, flags);
+    struct msq_msg *m;
+    sysret_t r = msq_msg_new(type, len, &m);
+    if (r) return r;
+    r = copy_in(m->data, p + sizeof(type), len) ? -EFAULT : msq_send(id, m, flags);
     if (r) free(m);
     return r;
 }
@@ -213,11 +212,11 @@ static sysret_t sem_ctl(s32 id, s32 num, int cmd, u64 arg)
 
 static sysret_t sem_ops(s32 id, gaddr_t p, u64 n, ktime_t deadline)
 {
-    struct sem_op ops[SYSV_SEMOPM];
+    struct sem_op ops[512];
     struct { u16 num; s16 op, flags; } in;
 
     if (!n || id < 0) return n ? -EINVAL : 0;
-    if (n > SYSV_SEMOPM) return -E2BIG;
+    if (n > ARRAY_LEN(ops)) return -E2BIG;   /* more than process.max-sem-ops of Solaris by default */
     for (u64 i = 0; i < n; i++) {
         if (copy_in(&in, p + i * sizeof(in), sizeof(in))) return -EFAULT;
         ops[i] = (struct sem_op){ in.num, in.op, (u16)in.flags };

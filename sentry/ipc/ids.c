@@ -19,26 +19,49 @@ int ipc_lookup_key_locked(struct ipc_table *t, s32 key, u32 flags, struct ipc_ob
     return 0;
 }
 
+struct ipc_count *ipc_count_locked(struct ipc_table *t) { return &ipc_ns_settings()->kind[t->kind]; }
+
+bool ipc_full_locked(struct ipc_table *t, u32 limit) { return t->used > IPC_INDEX_MASK || ipc_count_locked(t)->used >= limit; }
+
+/* The free slot that the next object takes, as kernel.*_next_id has it. */
+static unsigned choose_locked(struct ipc_table *t, s32 wanted)
+{
+    unsigned i = wanted < 0 ? t->lowest_free : (unsigned)wanted & IPC_INDEX_MASK;
+
+    while (i < t->nslots && t->slots[i]) i++;
+    if (i > IPC_INDEX_MASK)
+        for (i = t->lowest_free; i < t->nslots && t->slots[i];) i++;
+    return i;
+}
+
 void ipc_insert_locked(struct ipc_table *t, struct ipc_object *o, s32 key, u32 mode)
 {
     const struct cred *c = current->cred;
-    unsigned i = t->lowest_free;
+    struct ipc_count *n = ipc_count_locked(t);
+    s32 wanted = __atomic_exchange_n(&n->next_id, -1, __ATOMIC_RELAXED);
+    unsigned i = choose_locked(t, wanted);
 
-    while (i < t->nslots && t->slots[i]) i++;
-    if (i == t->nslots) {
-        t->nslots = t->nslots ? t->nslots * 2 : 16;
+    while (i >= t->nslots) {
+        unsigned old = t->nslots;
+        t->nslots = old ? old * 2 : 16;
         t->slots = xrealloc(t->slots, t->nslots * sizeof t->slots[0]);
-        for (unsigned k = i; k < t->nslots; k++) t->slots[k] = NULL;
+        for (unsigned k = old; k < t->nslots; k++) t->slots[k] = NULL;
     }
-    /* An id is not used again soon: its upper part changes whenever indices start over. */
-    if ((int)i <= t->last_index) t->seq = (u16)((t->seq + 1) & 0x7fff);
-    t->last_index = (int)i;
-    t->lowest_free = i + 1;
+    u16 seq = (u16)((u32)wanted >> IPC_INDEX_BITS);
+    if (wanted < 0) {
+        /* An id is not used again soon: its upper part changes whenever indices start over. */
+        if ((int)i <= t->last_index) t->seq = (u16)((t->seq + 1) & 0x7fff);
+        t->last_index = (int)i;
+        t->lowest_free = i + 1;
+        seq = t->seq;
+    }
     t->slots[i] = o;
     t->used++;
+    n->used++;
+    o->set = ipc_ns_settings();
     ref_init(&o->refs);
-    o->perm = (struct ipc_perm_k){ .key = key, .id = (s32)((u32)t->seq << IPC_INDEX_BITS | i), .uid = c->euid, .gid = c->egid,
-        .cuid = c->euid, .cgid = c->egid, .mode = mode & 0777, .seq = t->seq };
+    o->perm = (struct ipc_perm_k){ .key = key, .id = (s32)((u32)seq << IPC_INDEX_BITS | i), .uid = c->euid, .gid = c->egid,
+        .cuid = c->euid, .cgid = c->egid, .mode = mode & 0777, .seq = seq };
     o->key = (struct ipc_key){ key, ipc_ns_mark() };
     if (key != IPC_PRIVATE) HASH_ADD(by_key, t->keys, key, sizeof o->key, o);
 }
@@ -56,6 +79,7 @@ void ipc_remove_locked(struct ipc_table *t, struct ipc_object *o)
     ipc_make_private_locked(t, o);
     t->slots[i] = NULL;
     t->used--;
+    if (o->set) o->set->kind[t->kind].used--;
     t->lowest_free = MIN(t->lowest_free, i);
     o->removed = true;
 }

@@ -4,6 +4,7 @@
 
 #include "sentry/base/lock.h"
 #include "sentry/ipc/sysv.h"
+#include "sentry/kernel/ns.h"
 #include <sys/ipc.h>
 #include <uthash.h>
 
@@ -23,11 +24,13 @@ struct ipc_object {
     refcount_t refs;
     struct ipc_perm_k perm;        /* table lock, all */
     bool removed;
+    struct ipc_settings *set;      /* of its namespace; NULL: that has ended */
     struct ipc_key key;            /* (c) while it is found by key */
     UT_hash_handle by_key;         /* unless private */
 };
 
 struct ipc_table {
+    enum ipc_kind kind;            /* (c) */
     lock_t lock;                   /* LC_PIPE; guards the table and every object in it */
     struct ipc_object **slots; unsigned nslots;
     struct ipc_object *keys;
@@ -35,8 +38,10 @@ struct ipc_table {
     int last_index;
     u16 seq;
 };
-#define IPC_TABLE_INIT { .lock = LOCK_INIT(LC_PIPE), .last_index = -1 }
+#define IPC_TABLE_INIT(k) { .kind = (k), .lock = LOCK_INIT(LC_PIPE), .last_index = -1 }
 
+struct ipc_count *ipc_count_locked(struct ipc_table *t);                  /* of current's namespace */
+bool ipc_full_locked(struct ipc_table *t, u32 limit);                     /* -ENOSPC: its namespace has as many, or the table is full */
 /* Takes the table's lock. -ENOENT, -EEXIST; 0: *out is there; 1: to be made. Permission is the caller's, then. */
 int ipc_lookup_key_locked(struct ipc_table *t, s32 key, u32 flags, struct ipc_object **out);
 void ipc_insert_locked(struct ipc_table *t, struct ipc_object *o, s32 key, u32 mode);   /* there is room; sets perm */

@@ -20,8 +20,8 @@ struct msq {
     struct waitq senders, receivers;
 };
 
-static struct ipc_table table = IPC_TABLE_INIT;
-static struct msq_usage usage;     /* table.lock; queues is table.used */
+static struct ipc_table table = IPC_TABLE_INIT(IPC_KIND_MSG);
+static u64 total_bytes;            /* table.lock; of all namespaces */
 
 static struct msq *msq_of(struct ipc_object *o) { return container_of(o, struct msq, obj); }
 
@@ -43,12 +43,12 @@ sysret_t msq_get(s32 key, u32 flags)
     if (r == 0) {
         r = ipc_check(&o->perm, flags);
         if (!r) r = o->perm.id;
-    } else if (r == 1 && table.used >= SYSV_MSGMNI) {
+    } else if (r == 1 && ipc_full_locked(&table, atomic_load(&ipc_ns_settings()->msgmni))) {
         r = -ENOSPC;
     } else if (r == 1) {
         struct msq *q = xnew(struct msq);
         q->last = &q->first;
-        q->qbytes = SYSV_MSGMNB;
+        q->qbytes = atomic_load(&ipc_ns_settings()->msgmnb);
         q->ctime = ipc_seconds();
         waitq_init(&q->senders);
         waitq_init(&q->receivers);
@@ -64,15 +64,26 @@ static bool has_room_locked(const struct msq *q, const struct msq_msg *m)
     return m->len + q->cbytes <= q->qbytes && q->qnum + 1 <= q->qbytes;
 }
 
+/* A message came or went. */
+static void account_locked(struct msq *q, u64 len, int n)
+{
+    struct ipc_count *c = q->obj.set ? &q->obj.set->kind[IPC_KIND_MSG] : NULL;
+    u64 bytes = n < 0 ? -len : len;
+
+    q->cbytes += bytes;
+    q->qnum += (u64)(s64)n;
+    total_bytes += bytes;
+    if (!c) return;
+    c->total += bytes;
+    c->items += (u64)(s64)n;
+}
+
 static void append_locked(struct msq *q, struct msq_msg *m)
 {
     m->next = NULL;
     *q->last = m;
     q->last = &m->next;
-    q->cbytes += m->len;
-    q->qnum++;
-    usage.bytes += m->len;
-    usage.msgs++;
+    account_locked(q, m->len, 1);
 }
 
 static void unlink_locked(struct msq *q, struct msq_msg **at)
@@ -81,10 +92,18 @@ static void unlink_locked(struct msq *q, struct msq_msg **at)
 
     *at = m->next;
     if (!*at) q->last = at;
-    q->cbytes -= m->len;
-    q->qnum--;
-    usage.bytes -= m->len;
-    usage.msgs--;
+    account_locked(q, m->len, -1);
+}
+
+int msq_msg_new(s64 type, u64 len, struct msq_msg **out)
+{
+    if (len > atomic_load(&ipc_ns_settings()->msgmax)) return -EINVAL;
+    struct msq_msg *m = len > SYSV_MSG_CEILING ? NULL : try_zalloc(1, sizeof *m + len);
+    if (!m) return -ENOMEM;
+    m->type = type;
+    m->len = len;
+    *out = m;
+    return 0;
 }
 
 sysret_t msq_send(s32 id, struct msq_msg *m, u32 flags)
@@ -108,6 +127,7 @@ sysret_t msq_send(s32 id, struct msq_msg *m, u32 flags)
             waitq_add(&q->senders, &w);
         }
         r = q->obj.removed ? -EIDRM : ipc_check(&q->obj.perm, IPC_W);
+        if (!r && total_bytes + m->len > SYSV_MSGS_CEILING) r = -ENOMEM;
         if (!r && has_room_locked(q, m)) {
             append_locked(q, m);
             q->lspid = current->tg->tgid;
@@ -235,7 +255,7 @@ sysret_t msq_set(s32 id, const struct ipc_set_k *set, u64 qbytes)
     lock(&table.lock);
     struct ipc_object *o = ipc_find_locked(&table, id);
     sysret_t r = !o ? -EINVAL : ipc_owner(&o->perm) ? 0 : -EPERM;
-    if (!r && qbytes > SYSV_MSGMNB && !capable(CAP_SYS_RESOURCE)) r = -EPERM;
+    if (!r && qbytes > atomic_load(&ipc_ns_settings()->msgmnb) && !capable(CAP_SYS_RESOURCE)) r = -EPERM;
     if (!r) {
         q = msq_of(o);
         ipc_apply_set(&o->perm, set);
@@ -255,12 +275,12 @@ sysret_t msq_set(s32 id, const struct ipc_set_k *set, u64 qbytes)
 
 static void remove_locked(struct msq *q)
 {
-    ipc_remove_locked(&table, &q->obj);
     while (q->first) {
         struct msq_msg *m = q->first;
         unlink_locked(q, &q->first);
         free(m);
     }
+    ipc_remove_locked(&table, &q->obj);
 }
 
 /* Of a removed one: who sleeps there hears of it. */
@@ -307,8 +327,8 @@ s32 msq_max_index(void)
 void msq_usage(struct msq_usage *out)
 {
     lock(&table.lock);
-    *out = usage;
-    out->queues = table.used;
+    const struct ipc_count *c = ipc_count_locked(&table);
+    *out = (struct msq_usage){ c->used, c->items, c->total };
     unlock(&table.lock);
 }
 

@@ -45,8 +45,8 @@ struct semset {
     LIST_HEAD(, sem_adj) adjs;
 };
 
-static struct ipc_table table = IPC_TABLE_INIT;
-static u32 total_sems;             /* table.lock */
+static struct ipc_table table = IPC_TABLE_INIT(IPC_KIND_SEM);
+static u32 total_sems;             /* table.lock; of all namespaces */
 
 static struct semset *set_of(struct ipc_object *o) { return container_of(o, struct semset, obj); }
 
@@ -147,6 +147,7 @@ static void remove_locked(struct semset *s)
 {
     struct sem_wait *w;
 
+    if (s->obj.set) s->obj.set->kind[IPC_KIND_SEM].total -= s->n;
     ipc_remove_locked(&table, &s->obj);
     total_sems -= s->n;
     while ((w = TAILQ_FIRST(&s->waiters))) {
@@ -252,6 +253,12 @@ static sysret_t start_locked(s32 id, struct sem_wait *w, struct semset **out)
     return r;
 }
 
+int sem_check_count(u64 n)
+{
+    if (n > atomic_load(&ipc_ns_settings()->sem[2])) return -E2BIG;
+    return n > SYSV_SEMOPS_CEILING ? -ENOMEM : 0;
+}
+
 sysret_t sem_operate(s32 id, const struct sem_op *ops, unsigned n, ktime_t deadline)
 {
     struct sem_wait w = { .ops = ops, .n = n, .pid = current->tg->tgid, .task = current };
@@ -259,7 +266,8 @@ sysret_t sem_operate(s32 id, const struct sem_op *ops, unsigned n, ktime_t deadl
     sysret_t r;
 
     if (n < 1 || id < 0) return -EINVAL;
-    if (n > SYSV_SEMOPM) return -E2BIG;
+    int bad = sem_check_count(n);
+    if (bad) return bad;
     lock(&table.lock);
     r = start_locked(id, &w, &s);
     unlock(&table.lock);
@@ -293,15 +301,17 @@ static struct semset *make_locked(s32 key, s32 nsems, u32 flags)
     LIST_INIT(&s->adjs);
     ipc_insert_locked(&table, &s->obj, key, flags);
     total_sems += s->n;
+    s->obj.set->kind[IPC_KIND_SEM].total += s->n;
     return s;
 }
 
 sysret_t sem_get(s32 key, s32 nsems, u32 flags)
 {
     struct ipc_object *o = NULL;
+    const struct ipc_settings *set = ipc_ns_settings();
     sysret_t r;
 
-    if (nsems < 0 || nsems > SYSV_SEMMSL) return -EINVAL;
+    if (nsems < 0 || (u32)nsems > atomic_load(&set->sem[0])) return -EINVAL;
     lock(&table.lock);
     r = ipc_lookup_key_locked(&table, key, flags, &o);
     if (r == 0) {
@@ -310,7 +320,9 @@ sysret_t sem_get(s32 key, s32 nsems, u32 flags)
         if (!r) r = o->perm.id;
     } else if (r == 1) {
         if (!nsems) r = -EINVAL;
-        else if (table.used >= SYSV_SEMMNI || total_sems + (u32)nsems > SYSV_SEMMNS) r = -ENOSPC;
+        else if (ipc_count_locked(&table)->total + (u32)nsems > atomic_load(&set->sem[1])) r = -ENOSPC;
+        else if (ipc_full_locked(&table, atomic_load(&set->sem[3]))) r = -ENOSPC;
+        else if (total_sems + (u64)(u32)nsems > SYSV_SEMS_CEILING) r = -ENOMEM;
         else r = make_locked(key, nsems, flags)->obj.perm.id;
     }
     unlock(&table.lock);
@@ -474,8 +486,8 @@ s32 sem_max_index(void)
 void sem_usage(u32 *sets, u32 *sems)
 {
     lock(&table.lock);
-    *sets = table.used;
-    *sems = total_sems;
+    *sets = ipc_count_locked(&table)->used;
+    *sems = (u32)ipc_count_locked(&table)->total;
     unlock(&table.lock);
 }
 

@@ -25,11 +25,9 @@ struct shm {
     s64 atime, dtime, ctime;       /* table lock, all */
     s32 cpid, lpid;
     const struct task *maker;      /* never looked into; NULL: it has ended */
-    struct ipc_settings *set;      /* of its namespace; NULL: that has ended */
 };
 
-static struct ipc_table table = IPC_TABLE_INIT;
-static u64 total_pages;            /* table.lock */
+static struct ipc_table table = IPC_TABLE_INIT(IPC_KIND_SHM);
 
 static struct shm *shm_of(struct ipc_object *o) { return container_of(o, struct shm, obj); }
 
@@ -54,11 +52,11 @@ static u64 nattch(struct shm *s)
 
 static void remove_locked(struct shm *s)
 {
+    if (s->obj.set) s->obj.set->kind[IPC_KIND_SHM].total -= gpage_up(s->size) >> GPAGE_SHIFT;
     ipc_remove_locked(&table, &s->obj);
-    total_pages -= gpage_up(s->size) >> GPAGE_SHIFT;
 }
 
-static bool forced_locked(const struct shm *s) { return s->set && atomic_load(&s->set->shm_rmid_forced); }
+static bool forced_locked(const struct shm *s) { return s->obj.set && atomic_load(&s->obj.set->shm_rmid_forced); }
 
 /* --- attachments --- */
 
@@ -196,7 +194,7 @@ sysret_t shm_detach(gaddr_t addr)
 
 static int make(u64 size, struct shm **out)
 {
-    if (size < SYSV_SHMMIN || size > SYSV_SHMMAX || gpage_up(size) < size) return -EINVAL;
+    if (size < SYSV_SHMMIN || size > atomic_load(&ipc_ns_settings()->shmmax) || gpage_up(size) < size) return -EINVAL;
     struct shm *s = xnew(struct shm);
     int r = shmem_create_anon(gpage_up(size), &s->file);
     if (r) {
@@ -224,14 +222,14 @@ sysret_t shm_get(s32 key, u64 size, u32 flags)
             else r = ipc_check(&o->perm, flags);
             if (!r) r = o->perm.id;
         } else if (r == 1 && fresh) {
-            u64 pages = gpage_up(size) >> GPAGE_SHIFT;
-            if (table.used >= SYSV_SHMMNI || total_pages + pages < total_pages || total_pages + pages > SYSV_SHMALL) {
+            const struct ipc_settings *set = ipc_ns_settings();
+            u64 pages = gpage_up(size) >> GPAGE_SHIFT, total = ipc_count_locked(&table)->total + pages;
+            if (total < pages || total > atomic_load(&set->shmall) || ipc_full_locked(&table, atomic_load(&set->shmmni))) {
                 r = -ENOSPC;
             } else {
                 ipc_insert_locked(&table, &fresh->obj, key, flags);
                 fresh->maker = current;
-                fresh->set = ipc_ns_settings();
-                total_pages += pages;
+                ipc_count_locked(&table)->total = total;
                 r = fresh->obj.perm.id;
                 fresh = NULL;
             }
@@ -310,7 +308,7 @@ void shm_ns_exit(u32 mark)
             o->perm.mode |= SHM_DEST;
             ipc_make_private_locked(&table, o);
             o->key.mark = UINT32_MAX;      /* nobody's, until the last one detaches it */
-            shm_of(o)->set = NULL;
+            o->set = NULL;
         } else if (o) {
             gone = shm_of(o);
             remove_locked(gone);
@@ -394,8 +392,8 @@ void shm_usage(struct shm_usage *out)
 {
     *out = (struct shm_usage){ 0 };
     lock(&table.lock);
-    out->used_ids = table.used;
-    out->tot = total_pages;
+    out->used_ids = ipc_count_locked(&table)->used;
+    out->tot = ipc_count_locked(&table)->total;
     for (unsigned i = 0; i < table.nslots; i++)
         if (table.slots[i] && ipc_visible(table.slots[i])) out->rss += resident(shm_of(table.slots[i]));
     unlock(&table.lock);

@@ -11,19 +11,16 @@
 
 struct task;
 
+/* Limits that are no settings; the others are in struct ipc_settings (kernel/ns.h). */
 #define SYSV_SHMMIN 1ULL
-#define SYSV_SHMMAX (UINT64_MAX - (1ULL << 24))     /* bytes of one segment */
-#define SYSV_SHMALL (UINT64_MAX - (1ULL << 24))     /* pages of all */
-#define SYSV_SHMMNI 4096
-#define SYSV_SEMMSL 32000
-#define SYSV_SEMMNI 32000
-#define SYSV_SEMMNS (SYSV_SEMMSL * SYSV_SEMMNI)
-#define SYSV_SEMOPM 500
 #define SYSV_SEMVMX 32767
 #define SYSV_SEMAEM SYSV_SEMVMX
-#define SYSV_MSGMNI 32000
-#define SYSV_MSGMAX 8192
-#define SYSV_MSGMNB 16384
+#define SYSV_MNI_MAX 32768                          /* what the settings of numbers of objects may be */
+/* What the sentry's memory bears, of all namespaces together: -ENOMEM beyond it. */
+#define SYSV_SEMS_CEILING (1u << 24)
+#define SYSV_SEMOPS_CEILING (1u << 16)              /* of one call */
+#define SYSV_MSG_CEILING (16u << 20)                /* bytes of one message */
+#define SYSV_MSGS_CEILING (1ULL << 30)              /* and of all */
 
 struct ipc_perm_k { s32 key, id; u32 uid, gid, cuid, cgid, mode; u16 seq; };
 /* What an *_STAT names: an id (IPC_STAT), or an index (SHM_STAT, and without permission check SHM_STAT_ANY). */
@@ -58,6 +55,8 @@ struct sem_op { u16 num; s16 op; u16 flags; };
 struct sem_stat { struct ipc_perm_k perm; s64 otime, ctime; u64 nsems; };
 enum sem_value { SEM_VALUE, SEM_PID, SEM_NCOUNT, SEM_ZCOUNT };
 sysret_t sem_get(s32 key, s32 nsems, u32 flags);
+/* How many operations may be in one call: -E2BIG -ENOMEM */
+int sem_check_count(u64 n);
 /* deadline: CLOCK_MONOTONIC. -EAGAIN -E2BIG -EFBIG -ERANGE -EINTR ... */
 sysret_t sem_operate(s32 id, const struct sem_op *ops, unsigned n, ktime_t deadline);
 sysret_t sem_do_stat(s32 id, enum ipc_stat_how how, struct sem_stat *out);
@@ -79,9 +78,11 @@ void sem_undo_exit(struct task *t);                            /* carries them o
 
 /* --- message queues --- */
 struct msq_stat { struct ipc_perm_k perm; s64 stime, rtime, ctime; u64 cbytes, qnum, qbytes; s32 lspid, lrpid; };
-struct msq_usage { u32 queues, msgs; u64 bytes; };
+struct msq_usage { u32 queues; u64 msgs, bytes; };
 struct msq_msg { struct msq_msg *next; s64 type; u64 len; u8 data[]; };
 sysret_t msq_get(s32 key, u32 flags);
+/* One of len bytes by kernel.msgmax, to be filled in; -EINVAL -ENOMEM */
+int msq_msg_new(s64 type, u64 len, struct msq_msg **out);
 sysret_t msq_send(s32 id, struct msq_msg *m, u32 flags);       /* consumes m on success */
 /* *out: owned by the caller, free(). limit: size of the buffer (-E2BIG). */
 sysret_t msq_receive(s32 id, u64 limit, s64 type, u32 flags, struct msq_msg **out);

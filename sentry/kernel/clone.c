@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
@@ -159,7 +160,7 @@ static int copy_shared(struct task *c, u64 flags)
         fdtable_get(p->files);
         c->files = p->files;
     } else if (!(c->files = fdtable_copy(p->files))) {
-        return -ENOMEM;
+        return -EMFILE;
     }
     if (flags & CLONE_FS) {
         fs_context_get(p->fs);
@@ -191,7 +192,9 @@ static int link_child(struct task *c, const struct clone_args_k *a)
     if (atomic_load(&p->work) & (TW_KILL | TW_EXIT_TASK)) r = -EINTR;
     else if (signal_pending(p)) r = -ERESTARTNOINTR;
     else if (init && (init->group_exit || init->zombie)) r = -ENOMEM;
-    else if (kernel.max_tasks && kernel.nr_tasks >= kernel.max_tasks) {
+    else if (kernel_limit(threads_max) && kernel.nr_tasks >= kernel_limit(threads_max)) {
+        r = -EAGAIN;
+    } else if (kernel.max_tasks && kernel.nr_tasks >= kernel.max_tasks) {
         r = -EAGAIN;
         if (policy_limit_hit) policy_limit_hit("processes");
     } else if (ns && (ns->dead || (ns->init && ns->init->group_exit))) r = -ENOMEM;

@@ -247,8 +247,9 @@ sysret_t task_exec(struct exec_req *r)
     task_set_cred(creds.cred);
     creds.cred = NULL;
     t->mm->dumpable = dumpable;
-    fdtable_unshare_current();
-    fdtable_close_on_exec(t->files);
+    /* Too late for the old image to hear of it: so the process ends, as in Linux. */
+    if (fdtable_unshare_current()) tgroup_kill(t->tg, SIGKILL);
+    else fdtable_close_on_exec(t->files);
     set_name(t, r->filename);
     if (policy_process_execed) policy_process_execed(t->tg->tgid, r->filename, img->argv);
     if (unlikely(t->ptrace)) ptrace_exec(old_tid);

@@ -13,10 +13,7 @@ static inline bool sig_is_rt(int signo) { return signo >= KSIGRTMIN && signo <= 
 static inline bool sig_kernel_only(int signo) { return signo == SIGKILL || signo == SIGSTOP; }
 
 /* --- user.c: counts per real user id --- */
-enum user_count { USER_NPROC, USER_SIGPENDING, USER_NCOUNTS };
-/* Adds one unless the count has reached limit (RLIM_INFINITY: always). */
-bool user_charge(u32 uid, enum user_count which, u64 limit);
-void user_uncharge(u32 uid, enum user_count which);
+#include "sentry/kernel/user.h"
 
 /* --- pid.c; kernel.tasklist held --- */
 s32 pid_alloc_locked(void);               /* -EAGAIN: none free */

@@ -92,8 +92,11 @@ struct nsproxy *nsproxy_copy(const struct nsproxy *old)
 
 static void free_plain(struct ns *ns) { free(ns); }
 
-/* What Linux starts each IPC namespace with; nothing is inherited. */
-#define IPC_SETTINGS_INIT { .queues_max = 256, .msg_max = 10, .msgsize_max = 8192, .msg_default = 10, .msgsize_default = 8192 }
+/* What Linux starts each IPC namespace with; nothing is inherited. include/uapi/linux/{shm,msg,sem}.h */
+#define IPC_SETTINGS_INIT { .queues_max = 256, .msg_max = 10, .msgsize_max = 8192, .msg_default = 10, .msgsize_default = 8192, \
+    .shmmax = UINT64_MAX - (1ULL << 24), .shmall = UINT64_MAX - (1ULL << 24), .shmmni = 4096, \
+    .msgmax = 8192, .msgmnb = 16384, .msgmni = 32000, .sem = { 32000, 1024000000, 500, 32000 }, \
+    .kind = { { .next_id = -1 }, { .next_id = -1 }, { .next_id = -1 } } }
 static struct ipc_settings initial_ipc = IPC_SETTINGS_INIT;
 
 /* ipc: destroys what System V objects are left of it. */

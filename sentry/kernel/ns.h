@@ -58,8 +58,22 @@ bool user_ns_may_setgroups(const struct user_ns *ns);
 
 /* --- the others, as one task has them; immutable once published --- */
 struct uts_ns { struct ns ns; char nodename[65], domainname[65]; /* under kernel.uts_lock */ };
+/* One kind of System V objects of a namespace. used, total: under its table's lock (ipc/ids.h). */
+enum ipc_kind { IPC_KIND_SHM, IPC_KIND_SEM, IPC_KIND_MSG, IPC_NKINDS };
+struct ipc_count {
+    u32 used;                      /* objects */
+    u64 total, items;              /* pages of segments; semaphores; bytes and messages */
+    s32 next_id;                   /* (a) wanted for the next one, then -1 again */
+};
 /* Settings of an IPC namespace, by name as below /proc/sys. (a) but for nqueues, which is the mqueue names lock's. */
-struct ipc_settings { u32 queues_max, msg_max, msgsize_max, msg_default, msgsize_default, shm_rmid_forced; unsigned nqueues; };
+struct ipc_settings {
+    u32 queues_max, msg_max, msgsize_max, msg_default, msgsize_default;
+    u32 shm_rmid_forced, shmmni, msgmax, msgmnb, msgmni;
+    u64 shmmax, shmall;
+    u32 sem[4];                    /* SEMMSL, SEMMNS, SEMOPM, SEMMNI */
+    struct ipc_count kind[IPC_NKINDS];
+    unsigned nqueues;
+};
 struct ipc_ns { struct ns ns; struct ipc_settings set; };
 #define NET_NS_LO_SETTINGS 2
 struct net_ns { struct ns ns; u32 lo_up; /* (a) its one interface is up */ u32 lo_settings[NET_NS_LO_SETTINGS]; /* (a) net/socket.h */ };

@@ -1,9 +1,8 @@
 /* Resource limits. Source: getrlimit(2), prlimit(2); check_prlimit_permission() of kernel/sys.c. */
 #include "sentry/kernel/internal.h"
+#include "sentry/kernel/limits.h"
 #include <linux/capability.h>
 #include <string.h>
-
-#define NR_OPEN_MAX 1048576          /* /proc/sys/fs/nr_open */
 
 u64 task_rlimit(struct task *t, int which)
 {
@@ -38,7 +37,7 @@ sysret_t task_prlimit(struct task *t, int which, const struct rlimit *new_, stru
     if (which < 0 || which >= KRLIM_NLIMITS) return -EINVAL;
     if (new_) {
         if (new_->rlim_cur > new_->rlim_max) return -EINVAL;
-        if (which == RLIMIT_NOFILE && new_->rlim_max > NR_OPEN_MAX) return -EPERM;
+        if (which == RLIMIT_NOFILE && new_->rlim_max > kernel_limit(nr_open)) return -EPERM;
     }
     if ((r = may_prlimit(t)) < 0) return r;
     lock(&tg->rlim_lock);

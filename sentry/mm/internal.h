@@ -2,12 +2,13 @@
 #ifndef SUNDOG_MM_INTERNAL_H
 #define SUNDOG_MM_INTERNAL_H
 
+#include "sentry/kernel/limits.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/pagetable.h"
 
 #include <sys/mman.h>
 
-#define MM_MAX_MAP_COUNT 65530u          /* vm.max_map_count */
+#define MM_MAX_MAP_COUNT kernel_limit(max_map_count)
 #define MM_MMAP_MIN_ADDR 65536ULL        /* vm.mmap_min_addr */
 #define MM_STACK_GUARD_GAP (256 * GPAGE_SIZE)
 #define MM_EAGER_ANON (1ULL << 20)       /* private anonymous mappings up to this are backed at once */

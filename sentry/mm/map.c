@@ -181,7 +181,7 @@ static void map_eagerly(struct mm *mm, struct vma *v, gaddr_t start, gaddr_t end
 static sysret_t map_locked(struct mm *mm, const struct mm_map_req *req, u64 len, u32 max_prot, struct mm_update *u,
                            struct vma_list *dead)
 {
-    if (mm->nr_vmas >= MM_MAX_MAP_COUNT) return -ENOMEM;
+    if (mm->nr_vmas > MM_MAX_MAP_COUNT) return -ENOMEM;
     sysret_t at = mm_place(mm, req->addr, len, req->flags, req->low, req->high, req->align);
     if (at < 0) return at;
     gaddr_t addr = (gaddr_t)at;
@@ -273,7 +273,7 @@ static gaddr_t brk_locked(struct mm *mm, gaddr_t end, struct mm_update *u, struc
         u32 flags = VMA_HEAP | (u32)mm->def_flags;
         u64 pages = (top - old_top) >> GPAGE_SHIFT;
         if (!range_free(mm, old_top, top - old_top + GPAGE_SIZE)) return mm->brk_end;
-        if (!mm_may_expand(mm, pages, true) || mm->nr_vmas >= MM_MAX_MAP_COUNT) return mm->brk_end;
+        if (!mm_may_expand(mm, pages, true) || mm->nr_vmas > MM_MAX_MAP_COUNT) return mm->brk_end;
         if ((flags & VMA_LOCKED) && !mm_may_lock(mm, pages)) return mm->brk_end;
         struct vma *v = xnew(struct vma);
         v->start = old_top;

@@ -94,7 +94,7 @@ static sysret_t remap_to(struct mm *mm, struct remap *r, struct mm_update *u, st
     if (r->new_addr & ~GPAGE_MASK) return -EINVAL;
     if (r->new_len > mm->addr_limit || r->new_addr > mm->addr_limit - r->new_len) return -EINVAL;
     if (r->old + r->old_len > r->new_addr && r->new_addr + r->new_len > r->old) return -EINVAL;
-    if (mm->nr_vmas + 2 >= MM_MAX_MAP_COUNT - 3) return -ENOMEM;
+    if (mm->nr_vmas + 5 >= MM_MAX_MAP_COUNT) return -ENOMEM;
     if (r->flags & MREMAP_FIXED) {
         if (r->new_addr < MM_MMAP_MIN_ADDR) return -EPERM;
         int e = mm_unmap_range(mm, r->new_addr, r->new_addr + r->new_len, u, dead);

@@ -5,11 +5,12 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/vfs/file.h"
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <string.h>
 
-#define FD_MAX (1u << 20)      /* fs.nr_open */
 #define FDT_MIN 64u
 
 struct fdtable *fdtable_new(void)
@@ -47,6 +48,12 @@ struct fdtable *fdtable_copy(struct fdtable *old)
             last = w * 64 + 64;
             break;
         }
+    /* Whoever opened that many before the limit fell cannot share them out. */
+    if (last > ((kernel_limit(nr_open) + 63ULL) & ~63ULL)) {
+        unlock(&old->lock);
+        fdtable_put(t);
+        return NULL;
+    }
     grow_locked(t, last);
     for (unsigned w = 0; w < last / 64; w++) {
         t->used[w] = old->used[w];
@@ -109,15 +116,17 @@ static void close_some(struct fdtable *t, unsigned first, unsigned last, bool on
 
 void fdtable_close_on_exec(struct fdtable *t) { close_some(t, 0, ~0u, true); }
 
-void fdtable_unshare_current(void)
+int fdtable_unshare_current(void)
 {
     struct fdtable *old = current->files;
-    if (ref_read(&old->refs) == 1) return;
+    if (ref_read(&old->refs) == 1) return 0;
     struct fdtable *t = fdtable_copy(old);
+    if (!t) return -EMFILE;
     lock(&current->lock);
     current->files = t;
     unlock(&current->lock);
     fdtable_put(old);
+    return 0;
 }
 
 struct file *fd_get_path(int fd)
@@ -144,8 +153,7 @@ struct file *fd_get(int fd)
 
 static u64 fd_limit(void)
 {
-    u64 lim = current_rlimit(RLIMIT_NOFILE);
-    return lim > FD_MAX ? FD_MAX : lim;
+    return MIN(current_rlimit(RLIMIT_NOFILE), (u64)kernel_limit(nr_open));
 }
 
 static unsigned find_free_locked(const struct fdtable *t, unsigned from)
@@ -176,7 +184,13 @@ static int install(struct file *f, unsigned min, bool cloexec)
     return (int)fd;
 }
 
-int fd_install(struct file *f, bool cloexec) { return install(f, 0, cloexec); }
+/* A file that nobody has yet, beyond fs.file-max: dup(2) brings in none. */
+static bool one_too_many(const struct file *f)
+{
+    return unlikely(files_open() > kernel_limit(file_max)) && ref_read(&f->refs) == 1 && !capable(CAP_SYS_ADMIN);
+}
+
+int fd_install(struct file *f, bool cloexec) { return one_too_many(f) ? -ENFILE : install(f, 0, cloexec); }
 
 int fd_install_min(struct file *f, int min, bool cloexec)
 {
@@ -221,7 +235,8 @@ int fd_close(int fd)
 int fd_close_range(unsigned first, unsigned last, unsigned flags)
 {
     if (first > last || (flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))) return -EINVAL;
-    if (flags & CLOSE_RANGE_UNSHARE) fdtable_unshare_current();
+    int r = flags & CLOSE_RANGE_UNSHARE ? fdtable_unshare_current() : 0;
+    if (r) return r;
     struct fdtable *t = current->files;
     if (!(flags & CLOSE_RANGE_CLOEXEC)) {
         close_some(t, first, last, false);

@@ -113,15 +113,15 @@ struct fdtable {
     unsigned next_fd;
 };
 struct fdtable *fdtable_new(void);
-struct fdtable *fdtable_copy(struct fdtable *t);
+struct fdtable *fdtable_copy(struct fdtable *t);     /* NULL: more open than fs.nr_open allows, -EMFILE */
 void fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t);                 /* last: closes all */
 void fdtable_close_on_exec(struct fdtable *t);
-void fdtable_unshare_current(void);                  /* makes current's table private */
+int fdtable_unshare_current(void);                   /* makes current's table private; -EMFILE */
 /* All of current. */
 struct file *fd_get(int fd);                         /* counted, NULL: EBADF; O_PATH files excluded */
 struct file *fd_get_path(int fd);                    /* O_PATH allowed */
-int fd_install(struct file *f, bool cloexec);        /* lowest free; consumes f on success; -EMFILE */
+int fd_install(struct file *f, bool cloexec);        /* lowest free; consumes f on success; -EMFILE -ENFILE */
 int fd_install_min(struct file *f, int min, bool cloexec);       /* F_DUPFD: -EINVAL -EMFILE */
 int fd_install_at(struct file *f, int fd, bool cloexec);         /* dup2: replaces; consumes f; -EBADF */
 int fd_close(int fd);

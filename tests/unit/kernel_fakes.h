@@ -112,7 +112,7 @@ void fdtable_put(struct fdtable *t)
     free(t);
     atomic_add(&live_files, -1);
 }
-void fdtable_unshare_current(void) {}
+int fdtable_unshare_current(void) { return 0; }
 void fdtable_close_on_exec(struct fdtable *t UNUSED) {}
 struct fs_context *fs_context_copy(struct fs_context *f UNUSED)
 {

@@ -6,15 +6,14 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/fs/anon/anon.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user.h"
 #include "sentry/vfs/fasync.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-
-#define MAX_QUEUED_EVENTS 16384u
-#define MAX_WATCHES 65536u
 
 struct inotify_mark {
     LIST_ENTRY(inotify_mark) on_inode, on_group;
@@ -36,7 +35,8 @@ struct inotify_rec {
 struct inotify {
     LIST_HEAD(, inotify_mark) marks;
     TAILQ_HEAD(inotify_queue, inotify_rec) queue;
-    unsigned nqueued, nmarks;
+    unsigned nqueued, max_events;
+    u32 uid;                           /* (c) whose it is, by fs.inotify.max_user_* */
     bool overflowed;                   /* IN_Q_OVERFLOW is at the end of the queue */
     s32 next_wd;
     struct waitq wq;
@@ -60,7 +60,7 @@ static void enqueue_locked(struct inotify *g, s32 wd, u32 mask, u32 cookie, cons
     if (last && last->wd == wd && last->mask == mask && last->cookie == cookie && last->len == len &&
         (!n || !strcmp(last->name, name)))
         return;
-    if (g->nqueued >= MAX_QUEUED_EVENTS) {
+    if (g->nqueued >= g->max_events) {
         if (g->overflowed) return;
         g->overflowed = true;
         wd = -1;
@@ -87,7 +87,7 @@ static struct inode *mark_remove_locked(struct inotify_mark *m, bool tell)
     if (tell && m->group) enqueue_locked(m->group, m->wd, IN_IGNORED, 0, NULL);
     LIST_REMOVE(m, on_inode);
     LIST_REMOVE(m, on_group);
-    if (m->group) m->group->nmarks--;
+    if (m->group) user_uncharge(m->group->uid, USER_INOTIFY_WATCHES);
     else atomic_add(&ndnotify, -1);
     atomic_add(&nmarks_all, -1);
     free(m);
@@ -319,6 +319,7 @@ static void in_release(struct file *f)
         TAILQ_REMOVE(&g->queue, e, link);
         free(e);
     }
+    user_uncharge(g->uid, USER_INOTIFY_INSTANCES);
     waitq_fini(&g->wq);
     free(g);
 }
@@ -359,7 +360,7 @@ int inotify_add(struct file *f, struct inode *ino, u32 mask)
             m->mask = mask & IN_MASK_ADD ? m->mask | keep : keep;
             r = m->wd;
         }
-    } else if (g->nmarks >= MAX_WATCHES) {
+    } else if (!user_charge(g->uid, USER_INOTIFY_WATCHES, kernel_limit(inotify_max_user_watches))) {
         r = -ENOSPC;
     } else {
         m = xnew(struct inotify_mark);
@@ -372,7 +373,6 @@ int inotify_add(struct file *f, struct inode *ino, u32 mask)
         g->next_wd = g->next_wd == INT32_MAX ? 1 : g->next_wd + 1;
         LIST_INSERT_HEAD(&g->marks, m, on_group);
         LIST_INSERT_HEAD(&ino->marks, m, on_inode);
-        g->nmarks++;
         atomic_add(&nmarks_all, 1);
     }
     unlock(&in_lock);
@@ -396,8 +396,12 @@ int inotify_rm(struct file *f, s32 wd)
 
 int inotify_create(u32 flags, struct file **out)
 {
+    u32 uid = current->cred->uid;
+    if (!user_charge(uid, USER_INOTIFY_INSTANCES, kernel_limit(inotify_max_user_instances))) return -EMFILE;
     struct inotify *g = xnew(struct inotify);
 
+    g->uid = uid;
+    g->max_events = kernel_limit(inotify_max_queued_events);
     LIST_INIT(&g->marks);
     TAILQ_INIT(&g->queue);
     waitq_init(&g->wq);

@@ -31,7 +31,11 @@ int pipe_open_fifo(struct inode *ino, struct dentry *d UNUSED, struct file *f)
             unlock(&ino->lock);
             return -ENXIO;
         }
-        p = ino->sock = pipe_new();
+        if (!(p = pipe_new())) {
+            unlock(&ino->lock);
+            return -ENFILE;
+        }
+        ino->sock = p;
     }
     lock(&p->lock);
     if (wr && !rd && nonblock && !p->readers) {

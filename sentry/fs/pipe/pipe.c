@@ -1,8 +1,11 @@
 /* Pipes. Buffers, blocking and the wake-ups are as in the header and in pipe(7); opening FIFOs is in fifo.c. */
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/base/alloc.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user.h"
 #include <limits.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -10,14 +13,30 @@ static bool is_empty(const struct pipe *p) { return p->head == p->tail; }
 static bool is_full(const struct pipe *p) { return p->head - p->tail >= p->slots; }
 static struct pipe_buf *buf_at(struct pipe *p, u32 i) { return &p->ring[i & (p->slots - 1)]; }
 
+static bool beyond(u64 pages, u64 limit) { return limit && pages > limit; }
+static bool bound_by_limits(void) { return !capable(CAP_SYS_RESOURCE) && !capable(CAP_SYS_ADMIN); }
+
 struct pipe *pipe_new(void)
 {
+    u32 uid = current->cred->uid, slots = PIPE_DEF_SLOTS, max = kernel_limit(pipe_max_size) / (u32)GPAGE_SIZE;
+
+    if (slots > max && !capable(CAP_SYS_RESOURCE)) slots = max;
+    u64 pages = user_add(uid, USER_PIPE_PAGES, slots);
+    if (beyond(pages, kernel_limit(pipe_user_pages_soft)) && bound_by_limits()) {
+        pages = user_add(uid, USER_PIPE_PAGES, (s64)PIPE_MIN_SLOTS - slots);
+        slots = PIPE_MIN_SLOTS;
+    }
+    if (beyond(pages, kernel_limit(pipe_user_pages_hard)) && bound_by_limits()) {
+        (void)user_add(uid, USER_PIPE_PAGES, -(s64)slots);
+        return NULL;
+    }
     struct pipe *p = xnew(struct pipe);
 
     lock_init(&p->lock, LC_PIPE);
     waitq_init(&p->wq);
     waitq_init(&p->open_wq);
-    p->slots = PIPE_DEF_SLOTS;
+    p->uid = uid;
+    p->slots = slots;
     p->ring = xzalloc(p->slots * sizeof *p->ring);
     p->r_counter = p->w_counter = 1;
     return p;
@@ -25,6 +44,7 @@ struct pipe *pipe_new(void)
 
 void pipe_free(struct pipe *p)
 {
+    (void)user_add(p->uid, USER_PIPE_PAGES, -(s64)p->slots);
     for (; !is_empty(p); p->tail++) free(buf_at(p, p->tail)->page);
     free(p->spare);
     free(p->ring);
@@ -321,17 +341,22 @@ sysret_t pipe_set_size(struct file *f, u32 size)
     u32 slots = 1;
 
     if (!p) return -EBADF;
-    if (size > 1u << 31) return -EINVAL;
+    if (size > PIPE_SIZE_CEILING) return -EINVAL;
     while (slots * GPAGE_SIZE < size) slots *= 2;
-    if (slots * GPAGE_SIZE > PIPE_MAX_SIZE && slots > atomic_load(&p->slots) && !capable(24 /* CAP_SYS_RESOURCE */)) return -EPERM;
+    if (slots * GPAGE_SIZE > kernel_limit(pipe_max_size) && slots > atomic_load(&p->slots) && !capable(CAP_SYS_RESOURCE)) return -EPERM;
     struct pipe_buf *ring = try_zalloc(slots, sizeof *ring);
     if (!ring) return -ENOMEM;
     lock(&p->lock);
     u32 used = p->head - p->tail;
-    if (used > slots) {
+    s64 change = (s64)slots - p->slots;
+    u64 pages = user_add(p->uid, USER_PIPE_PAGES, change);
+    bool full = beyond(pages, kernel_limit(pipe_user_pages_soft)) || beyond(pages, kernel_limit(pipe_user_pages_hard));
+    sysret_t r = change > 0 && full && bound_by_limits() ? -EPERM : used > slots ? -EBUSY : 0;
+    if (r) {
+        (void)user_add(p->uid, USER_PIPE_PAGES, -change);
         unlock(&p->lock);
         free(ring);
-        return -EBUSY;
+        return r;
     }
     for (u32 i = 0; i < used; i++) ring[i] = *buf_at(p, p->tail + i);
     bool more = slots > p->slots;
@@ -428,8 +453,9 @@ static void pipefs_init(void) { super_init(&pipefs, &pipefs_ops, 0x50495045 /* P
 int pipe_create(struct file *out[2], u32 flags)
 {
     pthread_once(&pipefs_once, pipefs_init);
-    struct inode *ino = inode_new(&pipefs, &pipe_inode_ops, NULL, inode_next_ino(), S_IFIFO | 0600);
     struct pipe *p = pipe_new();
+    if (!p) return -ENFILE;
+    struct inode *ino = inode_new(&pipefs, &pipe_inode_ops, NULL, inode_next_ino(), S_IFIFO | 0600);
 
     ino->uid = current->cred->fsuid;
     ino->gid = current->cred->fsgid;

@@ -21,15 +21,16 @@ struct pipe {
     u8 *spare;                     /* one page kept for the next write */
     unsigned readers, writers, users;
     u64 r_counter, w_counter;      /* opens so far: FIFO rendezvous, and whether a writer was ever there */
+    u32 uid;                       /* (c) whose pages they are, by fs.pipe-user-pages-* */
     bool polled;                   /* somebody polls: wake on every write (edge-triggered epoll counts on it) */
     struct waitq wq;               /* POLLIN readers, POLLOUT writers */
     struct waitq open_wq;          /* open(2) of a FIFO */
 };
 
 #define PIPE_DEF_SLOTS 16u
-#define PIPE_MAX_SIZE (1u << 20)   /* unprivileged; /proc/sys/fs/pipe-max-size */
+#define PIPE_MIN_SLOTS 2u          /* of new ones of a user beyond fs.pipe-user-pages-soft */
 
-struct pipe *pipe_new(void);
+struct pipe *pipe_new(void);       /* NULL: the user has as many as fs.pipe-user-pages-hard allows, -ENFILE */
 void pipe_free(struct pipe *p);
 extern const struct file_ops pipe_ops, fifo_ops;
 bool file_is_pipe(const struct file *f);

@@ -17,9 +17,10 @@ static const char options[] =
     "CONFIG_SYSVIPC=y\nCONFIG_MEMFD_CREATE=y\nCONFIG_MULTIUSER=y\nCONFIG_BINFMT_ELF=y\nCONFIG_BINFMT_SCRIPT=y\nCONFIG_PRINTK=y\n"
     "CONFIG_SECCOMP=y\nCONFIG_SECCOMP_FILTER=y\nCONFIG_ADVISE_SYSCALLS=y\nCONFIG_CROSS_MEMORY_ATTACH=y\nCONFIG_NET=y\nCONFIG_UNIX=y\n"
     "CONFIG_INET=y\nCONFIG_IPV6=y\nCONFIG_VDSO=y\n"
-    "# CONFIG_AIO is not set\n# CONFIG_IO_URING is not set\n# CONFIG_USERFAULTFD is not set\n# CONFIG_FANOTIFY is not set\n# CONFIG_KEYS is not set\n"
-    "# CONFIG_SWAP is not set\n# CONFIG_MODULES is not set\n# CONFIG_NUMA is not set\n# CONFIG_HUGETLBFS is not set\n# CONFIG_USER_NS is not set\n"
-    "# CONFIG_PID_NS is not set\n# CONFIG_NET_NS is not set\n# CONFIG_TIME_NS is not set\n# CONFIG_QUOTA is not set\n# CONFIG_MEMORY_FAILURE is not set\n"
+    "CONFIG_AIO=y\nCONFIG_NAMESPACES=y\nCONFIG_UTS_NS=y\nCONFIG_IPC_NS=y\nCONFIG_USER_NS=y\nCONFIG_PID_NS=y\nCONFIG_NET_NS=y\nCONFIG_CHECKPOINT_RESTORE=y\nCONFIG_NUMA=y\n"
+    "# CONFIG_IO_URING is not set\n# CONFIG_USERFAULTFD is not set\n# CONFIG_FANOTIFY is not set\n# CONFIG_KEYS is not set\n"
+    "# CONFIG_SWAP is not set\n# CONFIG_MODULES is not set\n# CONFIG_HUGETLBFS is not set\n"
+    "# CONFIG_TIME_NS is not set\n# CONFIG_QUOTA is not set\n# CONFIG_MEMORY_FAILURE is not set\n"
     "# CONFIG_BSD_PROCESS_ACCT is not set\n# CONFIG_BPF_SYSCALL is not set\n# CONFIG_BLK_DEV_LOOP is not set\n";
 _Static_assert(sizeof(options) - 1 < 65536, "one stored block");
 

@@ -8,6 +8,10 @@
 extern const struct synth_entry proc_task_dir[];    /* children of /proc/PID and of /proc/PID/task/TID */
 extern const struct synth_entry proc_sys_dir[];     /* children of /proc/sys */
 extern const struct synth_entry proc_net_dir[];     /* children of /proc/PID/net */
+/* Parts of those: sysctl_ipc.c, sysctl_limits.c */
+extern const struct synth_entry proc_sys_ipc[], proc_sys_fs_mqueue[], proc_sys_fs_dir[], proc_sys_vm_limits[];
+int proc_show_threads_max(struct synth_node *n, struct strbuf *b);
+int proc_store_threads_max(struct synth_node *n, char *text, size_t len);
 /* /proc/sys/net/DIR (net_sysctl.c) */
 int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
 bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);

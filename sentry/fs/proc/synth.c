@@ -98,12 +98,19 @@ static const struct synth_entry *children_of(const struct synth_node *n)
     return own ? own : n->e->children;
 }
 
+/* A table ends with an entry without a name; its children, if any, are the rest of the table. */
+static const struct synth_entry *entry_at(const struct synth_entry *e)
+{
+    while (e && !e->name && e->children) e = e->children;
+    return e && e->name ? e : NULL;
+}
+
 /* Is the name of d still one of its directory, for whoever looks now? */
 static bool still_a_child(const struct dentry *d, const struct synth_node *n)
 {
     const struct synth_node *dir = d->parent && d->parent->inode ? synth_node_of(d->parent->inode) : NULL;
     if (!dir || !dir->e->by_abi) return true;
-    for (const struct synth_entry *e = children_of(dir); e && e->name; e++)
+    for (const struct synth_entry *e = entry_at(children_of(dir)); e; e = entry_at(e + 1))
         if (e == n->e) return true;
     return false;
 }
@@ -131,7 +138,7 @@ static int synth_readdir(struct file *f, struct dir_sink *s)
     }
     if (f->pos < SYNTH_DYNAMIC_POS) {
         unsigned i = 0;
-        for (const struct synth_entry *e = children_of(n); e && e->name; e++, i++) {
+        for (const struct synth_entry *e = entry_at(children_of(n)); e; e = entry_at(e + 1), i++) {
             if (i + SYNTH_STATIC_POS < f->pos) continue;
             struct synth_node c = { .e = e, .pid = n->pid, .tid = n->tid, .id = n->id, .ns = n->ns };
             if (e->exists && !e->exists(&c)) continue;
@@ -195,7 +202,7 @@ static bool synth_node_alive(struct synth_node *n)
 static int synth_lookup(struct inode *dir, struct dentry *d)
 {
     struct synth_node *n = synth_node_of(dir), c;
-    for (const struct synth_entry *e = children_of(n); e && e->name; e++) {
+    for (const struct synth_entry *e = entry_at(children_of(n)); e; e = entry_at(e + 1)) {
         if (strcmp(e->name, d->name)) continue;
         c = (struct synth_node){ .e = e, .pid = n->pid, .tid = n->tid, .id = n->id, .ns = n->ns };
         if (!synth_node_alive(&c)) return 0;

@@ -16,7 +16,7 @@ struct synth_node { const struct synth_entry *e; s32 pid, tid; s64 id; /* descri
 struct synth_entry {
     const char *name;
     u32 mode;                                        /* S_IF* and permissions */
-    const struct synth_entry *children;              /* directories; ends with name NULL */
+    const struct synth_entry *children;              /* directories; ends with name NULL, where children are more of the same */
     int (*show)(struct synth_node *n, struct strbuf *out);        /* whole text; -errno fails the read */
     int (*store)(struct synth_node *n, char *text, size_t len);   /* NUL-terminated, at most 4096 */
     int (*store_file)(struct synth_node *n, struct file *f, char *text, size_t len);   /* the same, where the opener counts */
@@ -30,6 +30,7 @@ struct synth_entry {
     bool own_only;                                   /* needs ptrace-like access to the task to open */
     bool (*exists)(struct synth_node *n);            /* extra check at revalidation */
     bool by_abi;                                     /* whoever looks finds the children that its ABI knows (abi->proc_process) */
+    const void *arg;                                 /* for show and store */
     u32 size;                                        /* what stat tells of a file of fixed size */
 };
 
