@@ -90,7 +90,7 @@ gofer_handler op_hello, op_attach, op_walk, op_getattr, op_setattr, op_open, op_
     op_symlink, op_link, op_unlink, op_rename, op_readlink, op_readdir, op_statfs, op_getxattr, op_setxattr,
     op_listxattr, op_removexattr, op_fsync, op_release;
 /* One decoded packet to one reply. Returns whether the connection may go on; *reply false: nothing to send. */
-bool gofer_handle_packet(const struct gofer_hdr *h, const u8 *payload, size_t payload_len, struct gofer_hdr *rep,
+bool gofer_handle_packet(const struct rpc_hdr *h, const u8 *payload, size_t payload_len, struct rpc_hdr *rep,
                          u8 *out, int *fd, bool *reply);
 
 /* Decoding: a cursor over the payload. The fixed part first, then strings, then nothing. */
@@ -114,7 +114,6 @@ void *reply_add(struct gofer_req *r, u32 n);      /* NULL: no room */
 int own_new_object(struct gofer_node_entry *dir, const char *name, u32 uid, u32 gid, struct gofer_node_entry **out);
 
 /* --- serving (serve.c) --- */
-int gofer_serve_channel(int sock);                /* until the peer closes; 0, or -EPROTO when we closed */
 int gofer_serve(const int *socks, unsigned n);    /* a thread each, until all are closed */
 
 #include "sentry/base/plan.h"

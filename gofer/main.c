@@ -4,7 +4,6 @@
 #include "sentry/base/log.h"
 #include "sentry/base/plan.h"
 #include "sentry/hostjail/hostjail.h"
-#include <getopt.h>
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,30 +54,14 @@ static void NORETURN fail(const char *what, int err)
 
 int main(int argc, char **argv)
 {
-    static const struct option opts[] = { { "plan-fd", 1, 0, 'p' }, { "sock-fd", 1, 0, 's' }, { "debug", 0, 0, 'd' }, { 0, 0, 0, 0 } };
     static struct gofer_root roots[GOFER_ROOTS_MAX];
-    int plan_fd = -1, socks[16], c;
-    unsigned nsocks = 0;
-    bool debug = false;
-    log_init("sundog-gofer", 2, LOG_WARN);
-    while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
-        if (c == 'p') plan_fd = atoi(optarg);
-        else if (c == 's' && nsocks < ARRAY_LEN(socks)) socks[nsocks++] = atoi(optarg);
-        else if (c == 'd') debug = true;
-        else {
-            log_error("usage: sundog-gofer --plan-fd N --sock-fd M [--sock-fd ...] [--debug]; started by sundog");
-            return 2;
-        }
-    }
-    if (plan_fd < 0 || !nsocks) {
-        log_error("--plan-fd and --sock-fd are needed; sundog starts this program");
-        return 2;
-    }
-    if (debug) log_init("sundog-gofer", 2, LOG_DEBUG);
+    struct rpc_server_args args;
+    int err = rpc_server_args("sundog-gofer", argc, argv, &args);
+    if (err) return err;
     u32 nroots;
-    int err = read_plan(plan_fd, roots, &nroots);
+    err = read_plan(args.plan_fd, roots, &nroots);
     if (err) fail("plan", err);
-    close(plan_fd);
+    close(args.plan_fd);
     for (u32 i = 0; i < nroots; i++) {
         struct stat st;
         if (fstat(roots[i].fd, &st)) fail("root descriptor", -errno);
@@ -94,7 +77,7 @@ int main(int argc, char **argv)
     static struct hostjail_tree trees[GOFER_ROOTS_MAX];
     for (u32 i = 0; i < nroots; i++) trees[i] = (struct hostjail_tree){ roots[i].fd, !(roots[i].flags & PLAN_ROOT_RO) };
     struct hostjail_opts jail = { .name = "sundog-gofer", .keep_caps = caps, .empty_root = true,
-                                  .trees = trees, .ntrees = nroots, .trap = debug };
+                                  .trees = trees, .ntrees = nroots, .trap = args.debug };
     if ((err = hostjail_enter(&jail))) fail("cannot isolate itself", err);
     struct rlimit rl;
     getrlimit(RLIMIT_NOFILE, &rl);
@@ -103,6 +86,6 @@ int main(int argc, char **argv)
     if ((err = gofer_init(roots, nroots, proc_fd, max_nodes))) fail("start", err);
     if ((err = hostjail_load_filter(&jail))) fail("seccomp filter", err);
     watch_start(WATCH_UNWATCHED);
-    if ((err = gofer_serve(socks, nsocks))) fail("serve", err);
+    if ((err = gofer_serve(args.socks, args.nsocks))) fail("serve", err);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Wire format between sentry and gofer: SOCK_SEQPACKET packets, one header and at most GOFER_PAYLOAD_MAX bytes, host
+ * Wire format between sentry and gofer: SOCK_SEQPACKET packets, a struct rpc_hdr and at most GOFER_PAYLOAD_MAX bytes, host
  * descriptors beside a reply by SCM_RIGHTS. Native byte order (both ends run on one machine). docs/gofer-protocol.md.
  *
  * A request names objects by node handles (index and generation, valid on all channels of one gofer) and single path
@@ -8,10 +8,10 @@
 #ifndef SUNDOG_GOFER_PROTOCOL_H
 #define SUNDOG_GOFER_PROTOCOL_H
 
-#include "sentry/base/types.h"
+#include "sentry/base/rpc.h"
 
 #define GOFER_VERSION 1u
-#define GOFER_MAGIC 0x60fe0000u          /* upper half of type */
+#define GOFER_MAGIC 0x60fe0000u          /* upper half of rpc_hdr.type, enum gofer_op below */
 #define GOFER_PAYLOAD_MAX 65536u
 #define GOFER_NAME_MAX 255u
 #define GOFER_LINK_MAX 4096u
@@ -45,13 +45,6 @@ enum gofer_op {
     GOFER_FSYNC,       /* gofer_fsync_req */
     GOFER_RELEASE,     /* u64 handles[]; one way: no reply */
     GOFER_OP_END,
-};
-
-struct gofer_hdr {
-    u32 type;          /* GOFER_MAGIC | enum gofer_op; a reply repeats it */
-    u32 seq;           /* a reply repeats it */
-    u32 len;           /* payload bytes that follow */
-    s32 err;           /* reply: 0 or negative errno (then no payload counts); request: 0 */
 };
 
 /* Generation above index, so that a stale handle is told from its successor in the same table slot. 0: none. */
@@ -124,7 +117,6 @@ struct gofer_statfs_rep { u64 type, bsize, blocks, bfree, bavail, files, ffree, 
 struct gofer_xattr_req { gofer_handle h; u32 flags; u32 size; };   /* size: room for the answer, or of the value */
 struct gofer_fsync_req { gofer_handle h; u32 data_only, pad; };
 
-_Static_assert(sizeof(struct gofer_hdr) == 16, "wire format");
 _Static_assert(sizeof(struct gofer_attr) == 128, "wire format");
 _Static_assert(sizeof(struct gofer_node) == 168, "wire format");
 _Static_assert(sizeof(struct gofer_walk_rep) == 40, "wire format");

@@ -25,7 +25,7 @@ static gofer_handler *const handlers[GOFER_OP_END] = {
     [GOFER_RELEASE] = op_release,
 };
 
-bool gofer_handle_packet(const struct gofer_hdr *h, const u8 *payload, size_t payload_len, struct gofer_hdr *rep,
+bool gofer_handle_packet(const struct rpc_hdr *h, const u8 *payload, size_t payload_len, struct rpc_hdr *rep,
                          u8 *out, int *fd, bool *reply)
 {
     *fd = -1;
@@ -39,94 +39,40 @@ bool gofer_handle_packet(const struct gofer_hdr *h, const u8 *payload, size_t pa
         r.fd = -1;
     }
     *reply = op != GOFER_RELEASE;
-    *rep = (struct gofer_hdr){ .type = h->type, .seq = h->seq, .len = err ? 0 : r.out_len, .err = err };
+    *rep = (struct rpc_hdr){ .type = h->type, .seq = h->seq, .len = err ? 0 : r.out_len, .err = err };
     *fd = r.fd;
     return true;
 }
 
-static int send_reply(int sock, struct gofer_hdr *rep, u8 *out, int fd)
-{
-    struct iovec iov[2] = { { rep, sizeof *rep }, { out, rep->len } };
-    union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ctl;
-    struct msghdr m = { .msg_iov = iov, .msg_iovlen = rep->len ? 2 : 1 };
-    if (fd >= 0) {
-        memset(&ctl, 0, sizeof ctl);
-        m.msg_control = ctl.buf;
-        m.msg_controllen = sizeof ctl.buf;
-        struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-        cm->cmsg_level = SOL_SOCKET;
-        cm->cmsg_type = SCM_RIGHTS;
-        cm->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(cm), &fd, sizeof fd);
-    }
-    for (;;) {
-        if (sendmsg(sock, &m, MSG_NOSIGNAL) >= 0) return 0;
-        if (errno == EINTR) continue;
-        if (errno == ETOOMANYREFS && m.msg_control) { /* a sentry that does not take its descriptors */
-            m.msg_control = NULL;
-            m.msg_controllen = 0;
-            m.msg_iovlen = 1;
-            rep->len = 0;
-            rep->err = -ENFILE;
-            continue;
-        }
-        return -errno;
-    }
-}
-
-static int serve_with(int sock, u8 *in, u8 *out)
+static void serve_with(int sock, u8 *in, u8 *out)
 {
     for (;;) {
-        struct gofer_hdr h, rep;
+        struct rpc_hdr h, rep;
         struct iovec iov[2] = { { &h, sizeof h }, { in, GOFER_PAYLOAD_MAX } };
         struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
         ssize_t n = recvmsg(sock, &m, 0);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return 0;
+        if (n <= 0) return;
         int fd = -1;
         bool reply;
         if ((size_t)n < sizeof h || (m.msg_flags & MSG_TRUNC) ||
             !gofer_handle_packet(&h, in, (size_t)n - sizeof h, &rep, out, &fd, &reply)) {
             log_error("malformed request: channel closed");
-            return -EPROTO;
+            return;
         }
-        int err = reply ? send_reply(sock, &rep, out, fd) : 0;
+        int err = reply ? rpc_reply(sock, &rep, out, fd) : 0;
         if (fd >= 0) close(fd);
-        if (err) return 0;
+        if (err) return;
     }
 }
 
-int gofer_serve_channel(int sock)
+static void serve_channel(int sock)
 {
     /* Fresh pages of the host: they are zero, and most of them are never touched. */
     u8 *buf = mmap(NULL, 2 * GOFER_PAYLOAD_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (buf == MAP_FAILED) panic("the host is out of memory");
-    int err = serve_with(sock, buf, buf + GOFER_PAYLOAD_MAX);
+    serve_with(sock, buf, buf + GOFER_PAYLOAD_MAX);
     munmap(buf, 2 * GOFER_PAYLOAD_MAX);
-    return err;
 }
 
-static void *channel_thread(void *arg)
-{
-    int sock = (int)(intptr_t)arg;
-    gofer_serve_channel(sock);
-    close(sock);
-    return NULL;
-}
-
-int gofer_serve(const int *socks, unsigned n)
-{
-    pthread_t t[16];
-    if (n == 0 || n > ARRAY_LEN(t)) return -EINVAL;
-    pthread_attr_t a;
-    pthread_attr_init(&a);
-    pthread_attr_setstacksize(&a, 256 * 1024);
-    int err = 0;
-    unsigned i;
-    for (i = 1; i < n && !err; i++) err = -pthread_create(&t[i], &a, channel_thread, (void *)(intptr_t)socks[i]);
-    pthread_attr_destroy(&a);
-    if (err) return err;
-    channel_thread((void *)(intptr_t)socks[0]);
-    for (i = 1; i < n; i++) pthread_join(t[i], NULL);
-    return 0;
-}
+int gofer_serve(const int *socks, unsigned n) { return rpc_serve(socks, n, serve_channel); }

@@ -61,7 +61,7 @@ void netb_dns_directed(int fd, int protocol);
 bool netb_dns_address_ok(const char *name, const u8 ip[16]);
 
 /* serve.c. False: the packet is no request, the channel ends. */
-bool netb_handle_packet(const struct netb_hdr *h, struct netb_req *r, struct netb_hdr *rep);
+bool netb_handle_packet(const struct rpc_hdr *h, struct netb_req *r, struct rpc_hdr *rep);
 int netb_serve(const int *socks, unsigned n);
 
 #endif

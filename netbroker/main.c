@@ -3,7 +3,6 @@
 #include "sentry/base/log.h"
 #include "sentry/base/plan.h"
 #include "sentry/hostjail/hostjail.h"
-#include <getopt.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -78,34 +77,18 @@ static void NORETURN fail(const char *what, int err)
 
 int main(int argc, char **argv)
 {
-    static const struct option opts[] = { { "plan-fd", 1, 0, 'p' }, { "sock-fd", 1, 0, 's' }, { "debug", 0, 0, 'd' }, { 0, 0, 0, 0 } };
-    int plan_fd = -1, socks[16], c;
-    unsigned nsocks = 0;
-    bool debug = false;
-    log_init("sundog-netbroker", 2, LOG_WARN);
-    while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
-        if (c == 'p') plan_fd = atoi(optarg);
-        else if (c == 's' && nsocks < ARRAY_LEN(socks)) socks[nsocks++] = atoi(optarg);
-        else if (c == 'd') debug = true;
-        else {
-            log_error("usage: sundog-netbroker --plan-fd N --sock-fd M [--sock-fd ...] [--debug]; started by sundog");
-            return 2;
-        }
-    }
-    if (plan_fd < 0 || !nsocks) {
-        log_error("--plan-fd and --sock-fd are needed; sundog starts this program");
-        return 2;
-    }
-    if (debug) log_init("sundog-netbroker", 2, LOG_DEBUG);
+    struct rpc_server_args args;
+    int err = rpc_server_args("sundog-netbroker", argc, argv, &args);
+    if (err) return err;
     signal(SIGPIPE, SIG_IGN);
-    int err = read_plan(plan_fd);
+    err = read_plan(args.plan_fd);
     if (err) fail("plan", err);
-    close(plan_fd);
+    close(args.plan_fd);
     if ((err = netb_info_init())) fail("looking at the network", err);
     /* Ports below 1024, if the caller could have them and the rules let them. */
-    struct hostjail_opts jail = { .name = "sundog-netbroker", .keep_caps = 1ULL << CAP_NET_BIND_SERVICE, .empty_root = true, .trap = debug };
+    struct hostjail_opts jail = { .name = "sundog-netbroker", .keep_caps = 1ULL << CAP_NET_BIND_SERVICE, .empty_root = true, .trap = args.debug };
     if ((err = hostjail_enter(&jail))) fail("cannot isolate itself", err);
     if ((err = hostjail_load_filter(&jail))) fail("seccomp filter", err);
-    if ((err = netb_serve(socks, nsocks))) fail("serve", err);
+    if ((err = netb_serve(args.socks, args.nsocks))) fail("serve", err);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Wire format between sentry and network broker: SOCK_SEQPACKET packets, one header and at most NETB_PAYLOAD_MAX bytes,
+ * Wire format between sentry and network broker: SOCK_SEQPACKET packets, a struct rpc_hdr and at most NETB_PAYLOAD_MAX bytes,
  * native byte order. docs/net-broker.md.
  *
  * The broker keeps no state about sockets. A request about a socket brings the descriptor along (SCM_RIGHTS); the broker
@@ -9,10 +9,10 @@
 #ifndef SUNDOG_NETBROKER_PROTOCOL_H
 #define SUNDOG_NETBROKER_PROTOCOL_H
 
-#include "sentry/base/types.h"
+#include "sentry/base/rpc.h"
 
 #define NETB_VERSION 2u
-#define NETB_MAGIC 0x6e620000u           /* upper half of type */
+#define NETB_MAGIC 0x6e620000u           /* upper half of rpc_hdr.type, enum netb_op below */
 #define NETB_PAYLOAD_MAX (68u * 1024)    /* the largest datagram and its header fit */
 #define NETB_IFCONF_MAX 64u
 /* The name server that a sandbox with the resolver sees. */
@@ -59,13 +59,6 @@ enum netb_proc {
 #define NETB_SYSCTL_ONE(dir, name, text) + 1u
 #define NETB_SYSCTL_COUNT (0u NETB_SYSCTLS(NETB_SYSCTL_ONE))
 
-struct netb_hdr {
-    u32 type;          /* NETB_MAGIC | enum netb_op; a reply repeats it */
-    u32 seq;           /* a reply repeats it */
-    u32 len;           /* payload bytes that follow */
-    s32 err;           /* reply: 0 or negative errno (then no payload counts); request: 0 */
-};
-
 struct netb_addr { u16 family, port; /* host order */ u32 flow, scope; u8 ip[16]; /* IPv4 as ::ffff:a.b.c.d */ };
 /* settle: the caller would wait; if the answer is there by the time the call returns, report that */
 struct netb_connect { struct netb_addr to; u32 settle; };
@@ -84,6 +77,6 @@ struct netb_send {
 struct netb_setopt { s32 level, opt; };
 struct netb_ifreq { u32 cmd; u32 pad; u8 req[40]; };   /* struct ifreq */
 
-_Static_assert(sizeof(struct netb_hdr) == 16 && sizeof(struct netb_addr) == 28 && sizeof(struct netb_send) == 64, "layout");
+_Static_assert(sizeof(struct netb_addr) == 28 && sizeof(struct netb_send) == 64, "layout");
 
 #endif

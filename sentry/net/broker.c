@@ -13,93 +13,41 @@ HOSTCALL_NET(recvmsg, "replies of the network broker, with new sockets");
 
 #define CHANNELS_MAX 4u
 
-static lock_t lock_ = LOCK_INIT(LC_GOFER);       /* guards: */
-static int free_socks[CHANNELS_MAX]; static unsigned nfree;
-static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
-static u32 seq;                                  /* (a) */
-static bool dead;                                /* (a) */
+static struct rpc_client rpc = RPC_CLIENT_INIT("the network broker (sundog-netbroker)", "network operations");
 static bool accept_direct;                       /* (c) after start */
 static u16 dns_port;                             /* (c) after start; 0: no resolver */
 
-static int gone(const char *why)
-{
-    if (!atomic_xchg(&dead, true)) log_error("the network broker (sundog-netbroker) is gone: %s; network operations fail with EIO", why);
-    lock(&lock_);
-    pthread_cond_broadcast(&freed);
-    unlock(&lock_);
-    return -EIO;
-}
-
-static int take_channel(void)
-{
-    int s = -1;
-    lock(&lock_);
-    while (!atomic_load(&dead) && !nfree) pthread_cond_wait(&freed, &lock_.m);
-    if (!atomic_load(&dead)) s = free_socks[--nfree];
-    unlock(&lock_);
-    return s;
-}
-
-static void give_channel(int s)
-{
-    lock(&lock_);
-    free_socks[nfree++] = s;
-    pthread_cond_signal(&freed);
-    unlock(&lock_);
-}
-
-static int send_request(int sock, struct netb_hdr *h, const void *req, size_t len, const void *data, size_t data_len, int fd)
+static int send_request(int sock, struct rpc_hdr *h, const void *req, size_t len, const void *data, size_t data_len, int fd)
 {
     struct iovec iov[3] = { { h, sizeof *h }, { (void *)(uintptr_t)req, len }, { (void *)(uintptr_t)data, data_len } };
     struct msghdr m = { .msg_iov = iov, .msg_iovlen = data_len ? 3 : len ? 2 : 1 };
-    union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ctl;
-    if (fd >= 0) {
-        memset(&ctl, 0, sizeof ctl);
-        m.msg_control = ctl.buf;
-        m.msg_controllen = sizeof ctl.buf;
-        struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-        cm->cmsg_level = SOL_SOCKET;
-        cm->cmsg_type = SCM_RIGHTS;
-        cm->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(cm), &fd, sizeof fd);
-    }
+    union rpc_fd_room room;
+    rpc_attach_fd(&m, &room, fd);
     for (;;) {
         if (sendmsg(sock, &m, MSG_NOSIGNAL | HOSTCALL_MSG_PROBE) >= 0) return 0;
         if (errno != EINTR) return -errno;
     }
 }
 
-static int take_fd(struct msghdr *m)
-{
-    for (struct cmsghdr *cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm))
-        if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len >= CMSG_LEN(sizeof(int))) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(cm), sizeof fd);
-            return fd;
-        }
-    return -1;
-}
-
 /* One packet of a reply. *more: another follows. */
-static int receive(int sock, const struct netb_hdr *h, void *rep, size_t *rep_len, int *out_fd, bool *more)
+static int receive(int sock, const struct rpc_hdr *h, void *rep, size_t *rep_len, int *out_fd, bool *more)
 {
-    struct netb_hdr rh;
+    struct rpc_hdr rh;
     struct iovec iov[2] = { { &rh, sizeof rh }, { rep, *rep_len } };
-    union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ctl;
-    struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = ctl.buf, .msg_controllen = sizeof ctl.buf };
+    union rpc_fd_room room;
+    struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = room.buf, .msg_controllen = sizeof room.buf };
     ssize_t n;
     do n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n <= 0) return gone(n ? strerror(errno) : "it closed the connection");
-    int fd = take_fd(&m);
+    if (n <= 0) return rpc_gone(&rpc, n ? strerror(errno) : "it closed the connection");
+    int fd = rpc_take_fd(&m);
     *more = (size_t)n >= sizeof rh && (rh.type & NETB_MORE);
-    bool good = (size_t)n >= sizeof rh && !(m.msg_flags & MSG_TRUNC) && (rh.type & ~NETB_MORE) == h->type && rh.seq == h->seq &&
-                rh.len == (size_t)n - sizeof rh && rh.err <= 0 && rh.err >= -SYSRET_MAX_ERRNO;
+    bool good = !(m.msg_flags & MSG_TRUNC) && rpc_reply_ok(&rh, h, (size_t)n, NETB_MORE);
     if (fd >= 0 && (!good || !out_fd || rh.err)) {
         close(fd);
         fd = -1;
     }
-    if (!good) return gone("malformed reply");
+    if (!good) return rpc_gone(&rpc, "malformed reply");
     if (out_fd) *out_fd = fd;
     *rep_len = rh.len;
     /* The host was out of descriptors for us: the socket is lost. */
@@ -109,47 +57,47 @@ static int receive(int sock, const struct netb_hdr *h, void *rep, size_t *rep_le
 
 int netb_call(enum netb_op op, int fd, const void *req, size_t len, const void *data, size_t data_len, void *rep, size_t *rep_len, int *out_fd)
 {
-    struct netb_hdr h = { .type = NETB_MAGIC | op, .seq = atomic_add(&seq, 1), .len = (u32)(len + data_len) };
+    struct rpc_hdr h = { .type = NETB_MAGIC | op, .seq = atomic_add(&rpc.seq, 1), .len = (u32)(len + data_len) };
     size_t none = 0, want = rep_len ? *rep_len : 0;
     bool more = false;
     if (len + data_len > NETB_PAYLOAD_MAX) return -EMSGSIZE;
-    int sock = take_channel();
+    int sock = rpc_channel_take(&rpc);
     if (sock < 0) return -EIO;
     int err = send_request(sock, &h, req, len, data, data_len, fd);
     if (err == -ETOOMANYREFS || err == -EMFILE || err == -ENOBUFS) {   /* nothing was sent */
-        give_channel(sock);
+        rpc_channel_give(&rpc, sock);
         return -ENOBUFS;
     }
-    err = err ? gone(strerror(-err)) : receive(sock, &h, rep, rep_len ? rep_len : &none, out_fd, &more);
-    if (!err && (more || (rep_len && *rep_len != want && op != NETB_IFCONF))) err = gone("malformed reply");
-    give_channel(sock);
+    err = err ? rpc_gone(&rpc, strerror(-err)) : receive(sock, &h, rep, rep_len ? rep_len : &none, out_fd, &more);
+    if (!err && (more || (rep_len && *rep_len != want && op != NETB_IFCONF))) err = rpc_gone(&rpc, "malformed reply");
+    rpc_channel_give(&rpc, sock);
     return err;
 }
 
 int netb_call_pieces(enum netb_op op, const void *req, size_t len, const void *data, size_t data_len,
                      int (*piece)(void *arg, const u8 *p, size_t n), void *arg)
 {
-    struct netb_hdr h = { .type = NETB_MAGIC | op, .seq = atomic_add(&seq, 1), .len = (u32)(len + data_len) };
+    struct rpc_hdr h = { .type = NETB_MAGIC | op, .seq = atomic_add(&rpc.seq, 1), .len = (u32)(len + data_len) };
     AUTO_FREE u8 *buf = try_zalloc(1, NETB_PAYLOAD_MAX);
     bool more = true;
     int err = 0, said = 0;
     if (!buf) return -ENOMEM;
-    int sock = take_channel();
+    int sock = rpc_channel_take(&rpc);
     if (sock < 0) return -EIO;
     err = send_request(sock, &h, req, len, data, data_len, -1);
-    if (err) err = gone(strerror(-err));
+    if (err) err = rpc_gone(&rpc, strerror(-err));
     while (!err && more) {
         size_t n = NETB_PAYLOAD_MAX;
         err = receive(sock, &h, buf, &n, NULL, &more);
         if (!err && !said) said = piece(arg, buf, n);   /* the rest is read off all the same */
     }
-    give_channel(sock);
+    rpc_channel_give(&rpc, sock);
     return err ? err : said;
 }
 
 int netb_connect_channels(const int *socks, unsigned n)
 {
-    for (unsigned i = 0; i < n && nfree < CHANNELS_MAX; i++) free_socks[nfree++] = socks[i];
+    for (unsigned i = 0; i < n; i++) rpc_client_add(&rpc, socks[i], CHANNELS_MAX);
     u32 version = NETB_VERSION;
     struct netb_hello rep;
     size_t len = sizeof rep;

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         size_t n = len < size ? len : size;
         u8 *payload = malloc(n ? n : 1); /* of its exact size, for the sanitizer */
         if (n) memcpy(payload, data, n);
-        struct gofer_hdr h = { GOFER_MAGIC | op % (GOFER_OP_END + 1), 1, (u32)n, 0 }, rep;
+        struct rpc_hdr h = { GOFER_MAGIC | op % (GOFER_OP_END + 1), 1, (u32)n, 0 }, rep;
         int fd;
         bool reply;
         if (!gofer_handle_packet(&h, payload, n, &rep, out, &fd, &reply) || rep.len > GOFER_PAYLOAD_MAX) abort();

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         size_t n = len < size ? len : size;
         u8 *payload = malloc(n ? n : 1); /* of its exact size, for the sanitizer */
         if (n) memcpy(payload, data, n);
-        struct netb_hdr h = { NETB_MAGIC | op % (NETB_OP_END + 1), 1, (u32)n, 0 }, rep;
+        struct rpc_hdr h = { NETB_MAGIC | op % (NETB_OP_END + 1), 1, (u32)n, 0 }, rep;
         struct netb_req r = { .in = payload, .len = (u32)n, .fd = fd, .out = out, .more = no_more };
         if (!netb_handle_packet(&h, &r, &rep) || rep.len > NETB_PAYLOAD_MAX || (rep.err && rep.len)) abort();
         if (r.out_fd >= 0) close(r.out_fd);

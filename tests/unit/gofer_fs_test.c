@@ -75,7 +75,7 @@ static int stop(void **state UNUSED)
     return system(cmd);
 }
 
-static u32 messages(void) { return atomic_load(&client->seq); }
+static u32 messages(void) { return atomic_load(&client->rpc.seq); }
 
 /* Looks a child up the way the VFS's walk does. */
 static struct dentry *look(struct dentry *parent, const char *name, const char *rest)

@@ -98,7 +98,7 @@ static ssize_t raw(int s, const void *p, size_t n) { return send(s, p, n, MSG_NO
 /* Sends a request made of parts and receives; err of the reply, or 1 when the channel was closed. */
 static int call(int s, u32 op, const void *p, u32 n, const char *s1, const char *s2)
 {
-    u8 buf[sizeof(struct gofer_hdr) + GOFER_PAYLOAD_MAX];
+    u8 buf[sizeof(struct rpc_hdr) + GOFER_PAYLOAD_MAX];
     u32 len = n;
     memcpy(buf + 16, p, n);
     const char *strs[2] = { s1, s2 };
@@ -108,7 +108,7 @@ static int call(int s, u32 op, const void *p, u32 n, const char *s1, const char 
             len += (u32)strlen(strs[i]) + 1;
         }
     static u32 seq;
-    struct gofer_hdr h = { GOFER_MAGIC | op, ++seq, len, 0 }, r;
+    struct rpc_hdr h = { GOFER_MAGIC | op, ++seq, len, 0 }, r;
     memcpy(buf, &h, 16);
     assert_int_equal(raw(s, buf, 16 + len), 16 + len);
     struct iovec iov[2] = { { &r, sizeof r }, { rep, sizeof rep } };
@@ -256,7 +256,7 @@ static void bad_handles(void **state UNUSED)
         assert_int_equal(call(sock[1], GOFER_WALK, &q, sizeof q, "file", NULL), -EBADF);
     }
     assert_int_equal(call(sock[1], GOFER_GETATTR, &root, 8, NULL, NULL), 0);
-    struct gofer_hdr h = { GOFER_MAGIC | GOFER_RELEASE, 7, 24, 0 };
+    struct rpc_hdr h = { GOFER_MAGIC | GOFER_RELEASE, 7, 24, 0 };
     u8 buf[40];
     gofer_handle three[3] = { root, root, 12345 };
     memcpy(buf, &h, 16);
@@ -446,7 +446,7 @@ static void node_table_is_bounded(void **state UNUSED)
     for (u32 i = 0; i < n; i += 100) {
         u8 buf[16 + 800];
         u32 k = MIN(n - i, 100u);
-        struct gofer_hdr h = { GOFER_MAGIC | GOFER_RELEASE, 7, k * 8, 0 };
+        struct rpc_hdr h = { GOFER_MAGIC | GOFER_RELEASE, 7, k * 8, 0 };
         memcpy(buf, &h, 16);
         memcpy(buf + 16, got + i, k * 8);
         raw(sock[0], buf, 16 + k * 8);
@@ -460,7 +460,7 @@ static void malformed_packets_close_the_channel(void **state UNUSED)
 {
     u32 op = GOFER_OP_END + 7;
     assert_int_equal(call(sock[1], op, &op, 4, NULL, NULL), -EBADMSG);
-    struct gofer_hdr h = { GOFER_MAGIC | GOFER_GETATTR, 1, 4000, 0 };
+    struct rpc_hdr h = { GOFER_MAGIC | GOFER_GETATTR, 1, 4000, 0 };
     raw(sock[1], &h, sizeof h);
     char c;
     assert_true(recv(sock[1], &c, 1, 0) <= 0);

@@ -27,7 +27,7 @@ static int no_more(struct netb_req *r UNUSED) { return 0; }
 /* One request; the reply's error. */
 static int ask(enum netb_op op, int fd, const void *payload, size_t n)
 {
-    struct netb_hdr h = { NETB_MAGIC | op, 1, (u32)n, 0 }, rep;
+    struct rpc_hdr h = { NETB_MAGIC | op, 1, (u32)n, 0 }, rep;
     struct netb_req r = { .in = payload, .len = (u32)n, .fd = fd, .out = out, .more = no_more };
     assert_true(netb_handle_packet(&h, &r, &rep));
     out_fd = r.out_fd;
@@ -206,10 +206,10 @@ static void malformed(void **state UNUSED)
     assert_int_equal(ask(NETB_IFREQ, -1, &q, sizeof q), -ENOTTY);
     struct { u32 strict; u32 len; u16 type, flags; u32 seq, pid; } nl = { 0, 16, 16 /* RTM_NEWLINK */, 1, 1, 0 };
     assert_int_equal(ask(NETB_ROUTE, -1, &nl, sizeof nl), -EOPNOTSUPP);
-    struct netb_hdr h = { NETB_MAGIC | NETB_BIND, 1, 5, 0 }, rep;
+    struct rpc_hdr h = { NETB_MAGIC | NETB_BIND, 1, 5, 0 }, rep;
     struct netb_req r = { .in = junk, .len = 4, .fd = -1, .out = out };
     assert_false(netb_handle_packet(&h, &r, &rep));
-    h = (struct netb_hdr){ 0x12340001, 1, 4, 0 };
+    h = (struct rpc_hdr){ 0x12340001, 1, 4, 0 };
     assert_false(netb_handle_packet(&h, &r, &rep));
     close(s);
     struct net_rules bad;

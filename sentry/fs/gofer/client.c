@@ -13,32 +13,6 @@ HOSTCALL_SENDMSG("requests to the gofer");
 HOSTCALL(recvmsg, "replies of the gofer, with donated descriptors");
 HOSTCALL(close, "donated descriptors");
 
-static void gone(struct gofer_client *c, const char *why)
-{
-    if (!atomic_xchg(&c->dead, true)) log_error("the file server (sundog-gofer) is gone: %s; file operations fail with EIO", why);
-    lock(&c->lock);
-    pthread_cond_broadcast(&c->freed);
-    unlock(&c->lock);
-}
-
-static int take_channel(struct gofer_client *c)
-{
-    int s = -1;
-    lock(&c->lock);
-    while (!atomic_load(&c->dead) && !c->nfree) pthread_cond_wait(&c->freed, &c->lock.m);
-    if (!atomic_load(&c->dead)) s = c->free_socks[--c->nfree];
-    unlock(&c->lock);
-    return s;
-}
-
-static void give_channel(struct gofer_client *c, int s)
-{
-    lock(&c->lock);
-    c->free_socks[c->nfree++] = s;
-    pthread_cond_signal(&c->freed);
-    unlock(&c->lock);
-}
-
 static int send_all(int s, struct msghdr *m)
 {
     for (;;) {
@@ -47,50 +21,31 @@ static int send_all(int s, struct msghdr *m)
     }
 }
 
-static int take_fd(struct msghdr *m)
-{
-    for (struct cmsghdr *cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm))
-        if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len >= CMSG_LEN(sizeof(int))) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(cm), sizeof fd);
-            return fd;
-        }
-    return -1;
-}
-
 /* One exchange on s. *fd_lost: the host had no descriptor left for what was donated. */
-static int exchange(struct gofer_client *c, int s, struct gofer_hdr *h, const struct iovec *parts, unsigned nparts, void *rep,
+static int exchange(struct gofer_client *c, int s, struct rpc_hdr *h, const struct iovec *parts, unsigned nparts, void *rep,
                     size_t *rep_len, int *fd, bool *fd_lost)
 {
     struct iovec iov[6] = { { h, sizeof *h } };
     for (unsigned i = 0; i < nparts; i++) iov[i + 1] = parts[i];
     struct msghdr m = { .msg_iov = iov, .msg_iovlen = nparts + 1 };
     int err = send_all(s, &m);
-    if (err) {
-        gone(c, strerror(-err));
-        return -EIO;
-    }
-    struct gofer_hdr rh;
+    if (err) return rpc_gone(&c->rpc, strerror(-err));
+    struct rpc_hdr rh;
     struct iovec riov[2] = { { &rh, sizeof rh }, { rep, rep ? *rep_len : 0 } };
-    union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ctl;
-    m = (struct msghdr){ .msg_iov = riov, .msg_iovlen = 2, .msg_control = ctl.buf, .msg_controllen = sizeof ctl.buf };
+    union rpc_fd_room room;
+    m = (struct msghdr){ .msg_iov = riov, .msg_iovlen = 2, .msg_control = room.buf, .msg_controllen = sizeof room.buf };
     ssize_t n;
     do n = recvmsg(s, &m, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n <= 0) {
-        gone(c, n ? strerror(errno) : "it closed the connection");
-        return -EIO;
-    }
-    int got = take_fd(&m);
+    if (n <= 0) return rpc_gone(&c->rpc, n ? strerror(errno) : "it closed the connection");
+    int got = rpc_take_fd(&m);
     if (fd) *fd = got;
     else if (got >= 0) close(got);
     *fd_lost = m.msg_flags & MSG_CTRUNC;
-    if ((size_t)n < sizeof rh || (m.msg_flags & MSG_TRUNC) || rh.type != h->type || rh.seq != h->seq ||
-        rh.len != (size_t)n - sizeof rh || rh.err > 0 || rh.err < -SYSRET_MAX_ERRNO) {
+    if ((m.msg_flags & MSG_TRUNC) || !rpc_reply_ok(&rh, h, (size_t)n, 0)) {
         if (fd && got >= 0) close(got);
         if (fd) *fd = -1;
-        gone(c, "malformed reply");
-        return -EIO;
+        return rpc_gone(&c->rpc, "malformed reply");
     }
     if (rep) *rep_len = rh.len;
     return rh.err;
@@ -102,14 +57,14 @@ int gofer_call(struct gofer_client *c, enum gofer_op op, const struct iovec *par
     for (unsigned i = 0; i < nparts; i++) len += parts[i].iov_len;
     if (len > GOFER_PAYLOAD_MAX || nparts > 5) return -EMSGSIZE;
     for (int tries = 0;; tries++) {
-        struct gofer_hdr h = { .type = GOFER_MAGIC | op, .seq = atomic_add(&c->seq, 1), .len = (u32)len };
-        int s = take_channel(c);
+        struct rpc_hdr h = { .type = GOFER_MAGIC | op, .seq = atomic_add(&c->rpc.seq, 1), .len = (u32)len };
+        int s = rpc_channel_take(&c->rpc);
         if (s < 0) return -EIO;
         bool fd_lost = false;
         if (rep_len) *rep_len = room;
         if (fd) *fd = -1;
         int err = exchange(c, s, &h, parts, nparts, rep, rep_len ? rep_len : &unused, fd, &fd_lost);
-        give_channel(c, s);
+        rpc_channel_give(&c->rpc, s);
         if (!fd_lost || !fd || err) return err;
         /* Out of descriptors here: idle ones go, then once more. Only calls that may be repeated donate (see below). */
         if (*fd >= 0) close(*fd);
@@ -142,14 +97,14 @@ void gofer_release(struct gofer_client *c, gofer_handle h, bool now)
     }
     unlock(&c->rel_lock);
     if (!n) return;
-    int s = take_channel(c);
+    int s = rpc_channel_take(&c->rpc);
     if (s < 0) return;
-    struct gofer_hdr hdr = { .type = GOFER_MAGIC | GOFER_RELEASE, .seq = atomic_add(&c->seq, 1), .len = (u32)(n * sizeof *batch) };
+    struct rpc_hdr hdr = { .type = GOFER_MAGIC | GOFER_RELEASE, .seq = atomic_add(&c->rpc.seq, 1), .len = (u32)(n * sizeof *batch) };
     struct iovec iov[2] = { { &hdr, sizeof hdr }, { batch, n * sizeof *batch } };
     struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
     int err = send_all(s, &m);
-    if (err) gone(c, strerror(-err));
-    give_channel(c, s);
+    if (err) rpc_gone(&c->rpc, strerror(-err));
+    rpc_channel_give(&c->rpc, s);
 }
 
 bool gofer_gen_same(struct gofer_client *c, gofer_handle dir, const struct gofer_gen *g, bool data)
@@ -164,40 +119,24 @@ void gofer_client_get(struct gofer_client *c) { ref_get(&c->refs); }
 void gofer_client_put(struct gofer_client *c)
 {
     if (!ref_put(&c->refs)) return;
-    for (unsigned i = 0; i < c->nfree; i++) close(c->free_socks[i]);
+    rpc_client_fini(&c->rpc);
     if (c->gens) munmap((void *)(uintptr_t)c->gens, sizeof *c->gens * GOFER_GEN_SLOTS);
-    lock_fini(&c->lock);
     lock_fini(&c->fd_lock);
     lock_fini(&c->rel_lock);
-    pthread_cond_destroy(&c->freed);
     free(c);
 }
 
-int gofer_client_add_channel(struct gofer_client *c, int sock)
-{
-    lock(&c->lock);
-    int err = c->nsocks == GOFER_CHANNELS_MAX ? -ENOSPC : 0;
-    if (!err) {
-        c->nsocks++;
-        c->free_socks[c->nfree++] = sock;
-        pthread_cond_signal(&c->freed);
-    }
-    unlock(&c->lock);
-    if (err) close(sock);
-    return err;
-}
+int gofer_client_add_channel(struct gofer_client *c, int sock) { return rpc_client_add(&c->rpc, sock, GOFER_CHANNELS_MAX); }
 
 int gofer_client_new(int sock, struct gofer_client **out)
 {
     struct gofer_client *c = xnew(struct gofer_client);
     ref_init(&c->refs);
-    lock_init(&c->lock, LC_GOFER);
+    rpc_client_init(&c->rpc, "the file server (sundog-gofer)", "file operations");
     lock_init(&c->fd_lock, LC_LEAF);
     lock_init(&c->rel_lock, LC_LEAF);
-    pthread_cond_init(&c->freed, NULL);
     TAILQ_INIT(&c->idle);
-    c->free_socks[c->nfree++] = sock;
-    c->nsocks = 1;
+    rpc_client_add(&c->rpc, sock, GOFER_CHANNELS_MAX);
     struct rlimit rl;
     c->max_idle = getrlimit(RLIMIT_NOFILE, &rl) ? 256 : (unsigned)MIN(rl.rlim_cur / 4, (rlim_t)4096);
 

@@ -18,12 +18,7 @@ struct ginode;
 
 struct gofer_client {
     refcount_t refs;                  /* each super, and the maker */
-    lock_t lock;                      /* LC_GOFER; guards: */
-    pthread_cond_t freed;             /* a channel came back */
-    int free_socks[GOFER_CHANNELS_MAX];
-    unsigned nfree, nsocks;
-    bool dead;                        /* (a) the gofer is gone: every call is -EIO */
-    u32 seq;                          /* (a) */
+    struct rpc_client rpc;            /* at most GOFER_CHANNELS_MAX channels */
     u32 changes;                      /* (a) name changes made by this sandbox; see struct ahead */
     u32 nroots;                       /* (c) */
     const struct gofer_gen *gens;     /* (c) GOFER_GEN_SLOTS, read-only mapping */
