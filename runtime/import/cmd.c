@@ -3,6 +3,7 @@
 #include "runtime/import/import.h"
 #include "runtime/options.h"
 #include "runtime/profile/apply.h"
+#include "runtime/textfile.h"
 #include "runtime/verbs.h"
 #include "sentry/base/alloc.h"
 
@@ -105,7 +106,7 @@ int cmd_import(int argc, char **argv)
         return fail("import: `%s` is no format%s%s%s", format, near ? ": did you mean " : " (firejail, flatpak and oci are)", near ? near : "", near ? "?" : "");
     }
     size_t len;
-    AUTO_FREE char *text = import_read(file, &len);
+    AUTO_FREE char *text = textfile_read(file, IMPORT_FILE_MAX, &len);
     if (!text) return fail("import %s: %s: %s", format, file, strerror(errno));
     struct import im = { .format = fm->name, .source = file, .name = fm->read == import_firejail ? name_from(file) : NULL };
     unsigned rules = 0;

@@ -6,6 +6,7 @@
  */
 #include "runtime/import/import.h"
 #include "runtime/options.h"
+#include "runtime/textfile.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/pathrules.h"
 
@@ -113,7 +114,7 @@ static int include(struct firejail *f, const char *line, const char *name)
     for (size_t i = 0; i < ARRAY_LEN(dirs) && !text; i++) {
         free(path);
         path = *want == '/' ? xstrdup(want) : xasprintf("%s/%s", dirs[i], want);
-        text = import_read(path, &len);
+        text = textfile_read(path, IMPORT_FILE_MAX, &len);
     }
     if (!text) {
         size_t n = strlen(name);

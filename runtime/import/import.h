@@ -45,7 +45,5 @@ void import_drop(struct import *im, const char *what, const char *why);
 void import_hint(struct import *im, const char *fmt, ...) PRINTF(2, 3);
 /* Is `path` dir or beneath it? Texts, with variables in them. */
 bool import_beneath(const char *path, const char *dir);
-/* A whole regular file of at most IMPORT_FILE_MAX bytes. NULL with errno. malloc'ed */
-char *import_read(const char *path, size_t *len);
 
 #endif

@@ -4,10 +4,10 @@
  */
 #include "runtime/options.h"
 #include "runtime/profile/parse.h"
+#include "runtime/textfile.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/pathrules.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,33 +70,13 @@ char *profile_dir(unsigned k, enum player *layer)
     return out;
 }
 
-/* Whole file; NULL with errno. */
-static char *read_text(const char *path, size_t *len)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0) return NULL;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > (off_t)PROFILE_MAX) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : st.st_size > (off_t)PROFILE_MAX ? EFBIG : EINVAL;
-        close(fd);
-        return NULL;
-    }
-    char *buf = xzalloc((size_t)st.st_size + 1);
-    size_t n = 0;
-    ssize_t r;
-    while (n < (size_t)st.st_size && (r = read(fd, buf + n, (size_t)st.st_size - n)) > 0) n += (size_t)r;
-    close(fd);
-    *len = n;
-    return buf;
-}
-
 static int follow_inherit(struct pparse *s, const char *name);
 static int follow_include(struct pparse *s, const char *name);
 
 static int parse_file(struct pparse *up, struct profile *p, const char *path, u32 rank, unsigned depth, bool fragment)
 {
     size_t len;
-    AUTO_FREE char *text = read_text(path, &len);
+    AUTO_FREE char *text = textfile_read(path, PROFILE_MAX, &len);
     struct pparse s = { .p = p, .rank = rank, .depth = depth, .fragment = fragment, .inherit = follow_inherit, .include = follow_include };
     if (up) s.overrides = up->overrides, s.noverrides = up->noverrides, s.locked = fragment && up->locked;
     if (!text) {

@@ -7,12 +7,12 @@
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
+#include "sentry/base/service.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/kernel/task.h"
 #include "sentry/policy/policy.h"
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -225,17 +225,5 @@ void control_attach(int sock) { control_sock = sock; }
 int control_start(int sock)
 {
     control_attach(sock);
-    pthread_t th;
-    pthread_attr_t at;
-    pthread_attr_init(&at);
-    pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&at, CONTROL_STACK);
-    /* Host signals are for task threads (kicks); this one takes none. */
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&th, &at, control_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&at);
-    return -r;
+    return service_start(control_main, NULL, CONTROL_STACK);
 }

@@ -4,13 +4,13 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/base/plan.h"
+#include "sentry/base/service.h"
 #include "sentry/control/control.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/kernel/init.h"
 #include "sentry/kernel/task.h"
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -89,19 +89,13 @@ static void *exec_main(void *arg)
 
 void control_exec(u32 seq, const int *fds, unsigned nfds)
 {
-    pthread_t th;
-    pthread_attr_t at;
     struct exec *e = xnew(struct exec);
     e->seq = seq;
     e->nfds = nfds;
     memcpy(e->fds, fds, nfds * sizeof(*fds));
-    pthread_attr_init(&at);
-    pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&at, EXEC_STACK);
-    int r = nfds ? pthread_create(&th, &at, exec_main, e) : EINVAL;
-    pthread_attr_destroy(&at);
+    int r = nfds ? service_start(exec_main, e, EXEC_STACK) : -EINVAL;
     if (!r) return;
     for (unsigned i = 0; i < nfds; i++) close(fds[i]);
     free(e);
-    refuse(seq, -r, 126, "the host refuses threads");
+    refuse(seq, r, 126, "the host refuses threads");
 }

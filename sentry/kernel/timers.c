@@ -5,8 +5,8 @@
 #include "sentry/kernel/timers.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
+#include "sentry/base/service.h"
 #include <poll.h>
-#include <signal.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -37,7 +37,7 @@ static int host_fd[KT_NBASES] = { -1, -1, -1 };
 static const void *running;            /* timer or watch whose callback runs now */
 static unsigned sync_waiters;
 static bool dispatching, started;
-static pthread_t timer_thread;
+static __thread bool is_timer_thread;
 static TAILQ_HEAD(, clock_set_watch) watches = TAILQ_HEAD_INITIALIZER(watches);
 
 ktime_t ktimer_now(enum ktimer_base base) { return clock_now(base_clock[base]); }
@@ -89,6 +89,7 @@ static void clock_was_set_locked(void)
 
 static void *timer_main(void *arg UNUSED)
 {
+    is_timer_thread = true;
     struct pollfd p[KT_NBASES];
     pthread_setname_np(pthread_self(), "timers");
     for (int i = 0; i < KT_NBASES; i++) p[i] = (struct pollfd){ .fd = host_fd[i], .events = POLLIN };
@@ -122,24 +123,10 @@ static void *timer_main(void *arg UNUSED)
 
 static int start_locked(void)
 {
-    pthread_attr_t at;
-    sigset_t all, old;
-
     for (int i = 0; i < KT_NBASES; i++)
         if (host_fd[i] < 0 && (host_fd[i] = timerfd_create(base_clock[i], TFD_CLOEXEC | TFD_NONBLOCK)) < 0) return -errno;
-    pthread_attr_init(&at);
-    pthread_attr_setstacksize(&at, 256 << 10);
-    pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-    /* Kicks and faults of tasks are none of this thread's business. */
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGSYS);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&timer_thread, &at, timer_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&at);
-    if (r) return -r;
+    int r = service_start(timer_main, NULL, 256 << 10);
+    if (r) return r;
     started = true;
     return 0;
 }
@@ -185,7 +172,7 @@ bool ktimer_cancel(struct ktimer *t)
 
 static void wait_idle_locked(const void *what)
 {
-    if (started && pthread_equal(pthread_self(), timer_thread)) return;
+    if (is_timer_thread) return;
     sync_waiters++;
     while (running == what) pthread_cond_wait(&tm_done, &tm_lock.m);
     sync_waiters--;

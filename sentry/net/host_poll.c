@@ -5,10 +5,9 @@
  */
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
+#include "sentry/base/service.h"
 #include "sentry/net/host.h"
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -56,19 +55,9 @@ static int start_locked(void)
     if (poller.running) return 0;
     if (poller.epfd < 0) poller.epfd = epoll_create1(EPOLL_CLOEXEC);
     if (poller.epfd < 0) return -errno;
-    pthread_t th;
-    pthread_attr_t at;
-    pthread_attr_init(&at);
-    pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&at, STACK);
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&th, &at, poller_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&at);
+    int r = service_start(poller_main, NULL, STACK);
     if (!r) poller.running = true;
-    return -r;
+    return r;
 }
 
 void host_poller_add(struct host_sock *h)

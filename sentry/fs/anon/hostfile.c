@@ -10,6 +10,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
+#include "sentry/base/service.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file.h"
 
@@ -96,19 +97,9 @@ static int poller_start_locked(void)
     if (poller.running) return 0;
     if (poller.epfd < 0) poller.epfd = epoll_create1(EPOLL_CLOEXEC);
     if (poller.epfd < 0) return -errno;
-    pthread_t th;
-    pthread_attr_t at;
-    pthread_attr_init(&at);
-    pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&at, POLLER_STACK);
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = pthread_create(&th, &at, poller_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&at);
+    int r = service_start(poller_main, NULL, POLLER_STACK);
     if (!r) poller.running = true;
-    return -r;
+    return r;
 }
 
 /* The next time the descriptor is ready its wait queue is woken, once. A readiness that is there now counts. */
