@@ -2,6 +2,8 @@
 #include "abi/linux/linux.h"
 #include "abi/linux/net.h"
 #include "sentry/base/alloc.h"
+#include "sentry/net/filter.h"
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -103,6 +105,31 @@ sysret_t linux_shutdown(const struct syscall_args *a)
     return s->ops->shutdown(s, (u32)how + 1);
 }
 
+/* SO_ATTACH_FILTER: the value points on. */
+static sysret_t attach_filter(struct socket *s, gaddr_t val, s32 len)
+{
+    struct linux_sock_fprog p;
+
+    if (len != (s32)sizeof p) return -EINVAL;
+    if (copy_in(&p, val, sizeof p)) return -EFAULT;
+    if (!p.len || p.len > BPF_MAX_INSNS) return -EINVAL;
+    AUTO_FREE struct bpf_insn *insns = xzalloc(p.len * sizeof *insns);
+    if (copy_in(insns, p.filter, p.len * sizeof *insns)) return -EFAULT;
+    return filter_attach(s, insns, p.len);
+}
+
+/* SO_GET_FILTER: its length counts instructions; 0 asks for their number. */
+static sysret_t get_filter(struct socket *s, gaddr_t val, s32 room, gaddr_t len_at)
+{
+    AUTO_FREE struct bpf_insn *insns = xzalloc(BPF_MAX_INSNS * sizeof *insns);
+    ssize_t n = filter_get(s, insns, (u32)room);
+
+    if (n < 0) return n;
+    if (room && n && copy_out(val, insns, (size_t)n * sizeof *insns)) return -EFAULT;
+    s32 out = (s32)n;
+    return copy_out(len_at, &out, sizeof out);
+}
+
 sysret_t linux_setsockopt(const struct syscall_args *a)
 {
     u8 val[NET_OPT_MAX] = { 0 };
@@ -110,6 +137,7 @@ sysret_t linux_setsockopt(const struct syscall_args *a)
 
     if (len < 0) return -EINVAL;
     SOCK_ARG(f, s, a->a[0]);
+    if (ARG_INT(1) == SOL_SOCKET && ARG_INT(2) == SO_ATTACH_FILTER) return attach_filter(s, a->a[3], len);
     size_t n = MIN((size_t)len, sizeof val);
     /* rawv6_setsockopt() reads this one whole without a look at the length. */
     if (s->domain == AF_INET6 && s->type == SOCK_RAW && ARG_INT(1) == IPPROTO_IPV6 && ARG_INT(2) == IPV6_CHECKSUM) n = sizeof(int);
@@ -119,12 +147,14 @@ sysret_t linux_setsockopt(const struct syscall_args *a)
 
 sysret_t linux_getsockopt(const struct syscall_args *a)
 {
-    u8 val[NET_OPT_MAX];
+    u8 val[NET_OPT_MAX] = { 0 };
     s32 len;
 
     SOCK_ARG(f, s, a->a[0]);
     if (copy_in(&len, a->a[4], sizeof len)) return -EFAULT;
     if (len < 0) return -EINVAL;
+    if (ARG_INT(1) == SOL_SOCKET && ARG_INT(2) == SO_GET_FILTER) return get_filter(s, a->a[3], len, a->a[4]);
+    if (ARG_INT(1) == SOL_PACKET && ARG_INT(2) == PACKET_HDRLEN && copy_in(val, a->a[3], MIN((size_t)len, sizeof(s32)))) return -EFAULT;
     ssize_t n = net_getsockopt(s, ARG_INT(1), ARG_INT(2), val, MIN((size_t)len, sizeof val));
     if (n < 0) return n;
     if (n && copy_out(a->a[3], val, (size_t)n)) return -EFAULT;

@@ -3,6 +3,7 @@
 #include "sentry/kernel/pid_ns.h"
 #include "sentry/base/alloc.h"
 #include <linux/capability.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -226,6 +227,9 @@ int linux_cmsg_out(struct net_msg *m, struct socket *s, gaddr_t control, u64 len
     if (m->has_error) put_error(&k, &m->error);
     if (s->domain == AF_INET || s->domain == AF_INET6) {
         if (s->type != SOCK_STREAM && !m->has_error) put_inet(&k, m, s);
+    } else if (m->got & WANT_AUXDATA) {
+        struct linux_tpacket_auxdata x = { .status = TP_STATUS_USER, .len = m->full_len, .snaplen = m->len, .net = (u16)m->net_off };
+        put(&k, SOL_PACKET, PACKET_AUXDATA, &x, sizeof x);
     } else if (m->got & WANT_CRED) {
         struct linux_ucred u = { pid_out(m->cred.pid), uid_out(m->cred.uid), gid_out(m->cred.gid) };
         put(&k, SOL_SOCKET, SCM_CREDENTIALS, &u, sizeof u);

@@ -2,10 +2,11 @@
  * seccomp(2) for guests: filters that a program sets upon itself, run by the sentry on the program's calls. (What keeps
  * the sandbox in is another matter and another filter.) Source: seccomp(2), kernel/seccomp.c.
  */
-#include "abi/linux/bpf.h"
 #include "abi/linux/linux.h"
+#include "abi/linux/uapi_net.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
+#include "sentry/kernel/bpf.h"
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
@@ -49,10 +50,11 @@ void seccomp_filter_put(struct seccomp_filter *f)
 
 static u32 run_filters(struct seccomp_filter *f, const struct seccomp_data_k *d, bool *log)
 {
+    const struct bpf_input in = { .bytes = (const u8 *)d, .len = sizeof *d };
     u32 ret = SECCOMP_RET_ALLOW;
 
     for (; f; f = f->prev) {
-        u32 r = bpf_run(f->insns, d);
+        u32 r = bpf_run(f->insns, &in);
         if ((s32)(r & SECCOMP_RET_ACTION_FULL) < (s32)(ret & SECCOMP_RET_ACTION_FULL)) {
             ret = r;
             *log = f->log;
@@ -114,9 +116,6 @@ bool linux_seccomp_check(struct task *t, u64 nr, const struct syscall_args *a, s
 
 /* --- setting --- */
 
-struct linux_sock_fprog { u16 len, pad[3]; u64 filter; };
-_Static_assert(sizeof(struct linux_sock_fprog) == 16, "struct sock_fprog");
-
 static int read_filter(gaddr_t arg, struct seccomp_filter **out)
 {
     struct linux_sock_fprog p;
@@ -129,7 +128,7 @@ static int read_filter(gaddr_t arg, struct seccomp_filter **out)
     f = xzalloc(sizeof(*f) + p.len * sizeof(f->insns[0]));
     ref_init(&f->refs);
     f->len = p.len;
-    r = copy_in(f->insns, p.filter, p.len * sizeof(f->insns[0])) ? -EFAULT : bpf_verify(f->insns, p.len);
+    r = copy_in(f->insns, p.filter, p.len * sizeof(f->insns[0])) ? -EFAULT : bpf_verify(f->insns, p.len, BPF_FOR_SECCOMP);
     if (r)
         free(f);
     else
@@ -219,7 +218,7 @@ int seccomp_filter_install(const void *insns, unsigned n, u32 flags)
     f->len = n;
     f->log = flags & SECCOMP_FILTER_FLAG_LOG;
     memcpy(f->insns, insns, n * sizeof(f->insns[0]));
-    int r = bpf_verify(f->insns, n);
+    int r = bpf_verify(f->insns, n, BPF_FOR_SECCOMP);
     if (r) {
         free(f);
         return r;

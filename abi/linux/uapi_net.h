@@ -29,6 +29,10 @@ struct linux_in6_pktinfo { u8 addr[16]; s32 ifindex; };
 struct linux_sock_extended_err { u32 err; u8 origin, type, code, pad; u32 info, data; };
 _Static_assert(sizeof(struct linux_ucred) == 12 && sizeof(struct linux_in_pktinfo) == 12, "ucred, in_pktinfo");
 _Static_assert(sizeof(struct linux_in6_pktinfo) == 20 && sizeof(struct linux_sock_extended_err) == 16, "in6_pktinfo");
+struct linux_sock_fprog { u16 len, pad[3]; u64 filter; };
+_Static_assert(sizeof(struct linux_sock_fprog) == 16, "struct sock_fprog");
+struct linux_tpacket_auxdata { u32 status, len, snaplen; u16 mac, net, vlan_tci, vlan_tpid; };
+_Static_assert(sizeof(struct linux_tpacket_auxdata) == 20, "tpacket_auxdata");
 #define LINUX_SCM_MAX_FD 253u
 #define LINUX_OPTMEM_MAX 131072u
 

@@ -74,7 +74,7 @@ sysret_t solaris_setsockopt(const struct syscall_args *a)
 
 sysret_t solaris_getsockopt(const struct syscall_args *a)
 {
-    u8 val[NET_OPT_MAX];
+    u8 val[NET_OPT_MAX] = { 0 };
     u32 level = ARG_U32(1), name = ARG_U32(2), v;
     s32 len;
     int opt;

@@ -12,6 +12,9 @@ static void fill_meta(struct socket *s, struct net_msg *m, struct sockbuf *b)
     m->got_tos = b->tos;
     m->got_ttl = b->ttl;
     m->nl_group = b->nl_groups;
+    m->len = b->len;
+    m->full_len = b->full_len;
+    m->net_off = b->net_off;
     m->got |= s->want & ~(u32)WANT_CRED;
     if ((s->want & WANT_CRED) && (s->domain == AF_UNIX || s->domain == AF_NETLINK)) m->got |= WANT_CRED;
     if (b->stamp.tv_sec) s->stamp = b->stamp;

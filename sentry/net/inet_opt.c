@@ -1,11 +1,9 @@
 /* Options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP; TCP's are in tcp_opt.c. ip(7), ipv6(7) */
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/ip.h"
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <string.h>
-
-#define LO_INDEX 1u
 
 void inet_init(struct socket *s)
 {

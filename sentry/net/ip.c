@@ -2,7 +2,11 @@
 #include "sentry/net/ip.h"
 
 #include "sentry/base/alloc.h"
+#include "sentry/kernel/bpf.h"
 #include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/if_arp.h>
+#include <netinet/if_ether.h>
 #include <netinet/udp.h>
 #include <string.h>
 
@@ -103,23 +107,37 @@ void ip_arrive(struct net_ns *net, const struct ip_packet *p)
     }
 }
 
+u8 *ip_make_udp(struct ip_packet *p, int protocol, const struct net_addr *from, const u8 to[16], u16 port, const struct sockbuf *b)
+{
+    bool v4 = ip_is_v4(to);
+    u32 header = ip_header_size(v4), len = sizeof(struct udphdr) + b->len;
+
+    if (header + len > IP_PACKET_MAX + (v4 ? 0 : IP6_HEADER)) return NULL;
+    u8 *buf = try_zalloc(1, header + len);
+    if (!buf) return NULL;
+    struct udphdr u = { .source = htons(from->in.port), .dest = htons(port), .len = htons((u16)len) };
+    memcpy(buf + header, &u, sizeof u);
+    memcpy(buf + header + sizeof u, b->data + b->off, b->len);
+    ip_build(p, buf, len, from->in.ip, to, (u8)protocol, b->tos, b->ttl);
+    u.check = ip_payload_checksum(p, (u8)protocol);
+    if (!u.check) u.check = 0xffff;
+    memcpy(buf + header, &u, sizeof u);
+    return buf;
+}
+
+void ip_filter_packet(const struct ip_packet *p, struct bpf_packet *out)
+{
+    *out = (struct bpf_packet){ .frame = p->bytes, .frame_len = p->len, .transport = p->header, .no_link = true,
+                                .proto = p->v4 ? ETH_P_IP : ETH_P_IPV6, .kind = PACKET_HOST, .hatype = ARPHRD_LOOPBACK, .ifindex = LO_INDEX };
+}
+
 void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, const struct net_addr *to, const struct sockbuf *b,
                  bool has_port)
 {
-    bool v4 = ip_is_v4(to->in.ip);
-    u32 header = ip_header_size(v4), len = sizeof(struct udphdr) + b->len;
     struct ip_packet p;
+    u8 *buf = ip_make_udp(&p, protocol, from, to->in.ip, to->in.port, b);
 
-    if (header + len > IP_PACKET_MAX + (v4 ? 0 : IP6_HEADER)) return;
-    u8 *buf = try_zalloc(1, header + len);
     if (!buf) return;
-    struct udphdr u = { .source = htons(from->in.port), .dest = htons(to->in.port), .len = htons((u16)len) };
-    memcpy(buf + header, &u, sizeof u);
-    memcpy(buf + header + sizeof u, b->data + b->off, b->len);
-    ip_build(&p, buf, len, from->in.ip, to->in.ip, (u8)protocol, b->tos, b->ttl);
-    u.check = ip_payload_checksum(&p, (u8)protocol);
-    if (!u.check) u.check = 0xffff;
-    memcpy(buf + header, &u, sizeof u);
     ip_cross(net, &p);
     if (!has_port) icmp_unreachable(net, &p, true);
     free(buf);

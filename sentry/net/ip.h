@@ -9,6 +9,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 
+#define LO_INDEX 1u
 #define IP_PACKET_MAX 65535u
 #define IP6_HEADER 40u
 #define IP4_HEADER 20u
@@ -44,6 +45,11 @@ bool raw_deliver(struct net_ns *net, const struct ip_packet *p);
 void packet_show(struct net_ns *net, const struct ip_packet *p);
 /* A packet that somebody made arrives: raw sockets, then what the kernel itself does with it. No lock held. */
 void ip_arrive(struct net_ns *net, const struct ip_packet *p);
+/* The packet of a datagram, for who looks at it; NULL: no memory, or it is too long for one. free() it. */
+u8 *ip_make_udp(struct ip_packet *p, int protocol, const struct net_addr *from, const u8 to[16], u16 port, const struct sockbuf *b);
+/* p as filters see it. */
+struct bpf_packet;
+void ip_filter_packet(const struct ip_packet *p, struct bpf_packet *out);
 /* UDP hands a datagram over by itself: shows it, with headers, to who looks; if nobody has the port, the ICMP error too. */
 void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, const struct net_addr *to, const struct sockbuf *b,
                  bool has_port);

@@ -3,6 +3,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/host.h"
 #include "sentry/net/netlink.h"
 #include <linux/capability.h>
@@ -129,6 +130,12 @@ static void end(struct reply *r, struct nlmsghdr *h) { if (h) h->nlmsg_len = (u3
 
 void netlink_queue(struct socket *s, struct sockbuf *b)
 {
+    u32 keep = filter_run_plain(s, b->data, b->len, 0);
+    if (!keep) {
+        sockbuf_free(b);
+        return;
+    }
+    b->len = MIN(b->len, keep);
     b->from = (struct net_addr){ .family = AF_NETLINK };
     b->charge = sockbuf_truesize(b->len);
     lock(&s->lock);

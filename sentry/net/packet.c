@@ -2,7 +2,9 @@
  * Packet sockets on lo: frames of what packets there are (ip.h), and frames put in. packet(7)
  * A frame on lo is seen twice: on its way out by who asked for everything, then on its way in.
  */
+#include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
+#include "sentry/net/packet.h"
 
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
@@ -15,11 +17,7 @@
 #include <netinet/if_ether.h>
 #include <string.h>
 
-#define LO_INDEX 1
 #define LO_MTU 65536u
-#ifndef PACKET_IGNORE_OUTGOING
-#define PACKET_IGNORE_OUTGOING 23
-#endif
 
 static lock_t packet_lock = LOCK_INIT(LC_LEAF);    /* guards: */
 static LIST_HEAD(, socket) packet_sockets = LIST_HEAD_INITIALIZER(packet_sockets);
@@ -29,25 +27,59 @@ bool packet_watched(void) { return atomic_load(&npacket); }
 
 /* --- receiving --- */
 
-static void queue(struct socket *s, const u8 *frame, u32 len, u16 proto, u8 kind, const struct timespec *now)
+/* A copy for recv(2). False: no room. */
+static bool queue(struct socket *s, const struct packet_frame *f, u32 skip, u32 snap)
 {
-    u32 skip = s->type == SOCK_RAW ? 0 : ETH_HLEN;
-    struct sockbuf *b = sockbuf_new(len - skip);
+    struct sockbuf *b = sockbuf_new(snap);
 
-    if (!b) return;
-    memcpy(b->data, frame + skip, len - skip);
-    b->len = len - skip;
-    b->charge = sockbuf_truesize(len);
+    if (!b) return false;
+    memcpy(b->data, f->bytes + skip, snap);
+    b->len = snap;
+    b->full_len = f->len - skip;
+    b->net_off = f->net - skip;
+    b->charge = sockbuf_truesize(f->len);
     b->from.family = AF_PACKET;
-    b->from.ll.protocol = proto;
-    b->from.ll.ifindex = LO_INDEX;
-    b->from.ll.hatype = ARPHRD_LOOPBACK;
-    b->from.ll.kind = kind;
-    b->from.ll.halen = ETH_ALEN;
+    b->from.ll.protocol = f->proto;
+    b->from.ll.ifindex = f->ifindex;
+    b->from.ll.hatype = f->hatype;
+    b->from.ll.kind = f->kind;
+    b->from.ll.halen = f->halen;
     b->from.ll.padded = true;
-    memcpy(b->from.ll.addr, frame + ETH_ALEN, ETH_ALEN);
-    b->stamp = *now;
-    bool taken = dgram_queue(s, b);
+    memcpy(b->from.ll.addr, f->src, sizeof f->src);
+    b->stamp = f->now;
+    return dgram_queue(s, b);
+}
+
+u32 packet_transport(const struct packet_frame *f)
+{
+    u32 left = f->len - f->net;
+    const u8 *n = f->bytes + f->net;
+
+    if (f->proto == ETH_P_IP && left >= IP4_HEADER) return f->net + MIN((n[0] & 15) * 4u, left);
+    return f->proto == ETH_P_IPV6 && left >= IP6_HEADER ? f->net + IP6_HEADER : f->net;
+}
+
+static u32 filtered(struct socket *s, const struct packet_frame *f, u32 skip)
+{
+    const struct bpf_packet p = { .frame = f->bytes, .frame_len = f->len, .net = f->net, .transport = packet_transport(f), .proto = f->proto,
+                                  .kind = f->kind, .hatype = f->hatype, .ifindex = (u32)f->ifindex };
+    const struct bpf_input in = { .bytes = f->bytes + skip, .len = f->len - skip, .packet = &p };
+
+    return MIN(filter_run(s, &in), in.len);
+}
+
+static void receive(struct socket *s, const struct packet_frame *f)
+{
+    bool raw = s->type == SOCK_RAW, taken;
+    u32 skip = raw ? 0 : f->net, snap = f->len - skip;
+
+    if (atomic_load(&s->filter) && !(snap = filtered(s, f, skip))) return;
+    if (packet_ring_active(s->pk.ring)) {
+        bool copied = s->pk.copy_thresh && packet_ring_would_cut(s->pk.ring, f, raw, snap) && queue(s, f, skip, snap);
+        taken = packet_ring_put(s, f, raw, snap, atomic_load(&s->pk.drops), copied) == PACKET_PUT_DONE;
+    } else {
+        taken = queue(s, f, skip, snap);
+    }
     lock(&s->lock);
     s->pk.packets++;
     if (!taken) s->pk.drops++;
@@ -56,27 +88,26 @@ static void queue(struct socket *s, const u8 *frame, u32 len, u16 proto, u8 kind
 
 static bool wants_locked(const struct socket *s, const struct net_ns *net, u16 proto, bool out)
 {
-    if (s->net != net || (s->pk.ifindex && s->pk.ifindex != LO_INDEX)) return false;
+    if (s->net != net || (s->pk.ifindex && s->pk.ifindex != (s32)LO_INDEX)) return false;
     if (s->pk.protocol == ETH_P_ALL) return !out || !s->pk.no_outgoing;
     return !out && s->pk.protocol && s->pk.protocol == proto;
 }
 
-static void show_one_way(struct net_ns *net, const struct socket *from, const u8 *frame, u32 len, u16 proto, bool out)
+static void show_one_way(struct net_ns *net, const struct socket *from, struct packet_frame *f, bool out)
 {
-    struct timespec now;
     struct socket *s;
     size_t n = 0, room;
 
-    clock_gettime(CLOCK_REALTIME, &now);
+    f->kind = out ? PACKET_OUTGOING : PACKET_HOST;
     lock(&packet_lock);
     room = npacket;
     struct socket **to = try_zalloc(room + 1, sizeof(struct socket *));
     if (to)
         LIST_FOREACH(s, &packet_sockets, pk.link)
-            if (n < room && !(out && s == from) && wants_locked(s, net, proto, out) && ref_get_unless_zero(&s->refs)) to[n++] = s;
+            if (n < room && !(out && s == from) && wants_locked(s, net, f->proto, out) && ref_get_unless_zero(&s->refs)) to[n++] = s;
     unlock(&packet_lock);
     for (size_t i = 0; i < n; i++) {
-        queue(to[i], frame, len, proto, out ? PACKET_OUTGOING : PACKET_HOST, &now);
+        receive(to[i], f);
         socket_put(to[i]);
     }
     free(to);
@@ -84,8 +115,13 @@ static void show_one_way(struct net_ns *net, const struct socket *from, const u8
 
 static void show(struct net_ns *net, const struct socket *from, const u8 *frame, u32 len, u16 proto)
 {
-    show_one_way(net, from, frame, len, proto, true);
-    show_one_way(net, from, frame, len, proto, false);
+    struct packet_frame f = { .bytes = frame, .len = len, .net = ETH_HLEN, .proto = proto, .hatype = ARPHRD_LOOPBACK, .halen = ETH_ALEN,
+                              .ifindex = (s32)LO_INDEX };
+
+    memcpy(f.src, frame + ETH_ALEN, ETH_ALEN);
+    clock_gettime(CLOCK_REALTIME, &f.now);
+    show_one_way(net, from, &f, true);
+    show_one_way(net, from, &f, false);
 }
 
 void packet_show(struct net_ns *net, const struct ip_packet *p)
@@ -147,7 +183,7 @@ static ssize_t packet_sendmsg(struct socket *s, struct net_msg *m)
         ifindex = m->name->ll.ifindex;
         proto = m->name->ll.protocol;
     }
-    if (ifindex != LO_INDEX) return -ENXIO;
+    if (ifindex != (s32)LO_INDEX) return -ENXIO;
     if (!net_lo_up(s)) return -ENETDOWN;
     if (r) return r;
     if (n + header > LO_MTU + ETH_HLEN) return -EMSGSIZE;
@@ -171,12 +207,12 @@ static ssize_t packet_sendmsg(struct socket *s, struct net_msg *m)
     return (ssize_t)n;
 }
 
-/* --- names and options --- */
+/* --- names --- */
 
 static int packet_bind(struct socket *s, const struct net_addr *a)
 {
     if (a->truncated || a->family != AF_PACKET) return -EINVAL;
-    if (a->ll.ifindex && a->ll.ifindex != LO_INDEX) return -ENODEV;
+    if (a->ll.ifindex && a->ll.ifindex != (s32)LO_INDEX) return -ENODEV;
     lock(&packet_lock);
     s->pk.ifindex = a->ll.ifindex;
     if (a->ll.protocol) s->pk.protocol = a->ll.protocol;
@@ -199,49 +235,8 @@ static int packet_getname(struct socket *s, struct net_addr *out, bool peer)
     return 0;
 }
 
-static int packet_setopt(struct socket *s, int level, int opt, const void *val, size_t len)
-{
-    struct packet_mreq q = { 0 };
-    int v;
-
-    if (level != SOL_PACKET) return -ENOPROTOOPT;
-    switch (opt) {
-    case PACKET_ADD_MEMBERSHIP:
-    case PACKET_DROP_MEMBERSHIP:
-        if (len < sizeof q) return -EINVAL;
-        memcpy(&q, val, sizeof q);
-        return q.mr_ifindex == LO_INDEX ? 0 : -ENODEV;     /* lo gets all there is anyway */
-    case PACKET_IGNORE_OUTGOING:
-        if (len != sizeof v) return -EINVAL;
-        memcpy(&v, val, sizeof v);
-        if (v < 0 || v > 1) return -EINVAL;
-        s->pk.no_outgoing = v;
-        return 0;
-    default: return -ENOPROTOOPT;
-    }
-}
-
-static ssize_t packet_getopt(struct socket *s, int level, int opt, void *val, size_t size)
-{
-    if (level != SOL_PACKET) return -ENOPROTOOPT;
-    switch (opt) {
-    case PACKET_STATISTICS: {
-        lock(&s->lock);
-        struct tpacket_stats st = { .tp_packets = s->pk.packets, .tp_drops = s->pk.drops };
-        s->pk.packets = s->pk.drops = 0;
-        unlock(&s->lock);
-        size = MIN(size, sizeof st);
-        memcpy(val, &st, size);
-        return (ssize_t)size;
-    }
-    case PACKET_VERSION: return opt_put_int(val, size, TPACKET_V1);
-    case PACKET_IGNORE_OUTGOING: return opt_put_int(val, size, s->pk.no_outgoing);
-    default: return -ENOPROTOOPT;
-    }
-}
-
 static int packet_shutdown(struct socket *s UNUSED, u32 which UNUSED) { return -EOPNOTSUPP; }
-static u32 packet_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND; }
+static u32 packet_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | POLLWRNORM | POLLWRBAND | (packet_ring_readable(s->pk.ring) ? POLLIN | POLLRDNORM : 0); }
 
 /* --- life --- */
 
@@ -262,9 +257,15 @@ static void packet_release(struct socket *s)
     dgram_release(s);
 }
 
+static void packet_free(struct socket *s)
+{
+    leave(s);
+    packet_ring_free(s->pk.ring);
+}
+
 static const struct sock_ops packet_ops = {
     .bind = packet_bind, .getname = packet_getname, .sendmsg = packet_sendmsg, .recvmsg = dgram_recvmsg,
-    .shutdown = packet_shutdown, .poll = packet_poll, .setopt = packet_setopt, .getopt = packet_getopt, .release = packet_release, .free = leave,
+    .shutdown = packet_shutdown, .poll = packet_poll, .setopt = packet_setopt, .getopt = packet_getopt, .mmap = packet_ring_mmap, .release = packet_release, .free = packet_free,
 };
 
 int packet_create(struct socket *s)
@@ -275,6 +276,7 @@ int packet_create(struct socket *s)
     if (s->type != SOCK_RAW && s->type != SOCK_DGRAM) return -ESOCKTNOSUPPORT;
     s->ops = &packet_ops;
     s->pk.protocol = ntohs((u16)s->protocol);
+    s->pk.ring = packet_ring_new(&s->wq);
     lock(&packet_lock);
     LIST_INSERT_HEAD(&packet_sockets, s, pk.link);
     s->pk.listed = true;

@@ -2,6 +2,7 @@
  * Raw sockets over the loopback: what one sends arrives at once, at raw sockets of its protocol and at what the kernel
  * does with it. They also see the UDP datagrams of the sandbox; TCP has no segments to see. raw(7), ipv6(7), icmp(7)
  */
+#include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
 
 #include "sentry/base/alloc.h"
@@ -65,6 +66,14 @@ static void queue(struct socket *s, const struct ip_packet *p, const struct time
     u32 skip = p->v4 ? 0 : p->header, len = p->len - skip;
 
     if (filtered(s, p) || bad_checksum(s, p)) return;
+    if (s->filter) {
+        struct bpf_packet f;
+        struct bpf_input in = { .bytes = p->bytes + skip, .len = len, .packet = &f };
+        ip_filter_packet(p, &f);
+        len = filter_run(s, &in);
+        if (!len) return;
+        len = MIN(len, in.len);
+    }
     struct sockbuf *b = sockbuf_new(len);
     if (!b) return;
     memcpy(b->data, p->bytes + skip, len);

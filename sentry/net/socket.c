@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 #include "sentry/policy/policy.h"
@@ -76,6 +77,7 @@ void socket_put(struct socket *s)
     waitq_fini(&s->wq);
     lock_fini(&s->lock);
     free(s->peer_groups);
+    filter_free(s);
     socket_set_net(s, NULL);
     free(s);
 }
@@ -186,6 +188,12 @@ static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
     }
 }
 
+static int sock_mmap(struct file *f, struct mm_map_req *req)
+{
+    struct socket *s = f->priv;
+    return s->ops->mmap ? s->ops->mmap(s, req) : -ENODEV;
+}
+
 static void sock_release(struct file *f)
 {
     struct socket *s = f->priv;
@@ -195,7 +203,7 @@ static void sock_release(struct file *f)
 }
 
 static const struct file_ops socket_fops = {
-    .read = sock_read, .write = sock_write, .poll = sock_poll, .ioctl = sock_ioctl, .release = sock_release,
+    .read = sock_read, .write = sock_write, .poll = sock_poll, .ioctl = sock_ioctl, .mmap = sock_mmap, .release = sock_release,
 };
 
 struct file *net_file_new(struct socket *s, u32 flags)

@@ -16,6 +16,7 @@
 struct sock_ops;
 struct socket;
 struct scm_files;
+struct mm_map_req;
 
 struct net_addr {
     u16 family;                    /* AF_UNSPEC: none */
@@ -50,6 +51,7 @@ struct sockbuf {
     struct timespec stamp;
     u8 to_ip[16];                  /* UDP: where it was sent to */
     u8 tos, ttl;
+    u32 full_len, net_off;         /* packet sockets: before a filter cut it; of the network header */
     u32 nl_groups;                 /* netlink: multicast group it came by */
     struct net_err *error;         /* owned; error queue only */
     u8 data[];
@@ -72,6 +74,7 @@ enum sock_state { ST_CLOSE, ST_CONNECTING, ST_ESTABLISHED, ST_LISTEN };
 #define WANT_HOPLIMIT 128u
 #define WANT_TCLASS 256u
 #define WANT_ORIGDST 512u
+#define WANT_AUXDATA 1024u
 
 /* No urgent data; the byte waits for MSG_OOB; it was taken, but the mark is still ahead of the reader. */
 enum tcp_urg { URG_NONE, URG_VALID, URG_READ };
@@ -123,6 +126,8 @@ struct packet_sock {
     s32 ifindex;                   /* 0: any */
     bool no_outgoing;
     u32 packets, drops;            /* since they were last asked for; (l) */
+    struct packet_ring *ring;      /* (c) owned; packet.h */
+    int copy_thresh, timestamp;
 };
 
 struct socket {
@@ -156,6 +161,8 @@ struct socket {
     u32 wmem, rmem;                /* (a) bytes charged */
     bool nospace;                  /* (a) a writer found it full */
     struct timespec stamp;         /* of the last datagram received */
+    struct net_filter *filter;     /* owned; see filter.h. Read as (a) to see whether there is one */
+    bool filter_locked;
 
     /* options */
     u32 sndbuf, rcvbuf; bool sndbuf_set;
@@ -188,6 +195,7 @@ struct net_msg {
     u32 ifindex; u8 spec_dst[4];   /* with a host socket: by which interface it came, our own IPv4 address there */
     struct net_err error; bool has_error;
     u32 nl_group; bool has_nl_group;
+    u32 len, full_len, net_off;    /* packet sockets: of what was queued; see struct sockbuf */
 };
 
 struct sock_ops {
@@ -204,6 +212,7 @@ struct sock_ops {
     ssize_t (*getopt)(struct socket *s, int level, int opt, void *val, size_t size);    /* length */
     bool all_options;                                                         /* setopt and getopt are asked about SOL_SOCKET too */
     sysret_t (*ioctl)(struct socket *s, u32 cmd, gaddr_t arg);                /* -ENOTTY: not mine */
+    int (*mmap)(struct socket *s, struct mm_map_req *req);                    /* NULL: -ENODEV */
     void (*release)(struct socket *s);                                        /* the file went */
     void (*free)(struct socket *s);                                           /* last reference */
 };
@@ -259,7 +268,7 @@ int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t
 /* The part that no stack has a say in: -ENOPROTOOPT for the others. s->lock not held. */
 int sockopt_set_own(struct socket *s, int opt, const void *val, size_t len);
 ssize_t sockopt_get_own(struct socket *s, int opt, void *val, size_t size);
-/* Length of the value, never more than size; *val is zeroed before. */
+/* Length of the value, never more than size. *val is zeroed, or what the guest had there where an option asks for that. */
 ssize_t net_getsockopt(struct socket *s, int level, int opt, void *val, size_t size);
 #define NET_OPT_MAX 4096u
 /* For values that are an int or, as in IP options, perhaps one byte. */

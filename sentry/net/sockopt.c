@@ -1,7 +1,8 @@
 /* SOL_SOCKET options. socket(7) */
 #include "sentry/kernel/task.h"
-#include "sentry/net/socket.h"
+#include "sentry/net/filter.h"
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -99,9 +100,7 @@ static int setopt_locked(struct socket *s, int opt, int v, const void *val, size
     case SO_PEEK_OFF: if (s->domain != AF_UNIX && s->type != SOCK_DGRAM) return -EOPNOTSUPP; s->peek_off = v < 0 ? -1 : v; return 0;
     case SO_RXQ_OVFL: s->rxq_ovfl = v; return 0;
     case SO_BUSY_POLL: return v < 0 ? -EINVAL : 0;
-    case SO_ATTACH_FILTER:
-    case SO_ATTACH_BPF: return -EOPNOTSUPP;
-    case SO_DETACH_FILTER: return -ENOENT;
+    case SO_ATTACH_BPF: return -EOPNOTSUPP;     /* there are no programs of bpf(2) */
     case SO_BINDTODEVICE: {
         char name[16] = { 0 };
         memcpy(name, val, MIN(len, sizeof name - 1));
@@ -122,6 +121,8 @@ int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t
         if (len < sizeof v) return -EINVAL;
         memcpy(&v, val, sizeof v);
     }
+    if (opt == SO_DETACH_FILTER) return filter_detach(s);
+    if (opt == SO_LOCK_FILTER) return filter_lock(s, v);
     lock(&s->lock);
     r = setopt_locked(s, opt, v, val, len);
     unlock(&s->lock);
@@ -169,6 +170,8 @@ static ssize_t getopt_locked(struct socket *s, int opt, void *val, size_t size)
     case SO_SNDLOWAT: v = 1; break;
     case SO_PEEK_OFF: if (s->domain != AF_UNIX && s->type != SOCK_DGRAM) return -EOPNOTSUPP; v = s->peek_off; break;
     case SO_RXQ_OVFL: v = s->rxq_ovfl; break;
+    case SO_LOCK_FILTER: v = s->filter_locked; break;
+    case SO_BPF_EXTENSIONS: v = SKF_AD_MAX; break;
     case SO_BUSY_POLL:
     case SO_INCOMING_CPU:
     case SO_INCOMING_NAPI_ID: v = 0; break;
@@ -210,7 +213,6 @@ static ssize_t getopt_locked(struct socket *s, int opt, void *val, size_t size)
 
 ssize_t net_getsockopt(struct socket *s, int level, int opt, void *val, size_t size)
 {
-    memset(val, 0, size);
     if (level != SOL_SOCKET || s->ops->all_options) return s->ops->getopt ? s->ops->getopt(s, level, opt, val, size) : -EOPNOTSUPP;
     lock(&s->lock);
     ssize_t r = getopt_locked(s, opt, val, size);
@@ -220,11 +222,12 @@ ssize_t net_getsockopt(struct socket *s, int level, int opt, void *val, size_t s
 
 int sockopt_set_own(struct socket *s, int opt, const void *val, size_t len)
 {
-    static const int own[] = { SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, SO_PASSSEC, SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_DETACH_FILTER };
+    static const int own[] = { SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, SO_PASSSEC, SO_ATTACH_BPF };
     int v, r = -ENOPROTOOPT;
 
     if (len < sizeof v) return -EINVAL;
     memcpy(&v, val, sizeof v);
+    if (opt == SO_DETACH_FILTER) return filter_detach(s);
     lock(&s->lock);
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         if (own[i] == opt) r = setopt_locked(s, opt, v, val, len);

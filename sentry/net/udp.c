@@ -2,6 +2,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
@@ -78,9 +79,29 @@ static void refused(struct socket *s, const struct net_addr *to, const struct so
     if (want || s->in.connected) sock_set_error(s, ECONNREFUSED);
 }
 
+/* A filter looks at the datagram from its UDP header on; what it cuts off is data. False: it wants none. */
+static bool filter_datagram(struct socket *o, struct sockbuf *b)
+{
+    const u32 header = sizeof(struct udphdr);
+    struct ip_packet p;
+    AUTO_FREE u8 *buf = ip_make_udp(&p, o->protocol, &b->from, b->to_ip, o->in.local.in.port, b);
+
+    if (!buf) return false;
+    struct bpf_packet f;
+    ip_filter_packet(&p, &f);
+    u32 keep = filter_run(o, &(struct bpf_input){ .bytes = p.bytes + p.header, .len = header + b->len, .packet = &f });
+    u32 data = keep > header ? keep - header : 0;
+    b->len = MIN(b->len, data);
+    return keep;
+}
+
 /* Into o's queue if there is room; takes over b. */
 static void deliver(struct socket *o, struct sockbuf *b)
 {
+    if (atomic_load(&o->filter) && !filter_datagram(o, b)) {
+        sockbuf_free(b);
+        return;
+    }
     b->charge = sockbuf_truesize(b->len);
     lock(&o->lock);
     bool room = !o->dead && !(o->shut & SHUT_RCV) && (u64)atomic_load(&o->rmem) + b->charge <= (u64)o->rcvbuf + 768;

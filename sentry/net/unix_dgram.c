@@ -1,6 +1,7 @@
 /* AF_UNIX datagrams; seqpacket sends through here as well. unix(7) */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/unix.h"
 
 /* Off the list of those connected to the peer. */
@@ -159,6 +160,13 @@ static ssize_t unix_dgram_sendmsg(struct socket *s, struct net_msg *m)
         b->from.family = AF_UNIX;
         clock_gettime(CLOCK_REALTIME, &b->stamp);
         sockbuf_charge(b, s, sockbuf_truesize(n));
+        u32 keep = filter_run_plain(other, b->data, b->len, 0);
+        if (!keep) {               /* lost, and the sender is not told */
+            sockbuf_free(b);
+            socket_put(other);
+            return (ssize_t)n;
+        }
+        b->len = MIN(b->len, keep);
         b->files = m->files;
         r = deliver(s, other, b, nonblock);
         if (!r) m->files = NULL;
