@@ -1,6 +1,6 @@
 /*
  * Packets of the loopback. The sandbox's TCP and UDP hand data over without any; packets are made where somebody looks
- * at them or sends them whole: raw sockets, and the answers of ICMP. ip(7), raw(7), icmp(7), RFC 791, 792, 4443.
+ * at them or sends them whole: raw and packet sockets, filters, and the answers of ICMP. ip(7), raw(7), icmp(7), RFC 791, 792, 4443.
  */
 #ifndef SUNDOG_NET_IP_H
 #define SUNDOG_NET_IP_H

@@ -1,6 +1,6 @@
 /*
  * Raw sockets over the loopback: what one sends arrives at once, at raw sockets of its protocol and at what the kernel
- * does with it. They also see the UDP datagrams of the sandbox; TCP has no segments to see. raw(7), ipv6(7), icmp(7)
+ * does with it. They also see the UDP datagrams of the sandbox, and segments of TCP made for who looks (tcp_show.c). raw(7), ipv6(7), icmp(7)
  */
 #include "sentry/net/filter.h"
 #include "sentry/net/ip.h"

@@ -7,6 +7,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/socket.h"
+#include "sentry/net/tcp_show.h"
 
 #define CHUNK_MAX 32768u
 #define CHUNK_SMALL 2048u            /* below: room is left behind, for more of the kind */
@@ -100,7 +101,10 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
             lock(&peer->lock);
             ssize_t r = peer->dead || (!tcp && (peer->shut & SHUT_RCV)) ? 0 : append_small_locked(s, peer, m, &c);
             if (r > 0 && (m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
+            struct sockbuf *t = TAILQ_LAST(&peer->rx, sockbuf_queue);
+            struct tcp_segment *seg = tcp && r > 0 ? tcp_data_segment_locked(peer, t->data + t->off + t->len - r, (u32)r) : NULL;
             unlock(&peer->lock);
+            tcp_show_data(s, peer, seg);
             if (r < 0) {
                 err = (int)r;
                 break;
@@ -118,12 +122,15 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         b->files = fs;
         lock(&peer->lock);
         bool gone = peer->dead || (!tcp && (peer->shut & SHUT_RCV));
+        struct tcp_segment *seg = NULL;
         if (!gone) {
             sockbuf_append_locked(peer, b);
+            if (tcp) seg = tcp_data_segment_locked(peer, b->data + b->off, b->len);
             m->files = NULL;
             if ((m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
         }
         unlock(&peer->lock);
+        tcp_show_data(s, peer, seg);
         if (gone) {
             b->files = NULL;
             sockbuf_free(b);

@@ -5,7 +5,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/tcp_show.h"
 #include "sentry/net/unix.h"
 #include "sentry/vfs/fasync.h"
 #include <linux/sockios.h>
@@ -88,6 +88,7 @@ static void reset(struct socket *s, int err)
     s->in.was_reset = true;
     s->shut = SHUT_BOTH;
     unlock(&s->lock);
+    tcp_show_end(s, true);
     waitq_wake_all(&s->wq, ALL_EVENTS);
     tcp_defer_reset(s);
 }
@@ -99,6 +100,7 @@ static void fin(struct socket *s)
     s->in.got_fin = true;
     s->shut |= SHUT_RCV;
     unlock(&s->lock);
+    tcp_show_end(s, false);
     waitq_wake_all(&s->wq, ALL_EVENTS);
     tcp_defer_over(s);
 }
@@ -142,6 +144,7 @@ static void admit_pending(struct socket *l)
         }
         unlock(&l->lock);
         if (!c) return;
+        tcp_show_connect(c, true);
         finish_connect(c, child, 0);
         waitq_wake(&l->wq, POLLIN | POLLRDNORM);
         socket_put(c);
@@ -191,6 +194,7 @@ static void start_connect(struct socket *c)
         }
         unlock(&l->lock);
     }
+    if (!queued) tcp_show_connect(c, child);
     if (!queued) finish_connect(c, child, child ? 0 : ECONNREFUSED);
     /* One that is held back wakes the listener when it can be accepted. */
     if (child && !deferred) waitq_wake(&l->wq, POLLIN | POLLRDNORM);

@@ -6,6 +6,7 @@
 #include <net/if_arp.h>
 #include <netinet/if_ether.h>
 #include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <netpacket/packet.h>
 #include <stdint.h>
@@ -117,6 +118,43 @@ static void datagrams(void)
     close(p), close(u);
 }
 
+/* A connection's segments: handshake, data, ends, with numbers that fit. */
+static void connections(void)
+{
+    int p = packet(SOCK_DGRAM, ETH_P_IP), l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0), s;
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_ll at = ll(ETH_P_IP);
+    socklen_t n = sizeof a;
+    struct timeval wait = { .tv_usec = 300000 };
+    uint8_t b[512];
+    CHECK(bind(p, SA(at), sizeof at) == 0 && setsockopt(p, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0);
+    CHECK(bind(l, SA(a), sizeof a) == 0 && listen(l, 1) == 0 && getsockname(l, SA(a), &n) == 0);
+    CHECK(connect(c, SA(a), sizeof a) == 0 && (s = accept(l, NULL, NULL)) >= 0);
+    CHECK(send(c, "hello", 5, 0) == 5 && recv(s, b, sizeof b, 0) == 5 && shutdown(c, SHUT_WR) == 0 && recv(s, b, sizeof b, 0) == 0);
+    uint32_t seq = 0, ack = 0;
+    int syn = 0, synack = 0, data = 0, fin = 0;
+    for (ssize_t len; (len = recv(p, b, sizeof b, 0)) > 0;) {
+        struct iphdr ip;
+        struct tcphdr t;
+        memcpy(&ip, b, sizeof ip);
+        if (ip.protocol != IPPROTO_TCP) continue;
+        memcpy(&t, b + ip.ihl * 4, sizeof t);
+        size_t head = ip.ihl * 4u + t.th_off * 4u, payload = ntohs(ip.tot_len) - head;
+        if (t.th_sport == a.sin_port && (t.th_flags & (TH_SYN | TH_ACK)) == (TH_SYN | TH_ACK)) {
+            synack++, ack = ntohl(t.th_seq) + 1;
+            CHECK(ntohl(t.th_ack) == seq);
+        }
+        if (t.th_dport != a.sin_port) continue;
+        if (t.th_flags & TH_SYN) syn++, seq = ntohl(t.th_seq) + 1;
+        if (payload) data++;
+        if (payload) CHECK(payload == 5 && !memcmp(b + head, "hello", 5) && ntohl(t.th_seq) == seq && ntohl(t.th_ack) == ack);
+        if (t.th_flags & TH_FIN) fin++;
+        if (t.th_flags & TH_FIN) CHECK(ntohl(t.th_seq) == seq + 5);
+    }
+    CHECK(syn == 1 && synack == 1 && data == 1 && fin == 1);
+    close(s), close(c), close(l), close(p);
+}
+
 static uint16_t sum(const void *p, size_t n)
 {
     const uint8_t *b = p;
@@ -164,7 +202,7 @@ static void made_up(void)
 
 int main(int argc, char **argv)
 {
-    static const struct test_case cases[] = { CASE(creation), CASE(frames), CASE(datagrams), CASE(made_up) };
+    static const struct test_case cases[] = { CASE(creation), CASE(frames), CASE(datagrams), CASE(connections), CASE(made_up) };
     lo = (int)if_nametoindex("lo");
     if (socket(AF_PACKET, SOCK_RAW, 0) < 0 && (errno == EPERM || errno == EAFNOSUPPORT)) {
         puts("skip: no packet sockets here (CAP_NET_RAW, or the kernel has none)");

@@ -1,0 +1,18 @@
+/* The packets of TCP connections, where somebody looks at packets (ip_watched): see tcp_show.c. No socket lock is held unless said. */
+#ifndef SUNDOG_NET_TCP_SHOW_H
+#define SUNDOG_NET_TCP_SHOW_H
+
+#include "sentry/net/ip.h"
+
+struct tcp_segment;
+
+/* The handshake of c, which has both addresses; not accepted: the answer is a reset. */
+void tcp_show_connect(struct socket *c, bool accepted);
+/* After len bytes at data were put behind peer's queue, peer->lock held: their segment, or NULL if nobody looks. */
+struct tcp_segment *tcp_data_segment_locked(const struct socket *peer, const u8 *data, u32 len);
+/* Sends it, from s to peer, and what acknowledges it. Frees g; NULL is fine. */
+void tcp_show_data(struct socket *s, struct socket *peer, struct tcp_segment *g);
+/* The other end has ended its stream, and s knows (got_fin); or it has reset the connection. */
+void tcp_show_end(struct socket *s, bool reset);
+
+#endif
