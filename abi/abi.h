@@ -49,6 +49,11 @@ struct abi {
     /* Before every return to the guest with signals pending: builds handler frames, resolves restarts. */
     void (*deliver_signals)(struct task *t);
     void (*task_notify)(struct task *t);
+    /*
+     * Own thread, about to enter guest code with an exclusive CPU number (kernel/cpu_number.h) that it may not have had all
+     * the time since it last ran. False: a signal was sent instead.
+     */
+    bool (*cpu_moved)(struct task *t);
     /* Is this image (first bytes, whole header page) ours? Higher wins; 0: no. */
     int (*recognise)(const u8 *head, size_t len);
     /* Loads a recognised image into current's fresh mm and sets registers. exec_image: sentry/loader/loader.h */

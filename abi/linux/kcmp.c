@@ -2,6 +2,7 @@
 #include "abi/linux/fs.h"
 #include "abi/linux/linux.h"
 #include "sentry/base/hostcall.h"
+#include "sentry/kernel/cpu_number.h"
 #include <linux/kcmp.h>
 #include <linux/membarrier.h>
 #include <sys/random.h>
@@ -88,11 +89,13 @@ sysret_t linux_membarrier(const struct syscall_args *a)
 {
     struct mm *mm = current->mm;
 
-    if (ARG_U32(1)) return -EINVAL;
+    if (ARG_U32(1) && (ARG_INT(0) != MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ || ARG_U32(1) != MEMBARRIER_CMD_FLAG_CPU)) return -EINVAL;
     switch (ARG_INT(0)) {
     case MEMBARRIER_CMD_QUERY:
         return MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
-            MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+            MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |
+            MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ;
+    case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ:
     case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
     case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
         atomic_or(&mm->membarrier_state, (u32)ARG_INT(0));
@@ -100,6 +103,10 @@ sysret_t linux_membarrier(const struct syscall_args *a)
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
         if (!(atomic_load(&mm->membarrier_state) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)) return -EPERM;
         return barrier_all();
+    case MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ:
+        if (!(atomic_load(&mm->membarrier_state) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)) return -EPERM;
+        cpu_number_disturb_all(mm);
+        return 0;
     case MEMBARRIER_CMD_GLOBAL:
     case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
         return barrier_all();

@@ -1,5 +1,6 @@
 /* struct abi abi_linux and the dispatch of system calls. This path is what every call pays: keep it lean. */
 #include "abi/linux/linux.h"
+#include "sentry/kernel/cpu_number.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/policy/policy.h"
 #include "sentry/trace/event.h"
@@ -64,17 +65,12 @@ out:
     r->orig_rax = ~0ULL;
 }
 
-static void linux_task_notify(struct task *t)
-{
-    (void)t;    /* no restartable sequences: see rseq in syscalls.tbl */
-}
-
 static int linux_task_fork(struct task *parent, struct task *child, u64 clone_flags)
 {
     (void)parent;
     (void)clone_flags;
     child->abi_data = NULL;
-    return 0;
+    return child->rseq_addr ? cpu_number_want(child) : 0;
 }
 
 static void linux_task_free(struct task *t) { (void)t; }
@@ -87,7 +83,7 @@ const struct abi abi_linux = {
     .syscall = linux_syscall,
     .exception = linux_exception,
     .deliver_signals = linux_deliver_signals,
-    .task_notify = linux_task_notify,
+    .cpu_moved = linux_rseq_moved,
     .recognise = linux_recognise,
     .load = linux_load,
     .task_fork = linux_task_fork,

@@ -42,6 +42,12 @@ const char *linux_signal_name(int sig);
  */
 bool linux_seccomp_check(struct task *t, u64 nr, const struct syscall_args *a, sysret_t *ret);
 
+/* rseq(2) (rseq.c). False: the area or its critical section is bad. */
+bool linux_rseq_moved(struct task *t);                              /* abi->cpu_moved; sends SIGSEGV */
+bool linux_rseq_signal(struct task *t);                             /* before a handler's frame is built */
+#define LINUX_RSEQ_FEATURE_SIZE 28
+#define LINUX_RSEQ_ALIGN 32
+
 struct rusage_acc;
 int linux_copy_out_rusage(gaddr_t p, const struct rusage_acc *ru) MUST_CHECK;
 /* The accounting of a whole live thread group, or of one task (info.c). */

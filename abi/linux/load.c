@@ -18,6 +18,10 @@
 
 HOSTCALL(getrandom, "address randomisation, AT_RANDOM and the guest's getrandom(2)");
 
+#ifndef AT_RSEQ_FEATURE_SIZE
+#define AT_RSEQ_FEATURE_SIZE 27
+#define AT_RSEQ_ALIGN 28
+#endif
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
@@ -169,6 +173,8 @@ static void fill_aux(struct aux *x, const struct exec_image *img, const struct p
     aux_add(x, AT_SECURE, img->secure);
     aux_add(x, AT_RANDOM, random);
     aux_add(x, AT_HWCAP2, getauxval(AT_HWCAP2));
+    aux_add(x, AT_RSEQ_FEATURE_SIZE, LINUX_RSEQ_FEATURE_SIZE);
+    aux_add(x, AT_RSEQ_ALIGN, LINUX_RSEQ_ALIGN);
     aux_add(x, AT_EXECFN, execfn);
     aux_add(x, AT_PLATFORM, platform);
     aux_add(x, AT_NULL, 0);

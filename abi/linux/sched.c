@@ -3,6 +3,7 @@
  * rules of permission and range that a program may rely on. Source: sched(7), setpriority(2), ioprio_set(2).
  */
 #include "abi/linux/linux.h"
+#include "sentry/kernel/cpu_number.h"
 #include "abi/linux/uapi_process.h"
 #include "sentry/base/hostcall.h"
 #include <linux/capability.h>
@@ -242,6 +243,7 @@ sysret_t linux_sched_setaffinity(const struct syscall_args *a)
     if (!r && !any) r = -EINVAL;
     if (!r)
         for (unsigned i = 0; i < sizeof(mask); i++) __atomic_store_n(&t->cpus_allowed[i], mask[i], __ATOMIC_RELAXED);
+    if (!r && atomic_load(&t->cpus)) cpu_number_disturb(t);
     task_put(t);
     return r;
 }

@@ -209,7 +209,7 @@ void linux_deliver(struct task *t, int restart)
             break;
         }
         restart = 0;
-        if (build_frame(t, &info, &act)) {
+        if (unlikely(t->rseq_addr && !linux_rseq_signal(t)) || build_frame(t, &info, &act)) {
             force_segv(t, info.signo);
             continue;
         }

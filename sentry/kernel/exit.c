@@ -3,6 +3,7 @@
 #include "sentry/base/log.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/ipc/futex.h"
+#include "sentry/kernel/cpu_number.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
@@ -30,6 +31,7 @@ void exit_mm_release(struct task *t)
 
     t->clear_child_tid = 0;
     if (!t->mm) return;
+    cpu_number_drop(t);
     if (t->abi && t->abi->task_exit) t->abi->task_exit(t);
     if (tid_addr && ref_read(&t->mm->refs) > 1 && copy_out(tid_addr, &zero, sizeof zero) == 0)
         futex_wake_addr(t->mm, tid_addr, 1);

@@ -3,6 +3,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
 #include "sentry/kernel/account.h"
+#include "sentry/kernel/cpu_number.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/mm/mm.h"
@@ -95,8 +96,10 @@ void task_main(struct task *t)
         t->abi->deliver_signals(t);
 
         if (unlikely(t->ptrace)) mm_text_off(t->mm);
+        if (likely(t->cpus) && unlikely(!cpu_number_enter(t))) continue;
         memset(&e, 0, sizeof e);
         enter_guest(t, &e);
+        if (likely(t->cpus)) cpu_number_leave(t);
         /* A tracer sees by it that no call is in service. */
         if (unlikely(t->ptrace) && e.event != PLATFORM_SYSCALL) t->regs.orig_rax = ~0ULL;
         if (e.event != PLATFORM_SYSCALL && t->mm->text) mm_text_settle(t->mm, &t->regs, &e, t->map_gen_seen);

@@ -4,6 +4,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
+#include "sentry/kernel/cpu_number.h"
 #include "sentry/kernel/internal.h"
 #include <linux/futex.h>
 #include <sched.h>
@@ -39,6 +40,7 @@ static int sleep_raw(struct task *t, ktime_t deadline)
     u32 idle = WAKE_IDLE;
     int r = 0;
 
+    cpu_number_sleep(t);
     if (!__atomic_compare_exchange_n(&t->wake_word, &idle, WAKE_ASLEEP, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         atomic_xchg(&t->wake_word, WAKE_IDLE);
         return 0;

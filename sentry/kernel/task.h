@@ -28,6 +28,8 @@ struct ptimers;
 struct seccomp_filter;
 struct sem_undo_list;
 struct ptrace_link;
+struct cpu_numbers;
+struct cpu_slot;
 
 #define TASK_COMM_LEN 16
 #define KRLIM_NLIMITS 16
@@ -41,7 +43,7 @@ enum task_work {
     TW_STOP = 1 << 2,        /* group stop or control pause */
     TW_PTRACE = 1 << 3,
     TW_EXIT_TASK = 1 << 4,   /* exec by a sibling: this thread goes */
-    TW_NOTIFY = 1 << 5,      /* run abi->task_notify (rseq, timers of other ABIs) */
+    TW_NOTIFY = 1 << 5,      /* run abi->task_notify (timers of other ABIs), look at cpu_event */
     TW_FREEZE = 1 << 6,      /* sandbox paused */
 };
 
@@ -94,6 +96,10 @@ struct task {
     gaddr_t clear_child_tid;               /* (t) */
     gaddr_t robust_list; u64 robust_len;   /* (t); read by get_robust_list */
     gaddr_t rseq_addr; u32 rseq_len, rseq_sig;   /* (t) */
+    struct cpu_numbers *cpus;              /* (a) kernel/cpu_number.h; of mm; NULL: its CPU number excludes nobody */
+    struct cpu_slot *cpu_slot;             /* (t) the one held, or held last */
+    u32 cpu_event;                         /* (a) may have moved: abi->cpu_moved before it runs on */
+    u32 cpu_tick;                          /* (a) cpu_number_tick when it last entered guest code */
     struct waiter *vfork_done;             /* parent waits until this task execs or exits; see task_vfork_release */
     struct waitq vfork_wait; bool vfork_pending;   /* (a) in the child */
     struct sem_undo_list *sysvsem;         /* (t) counted; SEM_UNDO, owned by ipc/sem */

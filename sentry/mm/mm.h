@@ -122,6 +122,7 @@ struct mm {
     int dumpable;                      /* prctl PR_SET_DUMPABLE */
     u32 membarrier_state;              /* (a) */
     struct text *text;                 /* (a) patched call sites, see text.h; NULL until there was a call */
+    struct mm_attachment *cpu_numbers; /* (a) see kernel/cpu_number.h; owned */
     struct mm_attachment *aio;         /* (a) io_setup(2), see vfs/aio.h; owned */
 };
 

@@ -250,6 +250,7 @@ void mm_put(struct mm *mm)
 {
     if (!mm || !ref_put(&mm->refs)) return;
     if (mm->aio) mm->aio->end(mm->aio);
+    if (mm->cpu_numbers) mm->cpu_numbers->end(mm->cpu_numbers);
     struct vma_list dead = LIST_HEAD_INITIALIZER(dead);
     struct mm_update u;
     struct vma *v;

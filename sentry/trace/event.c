@@ -271,7 +271,7 @@ static bool first_time(const struct abi *abi, u64 nr)
 
 void event_unsupported(const struct abi *abi, u64 nr, const struct syscall_desc *d)
 {
-    /* Calls whose every user has another way, as the table's note says, are no news: rseq in each glibc program. */
+    /* Calls whose every user has another way, as the table's note says, are no news. */
     bool quiet = d && d->note && strstr(d->note, "fall back");
     if (quiet && log_level() < LOG_INFO) return;
     if (!first_time(abi, nr)) return;

@@ -143,6 +143,8 @@ void ptimers_exec(struct tgroup *t UNUSED) {}
 void ptimers_exit(struct tgroup *t UNUSED) {}
 void ptimers_fork(struct tgroup *p UNUSED, struct tgroup *c UNUSED) {}
 void ptimers_rlimit_cpu(struct tgroup *t UNUSED) {}
+int ktimer_service_start(void) { return -EAGAIN; }
+void ktimer_set(struct ktimer *t UNUSED, ktime_t e UNUSED) {}
 void ptimer_signal_taken(struct ptimer *t UNUSED, struct ksiginfo *i UNUSED) {}
 void futex_wake_addr(struct mm *m UNUSED, gaddr_t a UNUSED, s32 n UNUSED) {}
 void tty_session_exit(struct session *s UNUSED) {}
