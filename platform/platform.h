@@ -73,6 +73,7 @@ enum platform_ability {
     PLATFORM_CAN_PREEMPT = 1 << 1,      /* ctx_kick interrupts running guest code */
     PLATFORM_CAN_HIDE_CPUID = 1 << 2,   /* guest cpuid is under our control */
     PLATFORM_CAN_SINGLE_STEP = 1 << 3,  /* TF in eflags gives EXCEPTION(SIGTRAP) */
+    PLATFORM_HOST_TSC = 1 << 4,         /* guest rdtsc reads the host's counter, as the sentry's does */
 };
 
 struct platform_ops {

@@ -223,8 +223,7 @@ static int vdso_setup(void)
         memcpy(memfile_ptr(p + 1), linux_vdso_image, linux_vdso_image_size);
         vdso_pages = p;
         mappable_init(&vdso_map, &vdso_map_ops, NULL);
-        /* A virtual CPU has a counter of its own; only stub processes share ours. */
-        if (kernel.pops && !strcmp(kernel.pops->name, "kvm")) host_clock_is_tsc = false;
+        if (kernel.pops && !(kernel.pops->abilities(kernel.platform) & PLATFORM_HOST_TSC)) host_clock_is_tsc = false;
         atomic_store(&vvar, (struct vvar *)memfile_ptr(p));
         if (host_clock_is_tsc) {
             lock(&time_lock);

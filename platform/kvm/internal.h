@@ -30,7 +30,7 @@
 #define KVM_TSS_GPA 0xfffbd000ULL     /* three pages that Intel hosts want for themselves */
 #define MEM_GPA (4ULL << 30)          /* the memory file */
 #define WIN_MAX (256ULL << 30)        /* the window of donated files */
-#define WIN_SLOT_SIZE (1ULL << 30)
+#define WIN_SLOT_SIZE (128ULL << 20)
 #define CHUNK_SHIFT 21
 #define CHUNK_SIZE (1ULL << CHUNK_SHIFT)
 #define NO_CHUNK 0xffffffffu
@@ -83,6 +83,7 @@ struct kvm_variant {
     bool user_stub;        /* `syscall` goes to its handler but stays at ring 3 */
     bool shadow;           /* a page table entry's change is seen only once KVM has dropped its shadow of the old target */
     bool own_cpuid;        /* the instruction cpuid shows what we set */
+    bool host_tsc;         /* rdtsc reads what it reads outside */
     u64 exit_ns;           /* a system call leaves the machine and comes back */
     u64 kick_ns;           /* KVM_RUN that does not enter the machine */
 };
@@ -224,6 +225,17 @@ const struct kvm_variant *kvm_found(void);
 /* A descriptor of /dev/kvm with the right interface, or -errno and why. */
 int kvm_open(char *why, size_t why_len);
 int kvm_check_caps(int fd, char *why, size_t why_len);
+/* Does the processor show VT-x or AMD-V? */
+bool kvm_hardware(void);
+
+/* trial.c */
+struct kvm_verdict { int rc; struct kvm_variant var; bool again; char why[256]; };
+/* In a machine that the end of the process takes away; with what things cost. */
+void kvm_trial(struct kvm_verdict *v);
+/* In a machine as kvm_vm_start makes it, which is then *out. -errno and why. */
+int kvm_trial_start(const struct platform_config *cfg, struct platform **out, char *why, size_t why_len);
+/* Not good, for that reason. -ENOSYS. */
+int kvm_refuse(struct kvm_verdict *v, const char *what);
 
 /* vm.c: the machine, its memory, the stub. */
 int kvm_vm_start(const struct platform_config *cfg, const struct kvm_variant *var, struct platform **out, char *why, size_t why_len);
@@ -238,6 +250,8 @@ bool kvm_shadow_drop(struct platform *p);
 static inline void *kvm_page_ptr(const struct platform *p, u64 gpa) { return p->sys + (gpa - SYS_GPA); }
 /* Makes [off, off + len) of the memory file part of the machine. */
 int kvm_mem_slots(struct platform *p, u64 off, u64 len);
+/* The page of vCPU `id`, made when first asked for; NULL: no memory. Under the pool's lock. */
+u8 *kvm_vcpu_page(struct platform *p, unsigned id);
 int kvm_slot_set(struct platform *p, u32 id, u64 gpa, u64 size, const u8 *hva);
 bool kvm_cpuid_has(const struct platform *p, u32 leaf, char reg, unsigned bit);
 

@@ -24,7 +24,7 @@ static int kvm_init(const struct platform_config *cfg, struct platform **out)
 static u32 kvm_abilities(const struct platform *p)
 {
     return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_CAN_FAULT_ACCESS |
-           (p->var.own_cpuid ? PLATFORM_CAN_HIDE_CPUID : 0u);
+           (p->var.own_cpuid ? PLATFORM_CAN_HIDE_CPUID : 0u) | (p->var.host_tsc ? PLATFORM_HOST_TSC : 0u);
 }
 
 static int kvm_ctx_new(struct platform *p, struct platform_ctx **out)
@@ -47,17 +47,19 @@ static void kvm_ctx_free(struct platform_ctx *ctx)
     free(ctx);
 }
 
-/*
- * Where the processor shows neither VT-x nor AMD-V, a KVM that is there nevertheless works in software (PVM): an exit costs tens
- * of microseconds, and finding that out costs a sandbox's start as much as all the rest of it.
- */
-static bool kvm_declines_early(char *why, size_t why_len)
+bool kvm_hardware(void)
 {
     u32 a, b, c = 0, d;
 
-    if (__get_cpuid(1, &a, &b, &c, &d) && (c >> 5 & 1)) return false;
+    if (__get_cpuid(1, &a, &b, &c, &d) && (c >> 5 & 1)) return true;
     c = 0;
-    if (__get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 2 & 1)) return false;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 2 & 1);
+}
+
+/* A KVM that is there nevertheless works in software (PVM): an exit costs tens of microseconds. */
+static bool kvm_declines_early(char *why, size_t why_len)
+{
+    if (kvm_hardware()) return false;
     snprintf(why, why_len, "the processor shows neither VT-x nor AMD-V, so that a call costs more than elsewhere");
     return true;
 }
@@ -69,6 +71,7 @@ const struct platform_ops platform_kvm_ops = {
     .declines_early = kvm_declines_early,
     .findings = kvm_findings,
     .init = kvm_init,
+    .start = kvm_trial_start, /* the probe costs as much as all the rest of a sandbox's start */
     .free = kvm_vm_stop,
     .abilities = kvm_abilities,
     .as_new = kvm_as_new,

@@ -45,7 +45,7 @@ static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
 u32 kvm_session_calibrate(void)
 {
     ktime_t best = 0;
-    const u32 n = 2000;
+    const u32 n = 300;
 
     for (int round = 0; round < 3; round++) { /* the shortest: the others were interrupted */
         ktime_t t = clock_mono();

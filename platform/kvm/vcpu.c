@@ -156,11 +156,10 @@ static int create(struct platform *p, unsigned id, struct kvm_vcpu **out)
     if (v->fd >= 0) run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
     rc = v->fd < 0 || run == MAP_FAILED ? -errno : 0;
     if (!rc) {
-        u64 pdpt = p->pt_kernel & ~0xfffULL, pd = *(u64 *)kvm_page_ptr(p, pdpt) & ~0xfffULL;
-        u64 *pt = kvm_page_ptr(p, *(u64 *)kvm_page_ptr(p, pd) & ~0xfffULL);
         v->run = run;
-        v->page = kvm_page_ptr(p, pt[KVA_VCPU(id) >> GPAGE_SHIFT & 511] & 0x000ffffffffff000ULL);
-        if (ioctl(v->fd, KVM_SET_CPUID2, p->cpuid) || ioctl(v->fd, KVM_SET_SIGNAL_MASK, &mask)) rc = -errno;
+        v->page = kvm_vcpu_page(p, id);
+        if (!v->page) rc = -ENOMEM;
+        else if (ioctl(v->fd, KVM_SET_CPUID2, p->cpuid) || ioctl(v->fd, KVM_SET_SIGNAL_MASK, &mask)) rc = -errno;
         if (!rc) rc = kvm_vcpu_setup(p, v);
     }
     if (!rc) {

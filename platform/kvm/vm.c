@@ -22,13 +22,15 @@ HOSTCALL_ARG(ioctl, "the virtual machine gets a piece of memory more", 1, KVM_SE
 #define PTE_KERNEL 0x23ULL  /* present, writable, accessed */
 #define PTE_DIRTY 0x40ULL
 #define PTE_NX (1ULL << 63)
+#define PTE_ADDR 0x000ffffffffff000ULL
 #ifndef HWCAP2_FSGSBASE
 #define HWCAP2_FSGSBASE 2
 #endif
 /* Freed pages that may wait for a drop of all shadows before they are used again. */
 #define DEAD_MAX 2048
-/* Slots for the memory file; beyond 2^7 GiB they get larger. */
-#define MEM_SLOTS_MAX 128
+/* What a slot of the memory file spans, so that a small sandbox pays (0.5 ms a GiB, and memory) for little; and how many at most. */
+#define MEM_SLOT_SIZE (128ULL << 20)
+#define MEM_SLOTS_MAX 1024
 
 bool kvm_cpuid_has(const struct platform *p, u32 leaf, char reg, unsigned bit)
 {
@@ -158,6 +160,18 @@ static u64 *kernel_pte(const struct platform *p, u64 va)
     return (u64 *)kvm_page_ptr(p, pt) + (va >> GPAGE_SHIFT & 511);
 }
 
+u8 *kvm_vcpu_page(struct platform *p, unsigned id)
+{
+    u64 *e = kernel_pte(p, KVA_VCPU(id));
+
+    if (!*e) {
+        u64 gpa = kvm_page_new(p);
+        if (!gpa) return NULL;
+        __atomic_store_n(e, gpa | PTE_KERNEL | PTE_DIRTY | PTE_NX, __ATOMIC_SEQ_CST);
+    }
+    return kvm_page_ptr(p, *e & PTE_ADDR);
+}
+
 static int build_kernel(struct platform *p)
 {
     u64 page[6];
@@ -173,11 +187,6 @@ static int build_kernel(struct platform *p)
     *kernel_pte(p, KVA_TEXT) = page[3] | (PTE_KERNEL & ~2ULL);
     *kernel_pte(p, KVA_IDT) = page[4] | (PTE_KERNEL & ~2ULL) | PTE_NX;
     *kernel_pte(p, KVA_GDT) = page[5] | (PTE_KERNEL & ~2ULL) | PTE_NX;
-    for (unsigned i = 0; i < p->vcpu_cap; i++) {
-        u64 gpa = kvm_page_new(p);
-        if (!gpa) return -ENOMEM;
-        *kernel_pte(p, KVA_VCPU(i)) = gpa | PTE_KERNEL | PTE_DIRTY | PTE_NX;
-    }
     if (!p->var.user_stub) return 0;
     if (!(p->user_text = kvm_page_new(p))) return -ENOMEM;
     if (pipe2(p->peek, O_CLOEXEC)) return -errno;
@@ -234,7 +243,7 @@ static int lay_out(struct platform *p, char *why, size_t why_len)
     for (u32 i = 0; i < p->cpuid->nent; i++)
         if (p->cpuid->entries[i].function == 0x80000008) bits = p->cpuid->entries[i].eax & 0xff;
     top = 1ULL << MIN(bits, (u64)46);
-    p->mem_slot_size = gib;
+    p->mem_slot_size = MEM_SLOT_SIZE;
     while (p->cfg.memfile_size / p->mem_slot_size >= MEM_SLOTS_MAX) p->mem_slot_size *= 2;
     nmem = (u32)((p->cfg.memfile_size + p->mem_slot_size - 1) / p->mem_slot_size);
     p->mem_slot = xzalloc(nmem);

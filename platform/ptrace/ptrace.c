@@ -78,7 +78,7 @@ static void ptrace_free(struct platform *p)
 
 static u32 ptrace_abilities(const struct platform *p UNUSED)
 {
-    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP;
+    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_HOST_TSC;
 }
 
 static int ptrace_as_new(struct platform *p, struct platform_as **out)

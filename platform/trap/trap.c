@@ -64,7 +64,7 @@ static void trap_free(struct platform *p)
 
 static u32 trap_abilities(const struct platform *p UNUSED)
 {
-    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_CAN_FAULT_ACCESS;
+    return PLATFORM_CAN_PREEMPT | PLATFORM_CAN_SINGLE_STEP | PLATFORM_CAN_FAULT_ACCESS | PLATFORM_HOST_TSC;
 }
 
 static int trap_as_new(struct platform *p, struct platform_as **out)

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+BLOB(tsc, "rdtsc\n shl $32, %rdx\n or %rdx, %rax\n syscall\n ud2");
 BLOB(syscall, "syscall\n nop\n syscall\n ud2");
 BLOB(xmm, "movups (%rsi), %xmm5\n syscall\n movups %xmm5, 16(%rsi)\n syscall\n ud2");
 BLOB(ymm, "vmovups (%rsi), %ymm9\n syscall\n vmovups %ymm9, 32(%rsi)\n syscall\n ud2");
@@ -298,6 +299,23 @@ static void test_random_registers(void **state UNUSED)
     ops->as_free(as);
 }
 
+/* What the vDSO of guests goes by. */
+static void test_host_tsc(void **state UNUSED)
+{
+    if (!(ops->abilities(plat) & PLATFORM_HOST_TSC)) SKIP("guests have a time stamp counter of their own");
+    PUT(tsc, 0);
+    struct platform_as *as = ready();
+    for (int i = 0; i < 3; i++) {
+        struct platform_ctx *c = context();
+        struct guest_regs r = { .rip = CODE };
+        u64 before = __builtin_ia32_rdtsc();
+        assert_int_equal(run(c, as, &r).event, PLATFORM_SYSCALL);
+        assert_in_range(r.orig_rax, before, __builtin_ia32_rdtsc());
+        ops->ctx_free(c);
+    }
+    ops->as_free(as);
+}
+
 const struct CMUnitTest platform_register_tests[] = {
     cmocka_unit_test(test_syscall),
     cmocka_unit_test(test_vector_registers),
@@ -307,5 +325,6 @@ const struct CMUnitTest platform_register_tests[] = {
     cmocka_unit_test(test_bases),
     cmocka_unit_test(test_vsyscall_page),
     cmocka_unit_test(test_random_registers),
+    cmocka_unit_test(test_host_tsc),
     { 0 },
 };
