@@ -49,7 +49,7 @@ enum netb_proc {
     X("core", "wmem_default", "212992") X("core", "wmem_max", "4194304") X("core", "optmem_max", NULL)                               \
     X("ipv4", "ip_local_port_range", "32768\t60999") X("ipv4", "ip_unprivileged_port_start", "1024") X("ipv4", "ip_forward", "0")     \
     X("ipv4", "ip_default_ttl", NULL) X("ipv4", "ip_nonlocal_bind", NULL) X("ipv4", "ping_group_range", "1\t0")                      \
-    X("ipv4", "tcp_rmem", "4096\t131072\t6291456") X("ipv4", "tcp_wmem", "4096\t131072\t6291456") X("ipv4", "tcp_fin_timeout", "60") \
+    X("ipv4", "tcp_rmem", "4096\t131072\t6291456") X("ipv4", "tcp_wmem", "4096\t131072\t6291456") X("ipv4", "tcp_fin_timeout", NULL) \
     X("ipv4", "tcp_congestion_control", NULL) X("ipv4", "tcp_available_congestion_control", NULL) X("ipv4", "tcp_fastopen", NULL)   \
     X("ipv4", "tcp_keepalive_time", NULL) X("ipv4", "tcp_keepalive_intvl", NULL) X("ipv4", "tcp_keepalive_probes", NULL)            \
     X("ipv4", "tcp_max_syn_backlog", NULL) X("ipv4", "tcp_syncookies", NULL) X("ipv4", "tcp_tw_reuse", NULL)                        \

@@ -35,6 +35,7 @@ enum lock_class {
     LC_MEMFILE,      /* page allocator */
     LC_KICK,         /* a task's context pointer while somebody kicks it */
     LC_PLATFORM,     /* inside a platform */
+    LC_PORT,         /* ports and connections of the sandbox's own network; timers are set under it */
     LC_POLICY,       /* the resolver's ring: pins and records what it reads */
     LC_LEAF,         /* takes nothing else */
 };

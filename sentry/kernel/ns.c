@@ -107,6 +107,14 @@ static void free_ipc(struct ns *ns)
     free(ns);
 }
 
+/* net: the settings, and what is left of its connections. */
+void net_ns_exit(struct net_ns *n) __attribute__((weak));
+static void free_net(struct ns *ns)
+{
+    if (net_ns_exit) net_ns_exit(container_of(ns, struct net_ns, ns));
+    free(ns);
+}
+
 static int make(const struct nsproxy *old, enum ns_type type, struct user_ns *owner, struct ns **out)
 {
     switch (type) {
@@ -124,7 +132,8 @@ static int make(const struct nsproxy *old, enum ns_type type, struct user_ns *ow
         break;
     case NS_NET:
         *out = &xnew(struct net_ns)->ns;
-        break;
+        ns_init(*out, type, owner, free_net);
+        return 0;
     case NS_IPC: {
         struct ipc_ns *i = xnew(struct ipc_ns);
         i->set = (struct ipc_settings)IPC_SETTINGS_INIT;

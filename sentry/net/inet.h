@@ -29,11 +29,17 @@ int inet_getname(struct socket *s, struct net_addr *out, bool peer);
 int inet_dgram_shutdown(struct socket *s, u32 which);
 void inet_source_for(const struct net_addr *dest, u8 ip[16]);
 
-/* inet_port.c. Tables are per protocol; "locked" is their lock, a leaf. */
+/* inet_port.c. Tables are per protocol, under port_lock (tcp_ends.h), which is taken inside of a socket's lock. */
 int inet_bind(struct socket *s, const struct net_addr *a);
 int inet_autobind(struct socket *s);             /* an ephemeral port, if it has none; -EAGAIN */
-void inet_unbind(struct socket *s);
-void inet_register(struct socket *s);            /* an accepted connection: local is set already */
+void inet_unbind(struct socket *s);              /* getsockname(2) still shows the port */
+void inet_unbind_locked(struct socket *s);       /* ...port_lock held; of no connection */
+/*
+ * TCP, s->lock held: both addresses are set, and connect(2) wants the connection between them: chooses a port if bind(2)
+ * did not, and puts the connection into the table. -EADDRNOTAVAIL: there is one, or no port.
+ */
+int inet_connect_port_locked(struct socket *s);
+void inet_register(struct socket *s);            /* a connection to be accepted: both ends are set already */
 int inet_listen_check(struct socket *s);         /* -EADDRINUSE: another one listens there */
 void inet_set_local(struct socket *s, const u8 ip[16]);
 struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port);                    /* counted */

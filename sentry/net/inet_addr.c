@@ -44,7 +44,7 @@ int inet_check_dest(struct socket *s, struct net_addr *a)
         if (a->family != AF_INET6 && a->family != AF_INET) return -EAFNOSUPPORT;
         if (s->in.v6only && ip_is_v4(a->in.ip)) return -ENETUNREACH;
         /* A socket bound to an address of one kind cannot talk to the other. */
-        if (s->in.bound && !ip_is_any(s->in.local.in.ip) && ip_is_v4(s->in.local.in.ip) != ip_is_v4(a->in.ip)
+        if (!ip_is_any(s->in.local.in.ip) && ip_is_v4(s->in.local.in.ip) != ip_is_v4(a->in.ip)
             && !ip_is_any(a->in.ip)) return ip_is_v4(a->in.ip) ? -ENETUNREACH : -EINVAL;
     }
     if (ip_is_any(a->in.ip)) {
@@ -72,8 +72,7 @@ int inet_getname(struct socket *s, struct net_addr *out, bool peer)
     lock(&s->lock);
     if (!peer) {
         *out = s->in.local;
-        if (s->domain == AF_INET6 && !s->in.bound) memset(out->in.ip, 0, 16);
-    } else if (s->type == SOCK_STREAM ? s->state != ST_ESTABLISHED || s->in.was_reset || (s->in.got_fin && (s->shut & SHUT_SND)) : !s->in.connected) {
+    } else if (s->type == SOCK_STREAM ? s->state != ST_ESTABLISHED || !s->in.in_conns : !s->in.connected) {
         r = -ENOTCONN;
     } else {
         *out = s->in.remote;

@@ -126,7 +126,7 @@ static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
     case IP_RECVORIGDSTADDR: return want_bit(s, WANT_ORIGDST, v);
     case IP_FREEBIND: i->freebind = v; return 0;
     case IP_TRANSPARENT: return v && !ns_capable(net_owner(s), CAP_NET_RAW) && !ns_capable(net_owner(s), CAP_NET_ADMIN) ? -EPERM : 0;
-    case IP_BIND_ADDRESS_NO_PORT: return 0;     /* ports are not scarce here */
+    case IP_BIND_ADDRESS_NO_PORT: i->address_no_port = v; return 0;
     case IP_RETOPTS:
     case IP_RECVOPTS: return 0;
     default: return -ENOPROTOOPT;
@@ -157,8 +157,8 @@ static ssize_t ip_getopt(struct socket *s, int opt, void *val, size_t size)
     case IP_RECVTOS: return ip_put_int(val, size, !!(s->want & WANT_TOS));
     case IP_RECVORIGDSTADDR: return ip_put_int(val, size, !!(s->want & WANT_ORIGDST));
     case IP_FREEBIND: return ip_put_int(val, size, i->freebind);
-    case IP_TRANSPARENT:
-    case IP_BIND_ADDRESS_NO_PORT: return ip_put_int(val, size, 0);
+    case IP_TRANSPARENT: return ip_put_int(val, size, 0);
+    case IP_BIND_ADDRESS_NO_PORT: return ip_put_int(val, size, i->address_no_port);
     case IP_OPTIONS: return 0;
     case IP_MULTICAST_IF: {
         u32 a = htonl(i->mc_if);

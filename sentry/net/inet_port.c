@@ -1,66 +1,105 @@
-/* Ports: who is bound where, ephemeral ones, and who gets a connection or a datagram. ip(7), socket(7) SO_REUSEADDR */
+/*
+ * Ports: who is bound where, and ephemeral ones. ip(7), socket(7) SO_REUSEADDR, bind(2)
+ * TCP's rules are inet_bind_conflict(), inet_csk_find_open_port() and __inet_hash_connect(), UDP's udp_lib_lport_inuse().
+ */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/tcp_ends.h"
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #define BUCKETS 512u
 LIST_HEAD(port_list, socket);
-static lock_t port_lock = LOCK_INIT(LC_LEAF);      /* guards: */
-static struct port_list table[3][BUCKETS];          /* TCP, UDP, UDP-Lite */
+/* under port_lock: TCP, UDP, UDP-Lite; those bound by bind(2) and the like, then connections that are not */
+static struct port_bucket { struct port_list bound, conns; } table[3][BUCKETS];
 static u32 next_ephemeral;
 static u32 port_range = 32768u | 60999u << 16;   /* (a) least, greatest << 16 */
 
 static unsigned table_of(int protocol) { return protocol == IPPROTO_TCP ? 0 : protocol == IPPROTO_UDP ? 1 : 2; }
-static struct port_list *bucket(const struct socket *s, u16 port) { return &table[table_of(s->protocol)][port % BUCKETS]; }
+static struct port_bucket *bucket(const struct socket *s, u16 port) { return &table[table_of(s->protocol)][port % BUCKETS]; }
 
-/* Does this socket, bound to `any`, stand for addresses of both kinds? */
-static bool covers(const struct socket *s, bool v4)
+/* --- who is in whose way --- */
+
+/* What a socket, or what is left of one, holds. */
+struct claim { const u8 *ip; bool six, v6only, reuse, reuseport, listens, past; u32 uid; };
+
+static struct claim claim_of(const struct socket *s)
 {
-    const u8 *ip = s->in.local.in.ip;
-    return ip_is_v4(ip) ? v4 : !v4 || !s->in.v6only;
+    return (struct claim){ .ip = s->in.local.in.ip, .six = s->domain == AF_INET6, .v6only = s->in.v6only, .reuse = s->in.reuse,
+                           .reuseport = s->in.reuseport, .listens = atomic_load(&s->state) == ST_LISTEN, .uid = s->uid };
 }
 
-static bool overlap(const struct socket *a, const struct socket *b)
+static struct claim claim_left(const struct tcp_tw *t)
 {
-    const u8 *x = a->in.local.in.ip, *y = b->in.local.in.ip;
-    if (ip_is_any(x) && ip_is_any(y)) return ip_is_v4(x) == ip_is_v4(y) || (covers(a, true) && covers(b, true));
-    if (ip_is_any(x)) return covers(a, ip_is_v4(y));
-    if (ip_is_any(y)) return covers(b, ip_is_v4(x));
-    return ip_equal(x, y);
+    return (struct claim){ .ip = t->ends.local, .six = t->domain == AF_INET6, .v6only = t->v6only, .reuse = t->reuse,
+                           .reuseport = t->reuseport, .past = true };
 }
 
-/* inet_csk_bind_conflict, udp_lib_lport_inuse. listening: s is about to listen. */
-static bool conflict_locked(const struct socket *s, u16 port, bool listening)
+/* inet_rcv_saddr_equal() with wildcards: the order of the two matters where only one is of IPv6. */
+static bool meet(const struct claim *a, const struct claim *b)
 {
+    bool a4 = ip_is_v4(a->ip), b4 = ip_is_v4(b->ip), a_any = ip_is_any(a->ip), b_any = ip_is_any(b->ip);
+
+    if (!a->six || (a4 && b4)) return !b->v6only && (ip_equal(a->ip, b->ip) || a_any || b_any);
+    if (!a4 && a_any && !b4 && b_any) return true;
+    if (!b4 && b_any && !(b->v6only && a4)) return true;
+    if (!a4 && a_any && !(a->v6only && b4)) return true;
+    return ip_equal(a->ip, b->ip);
+}
+
+/* given: the caller of bind(2) named the port. */
+static bool tcp_conflict(const struct claim *a, const struct claim *b, bool given)
+{
+    if (!meet(a, b)) return false;
+    if (!given) return true;
+    if (a->reuse && b->reuse && !b->listens) return false;
+    return !(a->reuseport && b->reuseport && (b->past || a->uid == b->uid));
+}
+
+static bool udp_conflict(const struct claim *a, const struct claim *b)
+{
+    return !(a->reuse && b->reuse) && meet(a, b) && !(a->reuseport && b->reuseport && a->uid == b->uid);
+}
+
+static bool list_conflict(const struct socket *s, const struct port_list *l, u16 port, bool given)
+{
+    struct claim mine = claim_of(s);
     const struct socket *o;
 
-    LIST_FOREACH(o, bucket(s, port), in.port_link) {
-        if (o == s || o->net != s->net || o->in.local.in.port != port || !overlap(s, o)) continue;
-        if (s->in.reuseport && o->in.reuseport && s->uid == o->uid) continue;
-        if (s->in.reuse && o->in.reuse && (s->type != SOCK_STREAM || (o->state != ST_LISTEN))) continue;
-        if (listening && o->state != ST_LISTEN) continue;
-        return true;
+    LIST_FOREACH(o, l, in.port_link) {
+        if (o == s || o->net != s->net || o->in.local.in.port != port) continue;
+        struct claim c = claim_of(o);
+        if (s->type == SOCK_STREAM ? tcp_conflict(&mine, &c, given) : udp_conflict(&mine, &c)) return true;
     }
     return false;
 }
 
-static bool taken_locked(const struct socket *s, u16 port)
+static bool conflict_locked(const struct socket *s, u16 port, bool given)
 {
-    const struct socket *o;
-    LIST_FOREACH(o, bucket(s, port), in.port_link)
-        if (o->net == s->net && o->in.local.in.port == port) return true;
+    struct claim mine = claim_of(s);
+    const struct port_bucket *b = bucket(s, port);
+
+    if (list_conflict(s, &b->bound, port, given) || list_conflict(s, &b->conns, port, given)) return true;
+    for (struct tcp_tw *t = s->type == SOCK_STREAM ? tcp_tw_first_locked(port) : NULL; t; t = LIST_NEXT(t, by_port)) {
+        if (t->ends.net != s->net || t->ends.lport != port) continue;
+        struct claim c = claim_left(t);
+        if (tcp_conflict(&mine, &c, given)) return true;
+    }
     return false;
 }
 
-static void insert_locked(struct socket *s, u16 port)
+static void insert_locked(struct socket *s, u16 port, bool conn)
 {
+    struct port_bucket *b = bucket(s, port);
+
     s->in.local.in.port = port;
     s->in.bound = true;
-    LIST_INSERT_HEAD(bucket(s, port), s, in.port_link);
+    LIST_INSERT_HEAD(conn ? &b->conns : &b->bound, s, in.port_link);
 }
+
+/* --- ephemeral ports --- */
 
 void inet_port_range(u16 *min, u16 *max)
 {
@@ -76,7 +115,53 @@ int inet_set_port_range(u32 min, u32 max)
     return 0;
 }
 
-static int ephemeral_locked(struct socket *s, u16 *out)
+/* The ends of s if it connected from port. */
+static struct tcp_ends ends_from(const struct socket *s, u16 port)
+{
+    struct tcp_ends e = tcp_ends_of_locked(s);
+    e.lport = port;
+    return e;
+}
+
+/*
+ * tcp_twsk_unique(): timestamps make a new connection known from the old one, a second later if the port was not asked
+ * for by name. Everything here goes through the loopback, where tcp_tw_reuse 2 is enough.
+ */
+static bool takes_over(const struct socket *s, const struct tcp_tw *t, bool given)
+{
+    if (given) return true;
+    ktime_t len = TCP_TIMEWAIT_LEN, since = t->state == TCP_TIME_WAIT ? len - (t->expiry - clock_mono()) : 0;
+    return inet_setting(s->net, IS_TCP_TW_REUSE) && since > NSEC_PER_SEC;
+}
+
+static bool unique_locked(const struct socket *s, u16 port, bool given)
+{
+    struct tcp_ends e = ends_from(s, port);
+    struct tcp_tw *t;
+
+    if (tcp_conn_find_locked(&e)) return false;
+    return !(t = tcp_tw_find_locked(&e)) || takes_over(s, t, given);
+}
+
+/* Ports that somebody bound are not shared by those who connect; others are, with different other ends. */
+static bool connectable_locked(const struct socket *s, u16 port)
+{
+    const struct port_bucket *b = bucket(s, port);
+    const struct socket *o;
+    const struct tcp_tw *t;
+
+    LIST_FOREACH(o, &b->bound, in.port_link)
+        if (o->net == s->net && o->in.local.in.port == port) return false;
+    LIST_FOREACH(o, &b->conns, in.port_link)
+        if (o->net == s->net && o->in.local.in.port == port && !o->in.by_connect) return false;
+    for (t = tcp_tw_first_locked(port); t; t = LIST_NEXT(t, by_port))
+        if (t->ends.net == s->net && t->ends.lport == port && !t->by_connect) return false;
+    /* Nobody means to connect to itself. */
+    if (port == s->in.remote.in.port && ip_equal(s->in.local.in.ip, s->in.remote.in.ip)) return false;
+    return unique_locked(s, port, false);
+}
+
+static int ephemeral_locked(struct socket *s, u16 *out, bool connect)
 {
     u16 min, max;
     inet_port_range(&min, &max);
@@ -87,13 +172,15 @@ static int ephemeral_locked(struct socket *s, u16 *out)
         /* A step without a common divisor visits all, and neighbours in time are not neighbours in number. */
         next_ephemeral = (next_ephemeral + step) % n;
         u16 port = (u16)(min + next_ephemeral);
-        if (!taken_locked(s, port)) {
+        if (connect ? connectable_locked(s, port) : !conflict_locked(s, port, false)) {
             *out = port;
             return 0;
         }
     }
     return -EADDRINUSE;
 }
+
+/* --- bind, connect, and the end of both --- */
 
 int inet_autobind(struct socket *s)
 {
@@ -102,18 +189,18 @@ int inet_autobind(struct socket *s)
 
     lock(&port_lock);
     if (!s->in.bound) {
-        r = ephemeral_locked(s, &port);
-        if (!r) insert_locked(s, port);
+        r = ephemeral_locked(s, &port, false);
+        if (!r) insert_locked(s, port, false);
+        s->in.by_connect = false;
     }
     unlock(&port_lock);
     return r ? -EAGAIN : 0;
 }
 
-int inet_bind(struct socket *s, const struct net_addr *a)
+static int check_bind(const struct socket *s, const struct net_addr *a)
 {
     const u8 *ip = a->in.ip;
     u16 port = a->in.port;
-    int r = 0;
 
     if (a->truncated) return -EINVAL;
     if (a->family != s->domain) {
@@ -126,19 +213,37 @@ int inet_bind(struct socket *s, const struct net_addr *a)
     if (!ip_is_any(ip) && !ip_is_loopback(ip) && !multi && !s->in.freebind) return -EADDRNOTAVAIL;
     if (ip_is_broadcast(ip) && !multi) return -EADDRNOTAVAIL;
     if (!ip_is_any(ip) && !net_lo_up(s)) return -EADDRNOTAVAIL;
-    if (port && port < 1024 && !ns_capable(net_owner(s), CAP_NET_BIND_SERVICE)) return -EACCES;
+    return port && port < 1024 && !ns_capable(net_owner(s), CAP_NET_BIND_SERVICE) ? -EACCES : 0;
+}
+
+int inet_bind(struct socket *s, const struct net_addr *a)
+{
+    u16 port = a->in.port;
+    int r = check_bind(s, a);
+
+    if (r) return r;
     lock(&s->lock);
     lock(&port_lock);
     if (s->in.bound || s->state != ST_CLOSE) {
         r = -EINVAL;
     } else {
         struct net_addr old = s->in.local;
+        bool v6only = s->in.v6only;
         s->in.local = *a;
-        if (!port) r = ephemeral_locked(s, &port);
-        else if (conflict_locked(s, port, false)) r = -EADDRINUSE;
-        s->in.port_given = a->in.port != 0;
-        if (!r) insert_locked(s, port);
-        else s->in.local = old;
+        s->in.local.in.port = 0;
+        /* One that has an address of IPv6 is of IPv6 only. */
+        if (s->domain == AF_INET6 && !ip_is_v4(a->in.ip) && !ip_is_any(a->in.ip)) s->in.v6only = true;
+        if (port) r = conflict_locked(s, port, true) ? -EADDRINUSE : 0;
+        else if (!s->in.address_no_port) r = ephemeral_locked(s, &port, false);
+        if (r) {
+            s->in.local = old;
+            s->in.v6only = v6only;
+        } else {
+            s->in.port_given = a->in.port != 0;
+            s->in.addr_given = !ip_is_any(a->in.ip);
+            s->in.by_connect = false;
+            if (port) insert_locked(s, port, false);
+        }
     }
     unlock(&port_lock);
     unlock(&s->lock);
@@ -153,10 +258,34 @@ int inet_listen_check(struct socket *s)
     return bad ? -EADDRINUSE : 0;
 }
 
+int inet_connect_port_locked(struct socket *s)
+{
+    u16 port = s->in.local.in.port;
+    int r = 0;
+
+    lock(&port_lock);
+    if (s->in.bound) {
+        if (!unique_locked(s, port, true)) r = -EADDRNOTAVAIL;
+    } else {
+        if (ephemeral_locked(s, &port, true)) r = -EADDRNOTAVAIL;
+        s->in.by_connect = true;
+        if (!r) insert_locked(s, port, true);
+    }
+    if (!r) {
+        struct tcp_ends e = tcp_ends_of_locked(s);
+        struct tcp_tw *t = tcp_tw_find_locked(&e);
+        if (t) tcp_tw_kill_locked(t);
+        tcp_conn_add_locked(s);
+    }
+    unlock(&port_lock);
+    return r;
+}
+
 void inet_register(struct socket *s)
 {
     lock(&port_lock);
-    insert_locked(s, s->in.local.in.port);
+    insert_locked(s, s->in.local.in.port, true);
+    tcp_conn_add_locked(s);
     unlock(&port_lock);
 }
 
@@ -167,15 +296,25 @@ void inet_set_local(struct socket *s, const u8 ip[16])
     unlock(&port_lock);
 }
 
+void inet_unbind_locked(struct socket *s)
+{
+    if (s->in.bound) LIST_REMOVE(s, in.port_link);
+    s->in.bound = false;
+}
+
 void inet_unbind(struct socket *s)
 {
     lock(&port_lock);
-    if (s->in.bound) {
-        LIST_REMOVE(s, in.port_link);
-        s->in.bound = false;
-        s->in.local.in.port = 0;
-    }
+    inet_unbind_locked(s);
+    tcp_conn_del_locked(s);
     unlock(&port_lock);
+}
+
+/* --- who is meant --- */
+/* Does this socket, bound to `any`, stand for addresses of that kind? */
+static bool covers(const struct socket *s, bool v4)
+{
+    return ip_is_v4(s->in.local.in.ip) ? v4 : !v4 || !s->in.v6only;
 }
 
 /* How well the local address fits: 0 not at all. */
@@ -195,7 +334,7 @@ struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16
     u32 pick = (u32)(clock_mono() >> 10);
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[0][port % BUCKETS], in.port_link) {
+    LIST_FOREACH(o, &table[0][port % BUCKETS].bound, in.port_link) {
         if (o->net != net || o->in.local.in.port != port || atomic_load(&o->state) != ST_LISTEN) continue;
         int f = fit(o, dst);
         if (!f || f < score) continue;
@@ -226,7 +365,7 @@ struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16]
     u32 pick = (u32)sport << 16 | dport;
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) {
         if (o->net != net || o->in.local.in.port != dport) continue;
         int f = udp_score(o, dst, src, sport);
         if (f < score || !f) continue;
@@ -254,8 +393,8 @@ unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 gro
     bool joined = false;
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) joined |= o->net == net && is_member(o, group);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS], in.port_link) {
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) joined |= o->net == net && is_member(o, group);
+    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) {
         if (!joined || n == max || o->net != net || o->in.local.in.port != dport || !fit(o, group)) continue;
         if (!is_member(o, group) && !o->in.mc_all) continue;
         if (o->in.connected && (o->in.remote.in.port != sport || !ip_equal(o->in.remote.in.ip, src))) continue;

@@ -82,8 +82,12 @@ enum tcp_urg { URG_NONE, URG_VALID, URG_READ };
 struct inet_sock {
     struct net_addr local, remote; /* local: under the port table's lock as well */
     bool bound, connected;         /* (l); bound: in the port table */
-    bool port_given;               /* bind(2) named the port: it survives a disconnect */
-    LIST_ENTRY(socket) port_link;  /* port table's lock */
+    bool port_given, addr_given;   /* bind(2) named the port, the address: it survives a disconnect */
+    LIST_ENTRY(socket) port_link;  /* port_lock, as the next three */
+    LIST_ENTRY(socket) conn_link;  /* TCP: connections by both ends (tcp_ends.h) */
+    bool in_conns;                 /* (l) as well; TCP: it is there: not TCP_CLOSE */
+    bool by_connect;               /* with bound: connect(2) chose the port */
+    bool address_no_port;          /* bind(2) leaves the choice of a port to connect(2) */
     bool reuse, reuseport, v6only, freebind;
     bool connect_reported;         /* TCP: a connect(2) has returned the outcome */
     bool got_fin, was_connected, was_reset;

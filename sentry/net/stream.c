@@ -67,6 +67,12 @@ static struct sockbuf *fill(struct socket *s, struct net_msg *m, size_t n, bool 
     return b;
 }
 
+/* Nobody will read what s sends to peer, whose lock is held: it may have been disconnected, and connected to another since. */
+static bool stream_gone_locked(const struct socket *s, const struct socket *peer, bool tcp)
+{
+    return peer->dead || (tcp ? peer->peer != s : peer->shut & SHUT_RCV);
+}
+
 ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bool tcp, bool *peer_gone)
 {
     struct sock_wait sw;
@@ -84,6 +90,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
             /* A reader may have made room before it could see the flag. */
             if (atomic_load(&s->wmem) < limit) break;
             err = sock_wait(&sw, &s->lock, &s->wq);
+            limit = stream_limit(s, peer);
         }
         if (s->err) {
             if (!done) err = sock_take_error_locked(s);
@@ -99,7 +106,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         struct sockbuf *b = NULL;
         if (n < CHUNK_SMALL && !m->files) {
             lock(&peer->lock);
-            ssize_t r = peer->dead || (!tcp && (peer->shut & SHUT_RCV)) ? 0 : append_small_locked(s, peer, m, &c);
+            ssize_t r = stream_gone_locked(s, peer, tcp) ? 0 : append_small_locked(s, peer, m, &c);
             if (r > 0 && (m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
             struct sockbuf *t = TAILQ_LAST(&peer->rx, sockbuf_queue);
             struct tcp_segment *seg = tcp && r > 0 ? tcp_data_segment_locked(peer, t->data + t->off + t->len - r, (u32)r) : NULL;
@@ -121,7 +128,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         struct scm_files *fs = m->files;
         b->files = fs;
         lock(&peer->lock);
-        bool gone = peer->dead || (!tcp && (peer->shut & SHUT_RCV));
+        bool gone = stream_gone_locked(s, peer, tcp);
         struct tcp_segment *seg = NULL;
         if (!gone) {
             sockbuf_append_locked(peer, b);

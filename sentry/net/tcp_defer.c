@@ -4,7 +4,7 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/timers.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/tcp.h"
 #include <poll.h>
 
 #define TIMEOUT_INIT 1        /* TCP_TIMEOUT_INIT, seconds */
@@ -151,11 +151,7 @@ void tcp_defer_over(struct socket *c)
 /* As if it had never been: the other end learns of it when it sends. */
 static void forget(struct socket *c)
 {
-    lock(&c->lock);
-    c->linger = false;
-    c->shut = SHUT_BOTH;
-    unlock(&c->lock);
-    tcp_ops.release(c);
+    tcp_vanish(c);
     socket_put(c);
 }
 

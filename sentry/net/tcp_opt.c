@@ -1,5 +1,6 @@
 /* Options of TCP. Those that shape segments or timers are kept and shown; there are no segments here. tcp(7) */
 #include "sentry/net/inet.h"
+#include "sentry/net/inet_ns.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -10,8 +11,8 @@ int tcp_state(const struct socket *s)
     case ST_LISTEN: return TCP_LISTEN;
     case ST_CONNECTING: return TCP_SYN_SENT;
     case ST_ESTABLISHED:
-        if (s->in.was_reset) return TCP_CLOSE;
-        if (s->in.got_fin) return s->shut & SHUT_SND ? TCP_CLOSE : TCP_CLOSE_WAIT;
+        if (!s->in.in_conns) return TCP_CLOSE;
+        if (s->in.got_fin) return TCP_CLOSE_WAIT;
         return s->shut & SHUT_SND ? TCP_FIN_WAIT2 : TCP_ESTABLISHED;
     default: return TCP_CLOSE;
     }
@@ -78,7 +79,7 @@ ssize_t tcp_getopt(struct socket *s, int opt, void *val, size_t size)
     case TCP_KEEPINTVL: return opt_put_int(val, size, i->keepintvl);
     case TCP_KEEPCNT: return opt_put_int(val, size, i->keepcnt);
     case TCP_SYNCNT: return opt_put_int(val, size, i->syncnt);
-    case TCP_LINGER2: return opt_put_int(val, size, i->linger2 ? i->linger2 : 60);
+    case TCP_LINGER2: return opt_put_int(val, size, i->linger2 ? i->linger2 : inet_setting(s->net, IS_TCP_FIN_TIMEOUT));
     case TCP_DEFER_ACCEPT: return opt_put_int(val, size, i->defer_accept);
     case TCP_USER_TIMEOUT: return opt_put_int(val, size, i->user_timeout);
     case TCP_NOTSENT_LOWAT: return opt_put_int(val, size, i->notsent_lowat);

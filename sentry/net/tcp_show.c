@@ -124,23 +124,18 @@ void tcp_show_data(struct socket *s, struct socket *peer, struct tcp_segment *g)
     send_between(s, &s->in.remote, &s->in.local, TH_ACK, got, sent);
 }
 
-void tcp_show_end(struct socket *s, bool reset)
+void tcp_show_end(struct socket *s, struct socket *p, bool reset)
 {
     if (!ip_watched()) return;
     lock(&s->lock);
     const struct net_addr local = s->in.local, remote = s->in.remote;
     u64 got = received_locked(s);
-    struct socket *p = s->peer;
-    if (p) socket_get(p);
     unlock(&s->lock);
     u64 sent = received(p);
-    /* One that was closed before has no port any more; what its peer does then reaches nobody. */
-    if (!local.in.port) {
-    } else if (reset) {
+    if (reset) {
         send_between(s, &remote, &local, TH_RST | TH_ACK, got, sent);
     } else {
         send_between(s, &remote, &local, TH_FIN | TH_ACK, got - 1, sent);
         send_between(s, &local, &remote, TH_ACK, sent, got);
     }
-    if (p) socket_put(p);
 }

@@ -12,7 +12,7 @@ void tcp_show_connect(struct socket *c, bool accepted);
 struct tcp_segment *tcp_data_segment_locked(const struct socket *peer, const u8 *data, u32 len);
 /* Sends it, from s to peer, and what acknowledges it. Frees g; NULL is fine. */
 void tcp_show_data(struct socket *s, struct socket *peer, struct tcp_segment *g);
-/* The other end has ended its stream, and s knows (got_fin); or it has reset the connection. */
-void tcp_show_end(struct socket *s, bool reset);
+/* The other end, peer (NULL: it is gone), has ended its stream, and s knows (got_fin); or it has reset the connection. */
+void tcp_show_end(struct socket *s, struct socket *peer, bool reset);
 
 #endif

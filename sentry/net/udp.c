@@ -29,6 +29,9 @@ static int udp_connect(struct socket *s, const struct net_addr *a, bool nonblock
         unlock(&s->lock);
         if (!given) {
             inet_unbind(s);
+            s->in.local.in.port = 0;
+        }
+        if (!s->in.addr_given) {
             if (s->domain == AF_INET) ip_set_v4(src, 0);
             else memset(src, 0, 16);
             inet_set_local(s, src);

@@ -1,7 +1,7 @@
 /* /proc/net, from the sockets that live now. proc_pid_net(5) */
 #include "sentry/fs/proc/proc.h"
 #include "sentry/net/host.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/tcp_ends.h"
 #include "sentry/net/unix.h"
 
 #include <dirent.h>
@@ -134,6 +134,23 @@ static bool show_host(struct strbuf *b, size_t line, struct socket *s, bool six,
     return true;
 }
 
+/* What closed connections left. */
+static void show_remnants(struct strbuf *b, int domain, size_t line)
+{
+    size_t n;
+    struct tcp_tw_shown *v = tcp_tw_snapshot(current_net(), domain, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        strbuf_printf(b, "%4zu: ", line++);
+        put_addr(b, &v[i].local, domain == AF_INET6);
+        strbuf_printf(b, " ");
+        put_addr(b, &v[i].remote, domain == AF_INET6);
+        strbuf_printf(b, " %02X 00000000:00000000 03:%08llX 00000000     0        0 0 3 %016llx\n", v[i].state,
+                      (unsigned long long)(v[i].left / (NSEC_PER_SEC / 100)), 0ULL);
+    }
+    free(v);
+}
+
 static int show_inet(struct strbuf *b, int domain, int type)
 {
     bool six = domain == AF_INET6, tcp = type == SOCK_STREAM;
@@ -152,7 +169,7 @@ static int show_inet(struct strbuf *b, int domain, int type)
             continue;
         }
         lock(&s->lock);
-        bool shown = s->type == type && (type != SOCK_DGRAM || s->protocol != 136 /* UDP-Lite */) && !s->dead && s->in.bound && (!tcp || s->state != ST_CLOSE);
+        bool shown = s->type == type && (type != SOCK_DGRAM || s->protocol != 136 /* UDP-Lite */) && !s->dead && s->in.bound && (!tcp || tcp_state(s) != TCP_CLOSE);
         if (shown) {
             unsigned rx = s->state == ST_LISTEN ? s->naccept : tcp ? (unsigned)s->rx_bytes : atomic_load(&s->rmem);
             strbuf_printf(b, "%4zu: ", line++);
@@ -167,6 +184,7 @@ static int show_inet(struct strbuf *b, int domain, int type)
         socket_put(s);
     }
     free(v);
+    if (tcp) show_remnants(b, domain, line);
     return 0;
 }
 static int show_tcp(struct synth_node *n UNUSED, struct strbuf *b) { return show_inet(b, AF_INET, SOCK_STREAM); }
@@ -259,8 +277,8 @@ static int show_sockstat(struct synth_node *n UNUSED, struct strbuf *b)
     count(AF_UNSPEC, 0, &all);
     count(AF_INET, SOCK_STREAM, &tcp);
     count(AF_INET, SOCK_DGRAM, &udp);
-    strbuf_printf(b, "sockets: used %u\nTCP: inuse %u orphan 0 tw 0 alloc %u mem 0\nUDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
-                     "FRAG: inuse 0 memory 0\n", all, tcp, tcp, udp);
+    strbuf_printf(b, "sockets: used %u\nTCP: inuse %u orphan 0 tw %u alloc %u mem 0\nUDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
+                     "FRAG: inuse 0 memory 0\n", all, tcp, atomic_load(&inet_ns(current_net())->ntw), tcp, udp);
     return 0;
 }
 static int show_sockstat6(struct synth_node *n UNUSED, struct strbuf *b)

@@ -6,6 +6,7 @@
 #include "sentry/kernel/ns.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/inet_ns.h"
 #include "sentry/net/socket.h"
 
 #include <dirent.h>
@@ -51,8 +52,46 @@ static int store_port_range(struct synth_node *n UNUSED, char *text, size_t len 
 static const struct synth_entry port_range = {
     .name = "sysctl", .mode = S_IFREG | 0644, .show = show_port_range, .store = store_port_range };
 
+/* --- settings of the loopback's namespace --- */
+
+static bool own_settings(void) { return current_net() || net_plan.head.mode != PLAN_NET_HOST; }
+
+static const struct { const char *dir, *name; s32 min, max; } settings[INET_SETTINGS_N] = {
+#define SETTING(id, dir, file, v, min, max) [IS_##id] = { dir, file, min, max },
+    INET_SETTINGS(SETTING)
+};
+#define SETTING_ID 1000            /* ids from here on, in one directory with the table's */
+
+static int show_setting(struct synth_node *n, struct strbuf *b)
+{
+    strbuf_printf(b, "%d\n", inet_setting(current_net(), (enum inet_setting)(n->id - SETTING_ID)));
+    return 0;
+}
+
+static int store_setting(struct synth_node *n, char *text, size_t len UNUSED)
+{
+    struct net_ns *net = current_net();
+    s64 i = n->id - SETTING_ID;
+    char *end;
+    long v = strtol(text, &end, 10);
+
+    if (!ns_capable(net ? net->ns.owner : NULL, CAP_NET_ADMIN)) return -EPERM;
+    if (end == text || v < settings[i].min || v > settings[i].max) return -EINVAL;
+    atomic_store(&inet_ns(net)->set[i], (s32)v);
+    return 0;
+}
+static const struct synth_entry setting = { .name = "sysctl", .mode = S_IFREG | 0644, .show = show_setting, .store = store_setting };
+
+static s64 find_setting(const char *dir, const char *name)
+{
+    for (size_t i = 0; i < INET_SETTINGS_N && own_settings(); i++)
+        if (!strcmp(dir, settings[i].dir) && !strcmp(name, settings[i].name)) return (s64)i;
+    return -1;
+}
+
 static bool here(struct synth_node *dir, size_t i)
 {
+    if (find_setting(table[i].dir, table[i].name) >= 0) return false;
     return !strcmp(table[i].dir, dir->e->name) && (table[i].text || net_plan.head.mode == PLAN_NET_HOST);
 }
 
@@ -64,7 +103,10 @@ int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_n
             *child = (struct synth_node){ .e = own ? &port_range : &file, .id = (s64)i };
             return 0;
         }
-    return -ENOENT;
+    s64 k = find_setting(dir->e->name, name);
+    if (k < 0) return -ENOENT;
+    *child = (struct synth_node){ .e = &setting, .id = SETTING_ID + k };
+    return 0;
 }
 
 bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype)
@@ -73,6 +115,13 @@ bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32],
         if (here(dir, i)) {
             *id = (s64)i;
             snprintf(name, 32, "%s", table[i].name);
+            *dtype = DT_REG;
+            return true;
+        }
+    for (s64 k = MAX(from - SETTING_ID, (s64)0); k < INET_SETTINGS_N && own_settings(); k++)
+        if (!strcmp(dir->e->name, settings[k].dir)) {
+            *id = SETTING_ID + k;
+            snprintf(name, 32, "%s", settings[k].name);
             *dtype = DT_REG;
             return true;
         }
