@@ -22,6 +22,7 @@ void policy_limit_hit(const char *what) __attribute__((weak));
 void policy_count_tasks(unsigned now) __attribute__((weak));
 void policy_process_forked(s32 pid, s32 parent, const char *comm) __attribute__((weak));
 void sem_undo_clone(struct task *child, bool share) __attribute__((weak));
+void keys_clone(struct task *child) __attribute__((weak));
 
 static int check_flags(const struct clone_args_k *a)
 {
@@ -296,6 +297,7 @@ sysret_t task_clone(const struct clone_args_k *a)
     if (a->flags & CLONE_CHILD_SETTID) (void)mm_copy_out(c->mm, a->child_tid, &own, sizeof own);
     if (!(a->flags & CLONE_THREAD)) ptimers_rlimit_cpu(c->tg);
     if ((a->flags & CLONE_SYSVSEM) && sem_undo_clone) sem_undo_clone(c, true);
+    if (keys_clone) keys_clone(c);
     int event = unlikely(p->ptrace) ? ptrace_clone(c, a->flags, a->exit_signal) : 0;
     task_open_gate(c);
     if (unlikely(event)) ptrace_event_stop(event, (u64)tid);

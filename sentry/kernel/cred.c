@@ -96,6 +96,8 @@ bool cred_over_task(const struct cred *c, struct task *t, int cap)
     return r;
 }
 
+void keys_fsid_changed(u32 uid, u32 gid) __attribute__((weak));
+
 void task_set_cred(struct cred *new_)
 {
     struct task *t = current;
@@ -108,6 +110,7 @@ void task_set_cred(struct cred *new_)
         if (t->mm) t->mm->dumpable = 0;
         t->pdeath_signal = 0;
     }
+    if (t->thread_keyring && keys_fsid_changed && (old->fsuid != new_->fsuid || old->fsgid != new_->fsgid)) keys_fsid_changed(new_->fsuid, new_->fsgid);
     if (uid_moves) user_charge(new_->uid, USER_NPROC, RLIM_INFINITY);
     lock(&t->lock);
     t->cred = new_;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/personality.h>
 
+void keys_exec(void) __attribute__((weak));
 void policy_process_execed(s32 pid, const char *file, char **argv) __attribute__((weak));
 
 #define MAX_REWRITES 5               /* interpreters of interpreters: exec_binprm() */
@@ -247,6 +248,7 @@ sysret_t task_exec(struct exec_req *r)
     task_set_cred(creds.cred);
     creds.cred = NULL;
     t->mm->dumpable = dumpable;
+    if (keys_exec && (t->thread_keyring || t->tg->process_keyring)) keys_exec();
     /* Too late for the old image to hear of it: so the process ends, as in Linux. */
     if (fdtable_unshare_current()) tgroup_kill(t->tg, SIGKILL);
     else fdtable_close_on_exec(t->files);

@@ -15,6 +15,7 @@
 
 /* ipc: SEM_UNDO adjustments of the thread. */
 void sem_undo_exit(struct task *t) __attribute__((weak));
+void keys_task_exit(struct task *t) __attribute__((weak));
 /* ipc: segments that it made. */
 void shm_task_exit(struct task *t) __attribute__((weak));
 
@@ -185,6 +186,7 @@ void task_exit(u32 wait_status)
     trace_task_exit(t, wait_status);
     drop_resources(t);
     if (t->sysvsem && sem_undo_exit) sem_undo_exit(t);
+    if (keys_task_exit && (t->thread_keyring || t->session_keyring)) keys_task_exit(t);
     if (shm_task_exit) shm_task_exit(t);
     if (last) last_thread(t);
     ptrace_exit(t, last);

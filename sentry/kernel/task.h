@@ -27,6 +27,7 @@ struct tgroup;
 struct ptimers;
 struct seccomp_filter;
 struct sem_undo_list;
+struct key;
 struct ptrace_link;
 struct cpu_numbers;
 struct cpu_slot;
@@ -103,6 +104,8 @@ struct task {
     struct waiter *vfork_done;             /* parent waits until this task execs or exits; see task_vfork_release */
     struct waitq vfork_wait; bool vfork_pending;   /* (a) in the child */
     struct sem_undo_list *sysvsem;         /* (t) counted; SEM_UNDO, owned by ipc/sem */
+    struct key *thread_keyring, *session_keyring;    /* counted, under the lock of sentry/keys; NULL: none yet */
+    int reqkey_default;                    /* (t) KEY_REQKEY_DEFL_* */
     void *pi_held;                         /* futex PI state list, owned by ipc/futex */
 
     char comm[TASK_COMM_LEN];              /* under lock */
@@ -181,6 +184,7 @@ struct tgroup {
     struct ptimers *ptimers;               /* POSIX timers and itimers, owned (kernel/timers) */
 
     struct rusage_acc { u64 utime_ns, stime_ns, min_flt, maj_flt, nvcsw, nivcsw, inblock, oublock, maxrss_kb; } dead, children_acc; /* (T) */
+    struct key *process_keyring;           /* counted, under the lock of sentry/keys; NULL: none yet */
     u64 alarm_placeholder;
 
     s32 sid;                               /* (a) session id, for readers without the tasklist */

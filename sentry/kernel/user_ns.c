@@ -73,9 +73,12 @@ u32 id_out(enum id_kind k, u32 id)
     return v == NO_ID ? OVERFLOW_ID : v;
 }
 
+void keys_user_ns_exit(u32 inum) __attribute__((weak));
+
 static void free_user_ns(struct ns *ns)
 {
     struct user_ns *u = container_of(ns, struct user_ns, ns);
+    if (keys_user_ns_exit) keys_user_ns_exit(ns->inum);
     free(u->uid.e);
     free(u->gid.e);
     free(u);

@@ -9,7 +9,7 @@ extern const struct synth_entry proc_task_dir[];    /* children of /proc/PID and
 extern const struct synth_entry proc_sys_dir[];     /* children of /proc/sys */
 extern const struct synth_entry proc_net_dir[];     /* children of /proc/PID/net */
 /* Parts of those: sysctl_ipc.c, sysctl_limits.c */
-extern const struct synth_entry proc_sys_ipc[], proc_sys_fs_mqueue[], proc_sys_fs_dir[], proc_sys_vm_limits[];
+extern const struct synth_entry proc_sys_ipc[], proc_sys_fs_mqueue[], proc_sys_fs_dir[], proc_sys_vm_limits[], proc_sys_keys[];
 int proc_show_threads_max(struct synth_node *n, struct strbuf *b);
 int proc_store_threads_max(struct synth_node *n, char *text, size_t len);
 /* /proc/sys/net/DIR (net_sysctl.c) */

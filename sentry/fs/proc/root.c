@@ -5,6 +5,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/ipc/sysv.h"
+#include "sentry/keys/keys.h"
 #include "sentry/kernel/pid_ns.h"
 
 #include <dirent.h>
@@ -229,6 +230,9 @@ static int show_sem(struct synth_node *n UNUSED, struct strbuf *b) { sem_show(b)
 static int show_msg(struct synth_node *n UNUSED, struct strbuf *b) { msq_show(b); return 0; }
 static const struct synth_entry sysvipc_dir[] = { SYNTH_FILE("shm", show_shm), SYNTH_FILE("sem", show_sem), SYNTH_FILE("msg", show_msg), { 0 } };
 
+static int show_keys(struct synth_node *n UNUSED, struct strbuf *b) { keys_show(b); return 0; }
+static int show_key_users(struct synth_node *n UNUSED, struct strbuf *b) { key_users_show(b); return 0; }
+
 static const struct synth_entry root_dir[] = {
     { .name = "self", .mode = S_IFLNK | 0777, .readlink = readlink_self },
     { .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = readlink_thread_self },
@@ -251,6 +255,8 @@ static const struct synth_entry root_dir[] = {
     SYNTH_FILE("interrupts", show_empty),
     { .name = "mounts", .mode = S_IFLNK | 0777, .readlink = readlink_mounts },
     { .name = "net", .mode = S_IFLNK | 0777, .readlink = readlink_net },
+    SYNTH_FILE("keys", show_keys),
+    SYNTH_FILE("key-users", show_key_users),
     SYNTH_DIR("sys", proc_sys_dir),
     SYNTH_DIR("sysvipc", sysvipc_dir),
     { 0 },

@@ -116,7 +116,7 @@ static const struct synth_entry kernel_dir[] = {
     SYNTH_FILE("core_uses_pid", show_0), SYNTH_FILE("tainted", show_0), SYNTH_FILE("panic", show_0), SYNTH_FILE("randomize_va_space", show_2),
     SYNTH_FILE("sched_child_runs_first", show_0), SYNTH_FILE("perf_event_paranoid", show_2), SYNTH_FILE("kptr_restrict", show_1),
     SYNTH_FILE("dmesg_restrict", show_1), SYNTH_FILE("unprivileged_bpf_disabled", show_2),
-    SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), { .children = proc_sys_ipc } };
+    SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), SYNTH_DIR("keys", proc_sys_keys), { .children = proc_sys_ipc } };
 static const struct synth_entry vm_dir[] = {
     SYNTH_FILE("overcommit_memory", show_1), SYNTH_FILE("overcommit_ratio", show_50),
     SYNTH_FILE("swappiness", show_60), SYNTH_FILE("mmap_min_addr", show_65536), SYNTH_FILE("nr_hugepages", show_0),
