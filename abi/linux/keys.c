@@ -71,7 +71,7 @@ sysret_t linux_request_key(const struct syscall_args *a)
 
     if (!r) r = a->a[1] ? desc_in(&desc, a->a[1]) : -EFAULT;
     if (!r) r = desc_in(&info, a->a[2]);   /* for whoever would make the key: checked, and not used */
-    return r ? r : key_request(type, desc, ARG_INT(3));
+    return r ? r : key_request(type, desc, info != NULL, ARG_INT(3));
 }
 
 static sysret_t join(gaddr_t name)

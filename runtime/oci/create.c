@@ -185,7 +185,7 @@ int oci_cmd_create(int argc, char **argv)
     struct oci_opt opts[] = {
         { "bundle", 'b', OPT_STR, &c.bundle }, { "console-socket", 0, OPT_STR, &c.console_socket }, { "pid-file", 0, OPT_STR, &c.pid_file },
         { "preserve-fds", 0, OPT_STR, &preserve }, { "config", 'f', OPT_STR, &c.config }, { "no-pivot", 0, OPT_FLAG, NULL },
-        { "no-new-keyring", 0, OPT_FLAG, NULL }, { "no-subreaper", 0, OPT_FLAG, NULL }, { "keep", 0, OPT_FLAG, NULL },
+        { "no-new-keyring", 0, OPT_FLAG, &c.no_new_keyring }, { "no-subreaper", 0, OPT_FLAG, NULL }, { "keep", 0, OPT_FLAG, NULL },
         { "pidfd-socket", 0, OPT_STR, NULL },
     };
     int n, sock;

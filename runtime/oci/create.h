@@ -11,7 +11,7 @@ struct oci_create {
     const char *id, *bundle, *config, *pid_file, *console_socket;
     unsigned preserve_fds;
     bool foreground;                   /* run without --detach: the caller waits, and its terminal is the container's */
-    bool keep;
+    bool keep, no_new_keyring;
     char *bundle_path, *rootfs;        /* absolute; owned */
     int dirfd;                         /* state directory */
     struct oci_config cfg;

@@ -424,6 +424,14 @@ static int add_network(struct oplan *o)
     return 0;
 }
 
+/* As runc names it; exec joins the same one. */
+static void add_keyring(struct spawn_plan *p, const struct oci_create *c)
+{
+    char name[300];
+    snprintf(name, sizeof(name), "_ses.%s", c->id);
+    if (!c->no_new_keyring) plan_add_str(&p->sentry, PLAN_SESSION_KEYRING, name);
+}
+
 /* A uts namespace by path, as pods have it, already has its names; one of the container's own begins with ours. */
 static void add_names(struct spawn_plan *p, const struct oci_config *c)
 {
@@ -453,6 +461,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
         return oci_fail("config.json: annotations.sundog.abi: `%s` is not auto, linux or solaris", abi);
     plan_add_str(&p->sentry, PLAN_ABI, abi ? abi : "auto");
     add_names(p, cfg);
+    add_keyring(p, c);
     if (add_files(&o)) return -1;
     if (!abi || strcmp(abi, "linux")) plan_solaris_pieces(p, &o.nroots);
     for (unsigned i = 0; i < cfg->nmasked; i++) emit_str(&o, PLAN_MASK, cfg->masked[i]);

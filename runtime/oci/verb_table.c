@@ -18,7 +18,8 @@
     OPT("console-socket", "SOCKET", "where the terminal's descriptor is sent", "@file"),                                         \
     OPT("pid-file", "FILE", "where the process id is written", "@file"),                                                         \
     OPT("preserve-fds", "N", "pass N descriptors from 3 on", NULL),                                                              \
-    FLAG("keep", "leave the state behind when the container ends"), FLAG("no-pivot", TAKEN), FLAG("no-new-keyring", TAKEN),      \
+    FLAG("keep", "leave the state behind when the container ends"), FLAG("no-pivot", TAKEN),                                     \
+    FLAG("no-new-keyring", "no session keyring of the container's own"),                                                        \
     FLAG("no-subreaper", TAKEN), OPT("pidfd-socket", "SOCKET", TAKEN, "@file")
 
 static const struct opt_desc create_opts[] = { CREATE_OPTS, HELP };

@@ -42,6 +42,7 @@ enum plan_kind {
     PLAN_SECCOMP,            /* u32 flags, then struct sock_filter[]: the program's seccomp filter */
     PLAN_IDMAP,              /* u32 0 users, 1 groups; then struct plan_idmap[]: what /proc/PID/{uid,gid}_map show */
     PLAN_PROCESS,            /* struct plan_process */
+    PLAN_SESSION_KEYRING,    /* string: name of the session keyring that the container's processes start with. Absent: none */
     /* policy: sentry, gofer and broker */
     PLAN_EVENT_RECORD = 47,  /* struct plan_event_record; before PLAN_POLICY; the sentry alone */
     PLAN_POLICY = 48,        /* struct plan_policy */

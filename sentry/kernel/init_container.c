@@ -5,6 +5,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/keys/keys.h"
 #include "sentry/kernel/init_internal.h"
 #include "sentry/vfs/file.h"
 
@@ -369,8 +370,17 @@ static int process(struct init *in, const u8 *data, u32 len)
     return 0;
 }
 
+static int session_keyring(struct init *in UNUSED, const u8 *data, u32 len)
+{
+    AUTO_FREE char *name = xstrndup((const char *)data, len);
+    keys_container_session(*name ? name : NULL);
+    return 0;
+}
+
 int init_container_process(struct init *in)
 {
+    keys_container_session(NULL);
+    (void)init_each(in, PLAN_SESSION_KEYRING, session_keyring);
     set_home(in);
     return init_each(in, PLAN_PROCESS, process);
 }

@@ -12,8 +12,10 @@
 
 #define KEY_MAX_DEPTH 6            /* keyrings inside of keyrings that a search follows */
 #define KEY_LINK_QUOTA 4u          /* bytes of quota that a link costs */
-#define KEY_BIG_QUOTA 16u          /* and a big_key, whose bytes have a common ceiling instead: */
-#define KEY_BIG_CEILING (64ULL << 20)
+#define KEY_BIG_QUOTA 16u          /* and a big_key */
+/* Of all users together, whatever the quotas are set to: -ENOMEM beyond. */
+#define KEY_BYTES_CEILING (64ULL << 20)
+#define KEY_CEILING (1u << 20)
 #define KEY_NO_EXPIRY INT64_MAX
 
 enum key_need { NEED_NONE = 0, NEED_VIEW = 1, NEED_READ = 2, NEED_WRITE = 4, NEED_SEARCH = 8, NEED_LINK = 16, NEED_SETATTR = 32,
@@ -102,6 +104,7 @@ int keyring_search(struct key_search *s, struct key_ref ring, struct key_ref *ou
 /* --- process.c --- */
 #define LOOKUP_CREATE 1u
 int key_lookup(s32 id, u32 flags, enum key_need need, struct key_ref *out);     /* counted; NULL with an error */
+int key_default_ring(struct key **out);                           /* borrowed: where what request_key makes would go */
 int key_search_process(struct key_search *s, struct key_ref *out);               /* borrowed; keyrings of current */
 bool key_possessed(const struct key *k);
 u64 key_mark_possessed(void);      /* all that current possesses have this in owned, until the next walk */

@@ -8,7 +8,7 @@ struct key *keys_all;
 struct key_user *key_users;
 struct key_settings key_settings = { .maxkeys = 200, .maxbytes = 20000, .root_maxkeys = 1000000, .root_maxbytes = 25000000, .gc_delay = 300,
     .persistent_expiry = 3 * 24 * 3600 };
-static u64 big_bytes;              /* payload of all big keys */
+static u64 all_bytes;              /* of all payloads */
 
 const struct key_type key_type_keyring = { .name = "keyring", .readable = true };
 const struct key_type key_type_user = { .name = "user", .readable = true, .updatable = true, .max = 32767 };
@@ -120,6 +120,7 @@ int key_new(const struct key_type *type, const char *desc, u32 uid, u32 gid, u32
 {
     int r = check_desc(type, desc);
     if (r) return r;
+    if (HASH_COUNT(keys_all) >= KEY_CEILING) return -ENOMEM;
     u64 bytes = strlen(desc) + 1;
     struct key_user *u = user_get(uid);
     if (q == QUOTA_CHECKED && !fits(u, bytes)) {
@@ -193,9 +194,8 @@ static u64 quota_of(const struct key_type *t, size_t len) { return t == &key_typ
 
 int key_set_payload(struct key *k, const void *p, size_t len)
 {
-    bool big = k->type == &key_type_big;
     if (!k->type->max) return 0;
-    if (big && big_bytes - k->len + len > KEY_BIG_CEILING) return -ENOMEM;
+    if (all_bytes - k->len + len > KEY_BYTES_CEILING) return -ENOMEM;
     void *copy = try_zalloc(1, len);
     if (!copy) return -ENOMEM;
     int r = key_reserve(k, (s64)quota_of(k->type, len) - (s64)quota_of(k->type, k->len));
@@ -205,7 +205,7 @@ int key_set_payload(struct key *k, const void *p, size_t len)
     }
     memcpy(copy, p, len);
     if (k->data) key_free_copy(k->data, k->len);
-    if (big) big_bytes += len - k->len;
+    all_bytes += len - k->len;
     k->data = copy;
     k->len = len;
     return 0;
@@ -215,7 +215,7 @@ void key_drop_payload(struct key *k)
 {
     if (!k->data) return;
     (void)key_reserve(k, -(s64)quota_of(k->type, k->len));
-    if (k->type == &key_type_big) big_bytes -= k->len;
+    all_bytes -= k->len;
     key_free_copy(k->data, k->len);
     k->data = NULL;
     k->len = 0;

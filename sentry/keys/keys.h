@@ -21,7 +21,7 @@ struct tgroup;
 /* Special ids (KEY_SPEC_*) and permissions are the host Linux's <linux/keyctl.h>. Errors: ENOKEY EACCES EKEYEXPIRED
  * EKEYREVOKED EDQUOT ENOTDIR EINVAL EPERM ENODEV EOPNOTSUPP EDEADLK ELOOP ENOENT EEXIST ENOMEM, negative. desc may be NULL. */
 sysret_t key_add(const char *type, const char *desc, const void *payload, size_t len, s32 ring);            /* serial */
-sysret_t key_request(const char *type, const char *desc, s32 dest /* 0: none */);                           /* serial */
+sysret_t key_request(const char *type, const char *desc, bool make, s32 dest /* 0: none */);                /* serial */
 sysret_t key_get_id(s32 id, bool create);
 sysret_t key_join_session(const char *name);                     /* NULL: a new one without a name for others */
 sysret_t key_update(s32 id, const void *payload, size_t len);
@@ -53,8 +53,8 @@ void keys_fsid_changed(u32 uid, u32 gid);                        /* the thread k
 void keys_task_exit(struct task *t);
 void keys_tgroup_free(struct tgroup *tg);
 void keys_user_ns_exit(u32 inum);
-/* The session keyring of a container: made for its first process, joined by those started into it. name "_ses.ID" */
-void keys_container_session(struct task *t, const char *name);
+/* The session keyring of a container, for current: made by this name for its first process, joined (NULL) by those started later. */
+void keys_container_session(const char *name);
 
 /* --- /proc/keys, /proc/key-users, /proc/sys/kernel/keys --- */
 void keys_show(struct strbuf *b);

@@ -82,7 +82,16 @@ static int found(struct key_ref k, struct key_ref dest)
     return r || !dest.key ? r : keyring_add(dest.key, k.key);
 }
 
-sysret_t key_request(const char *type, const char *desc, s32 dest_id)
+/* A key is to be made: nobody does it, but whether the caller could keep it is said first. */
+static int nobody_makes(struct key_ref dest)
+{
+    struct key *ring;
+    int r = dest.key ? 0 : key_default_ring(&ring);
+    if (!r && !dest.key) r = key_permission((struct key_ref){ ring, true }, NEED_WRITE);
+    return r ? r : -ENOKEY;
+}
+
+sysret_t key_request(const char *type, const char *desc, bool make, s32 dest_id)
 {
     struct key_search s = { .type = key_type_find(type), .desc = desc, .skip_expired = true };
     struct key_ref dest, k = { 0 };
@@ -91,7 +100,7 @@ sysret_t key_request(const char *type, const char *desc, s32 dest_id)
     int err = dest_get(dest_id, &dest);
     if (!err && (!s.type || !desc)) err = !s.type ? -ENOKEY : -EINVAL;
     if (!err) err = key_search_process(&s, &k);
-    if (err == -EAGAIN) err = -ENOKEY;
+    if (err == -EAGAIN) err = make ? nobody_makes(dest) : -ENOKEY;
     if (!err) {
         serial = k.key->serial;
         err = found(k, dest);

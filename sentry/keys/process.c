@@ -246,6 +246,27 @@ int key_lookup(s32 id, u32 flags, enum key_need need, struct key_ref *out)
     return r;
 }
 
+/* By KEYCTL_SET_REQKEY_KEYRING; by default the innermost that there is. construct_get_dest_keyring() */
+int key_default_ring(struct key **out)
+{
+    struct key *start[NSTART];
+    struct user_rings *u;
+    int which = current->reqkey_default, r = user_rings(&u);
+
+    if (r) return r;
+    searched(start);
+    switch (which) {
+    case KEY_REQKEY_DEFL_USER_KEYRING: *out = u->user; return 0;
+    case KEY_REQKEY_DEFL_USER_SESSION_KEYRING: *out = u->session; return 0;
+    case KEY_REQKEY_DEFL_PROCESS_KEYRING: which = 1; break;
+    case KEY_REQKEY_DEFL_SESSION_KEYRING: which = 2; break;
+    default: which = 0; break;
+    }
+    while (!start[which]) which++;     /* the last one is there: at least that of the user's sessions */
+    *out = start[which];
+    return 0;
+}
+
 /* --- the process tree --- */
 
 void keys_clone(struct task *child)
@@ -297,18 +318,16 @@ void keys_fsid_changed(u32 uid, u32 gid)
     unlock(&keys_lock);
 }
 
-void keys_container_session(struct task *t, const char *name)
+void keys_container_session(const char *name)
 {
     static struct key *session;    /* keys_lock; held for those that are started later */
-    struct task *was = current;
+    const struct cred *c = current->cred;
 
     lock(&keys_lock);
-    current = t;
-    if (!session) (void)ring_new(name, t->cred->uid, t->cred->gid, PERM_SESSION | KEY_USR(NEED_LINK), QUOTA_OVERRUN, &session);
+    if (name && !session) (void)ring_new(name, c->uid, c->gid, PERM_SESSION | KEY_USR(NEED_LINK | NEED_SEARCH), QUOTA_OVERRUN, &session);
     if (session) {
         key_get(session);
-        set_session(t, session);
+        set_session(current, session);
     }
-    current = was;
     unlock(&keys_lock);
 }

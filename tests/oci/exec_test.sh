@@ -4,6 +4,11 @@
 id=$prefix-e
 bundle b 'args("sleep", "1000")'
 sd run --detach --bundle b "$id" >/dev/null 2>&1 || bad "run --detach"
+# One session keyring for all of the container, unless it is to have none.
+expect 0 "keyring +_ses\.$id: " sd exec "$id" cat /proc/keys
+bundle k 'args("cat", "/proc/keys")'
+expect 0 "keyring +_ses\.$id-k: " sd run --bundle k "$id-k"
+[[ $(sd run --no-new-keyring --bundle k "$id-n" 2>&1) != *_ses* ]] || bad "a keyring with --no-new-keyring"
 expect 4 'inside 1 sleep' sd exec "$id" sh -c 'echo inside $(ps -o pid,comm | grep -m1 sleep); exit 4'
 expect 0 '^b /tmp 1000:1001$' sd exec --env A=b --cwd /tmp --user 1000:1001 "$id" sh -c 'echo $A $PWD $(id -u):$(id -g)'
 expect 255 'executable file not found in \$PATH' sd exec "$id" nosuch

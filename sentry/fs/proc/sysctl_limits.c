@@ -62,10 +62,10 @@ const struct synth_entry proc_sys_fs_dir[] = {
     SYNTH_FILE("lease-break-time", show_50), SYNTH_FILE("protected_hardlinks", show_0), SYNTH_FILE("protected_symlinks", show_0),
     SYNTH_FILE("protected_fifos", show_0), SYNTH_FILE("protected_regular", show_0), SYNTH_FILE("suid_dumpable", show_0),
     SYNTH_DIR("inotify", inotify_dir), SYNTH_DIR("epoll", epoll_dir), SYNTH_DIR("mqueue", proc_sys_fs_mqueue), { 0 } };
-/* proc_sys_kernel(5) "keys/"; what a user may have is the sentry's memory, so root has no more than by default. */
+/* proc_sys_kernel(5) "keys/" */
 #define KEYS(field, lo, hi) SYSCTL_GLOBAL(#field, key_settings.field, lo, hi)
 const struct synth_entry proc_sys_keys[] = {
-    KEYS(maxkeys, 1, 1000000), KEYS(maxbytes, 1, 25000000), KEYS(root_maxkeys, 1, 1000000), KEYS(root_maxbytes, 1, 25000000), KEYS(gc_delay, 0, INT32_MAX),
+    KEYS(maxkeys, 1, INT32_MAX), KEYS(maxbytes, 1, INT32_MAX), KEYS(root_maxkeys, 1, INT32_MAX), KEYS(root_maxbytes, 1, INT32_MAX), KEYS(gc_delay, 0, INT32_MAX),
     SYSCTL_GLOBAL("persistent_keyring_expiry", key_settings.persistent_expiry, 0, INT32_MAX), { 0 } };
 const struct synth_entry proc_sys_vm_limits[] = {
     SYSCTL_GLOBAL("max_map_count", kernel_limits.max_map_count, 0, MAX_MAP_COUNT_CEILING), { 0 } };
