@@ -257,12 +257,23 @@ static void set_entries(struct change *c, u64 *t, gaddr_t va, u64 n, u64 gpa, u8
     }
 }
 
+/*
+ * shadow: KVM looks each page up in its own mapping of the memory file, which zaps emptied. A writer's lookup costs 1.3 us a page; reading,
+ * for which the kernel maps 16 pages together, makes them writable too (shared memory keeps no account of writes). And KVM
+ * shadows the neighbours of a page that faults along with it, if it finds them here.
+ */
+static void fill_mapping(struct platform *p, u64 off, u64 len)
+{
+    if (p->var.shadow) madvise(p->mem + off, len, MADV_POPULATE_READ); /* if not, it costs time only */
+}
+
 static int map_memory(struct change *c, const struct platform_mapop *op)
 {
     struct platform *p = c->as->p;
 
     if (op->off > p->cfg.memfile_size || op->len > p->cfg.memfile_size - op->off) return -EINVAL;
     int rc = kvm_mem_slots(p, op->off, op->len);
+    if (op->populate && !rc) fill_mapping(p, op->off, op->len);
     for (u64 done = 0, n; done < op->len && !rc; done += n) {
         gaddr_t va = op->addr + done;
         n = MIN(op->len - done, (1ULL << 21) - (va & ((1ULL << 21) - 1)));

@@ -49,7 +49,7 @@ static struct window absent_run(struct mm *mm, struct window w, gaddr_t addr)
 /* Pages the host holds memory for are filled into the platform's tables at once: a fault each costs three times as much. */
 static void note_held(struct mm_update *u, gaddr_t start, u64 n)
 {
-    u->held_start = start;
+    if (u->held_end != start) u->held_start = start;
     u->held_end = start + n * GPAGE_SIZE;
 }
 
@@ -289,7 +289,7 @@ int mm_populate(struct mm *mm, struct vma *v, gaddr_t start, gaddr_t end, bool w
     }
     struct pt_cursor c;
     pt_cursor_init(&c, mm->pt, start, va);
-    for (u64 *e; (e = pt_cursor_next(&c, &va));) install(u, v, va, e, touch);
+    for (u64 *e; (e = pt_cursor_next(&c, &va));) install(u, v, va, e, touch || (va >= u->held_start && va < u->held_end));
     return r;
 }
 
