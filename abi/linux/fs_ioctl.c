@@ -1,5 +1,6 @@
 /* ioctl(2): the requests that every descriptor answers; the rest goes to the file. */
 #include "abi/linux/fs.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/vfs/fasync.h"
 
 #include <linux/fs.h>
@@ -45,6 +46,8 @@ sysret_t linux_ioctl(const struct syscall_args *a)
     u32 cmd = (u32)a->a[1];
     gaddr_t arg = a->a[2];
     FILE_ARG(f, fd);
+    int denied = ll_ioctl(f, cmd);
+    if (unlikely(denied)) return denied;
     switch (cmd) {
     case FIOCLEX: return fd_set_cloexec(fd, true);
     case FIONCLEX: return fd_set_cloexec(fd, false);

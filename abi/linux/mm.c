@@ -1,6 +1,7 @@
 /* Memory calls. The bodies are sentry/mm; here are argument rules. Source: mmap(2), mremap(2), madvise(2), mlock(2)... */
 #include "abi/linux/fs.h"
 #include "abi/linux/linux.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/base/alloc.h"
 #include <linux/capability.h>
 #include <linux/memfd.h>
@@ -203,9 +204,13 @@ bool linux_may_access_task(struct task *t)
     struct mm *mm;
     bool same, dumpable = true;
 
-    if (t->tg == current->tg || capable(CAP_SYS_PTRACE)) return true;
+    if (t->tg == current->tg) return true;
     o = task_get_cred(t);
-    if (cred_ns_capable(c, o->user_ns, CAP_SYS_PTRACE)) {
+    if (ll_trace(c->landlock, o)) {
+        cred_put(o);
+        return false;
+    }
+    if (capable(CAP_SYS_PTRACE) || cred_ns_capable(c, o->user_ns, CAP_SYS_PTRACE)) {
         cred_put(o);
         return true;
     }

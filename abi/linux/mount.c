@@ -2,6 +2,7 @@
 #include "abi/linux/fs.h"
 #include "abi/linux/linux.h"
 #include "sentry/base/alloc.h"
+#include "sentry/landlock/landlock.h"
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -132,7 +133,7 @@ sysret_t linux_mount(const struct syscall_args *a)
         return r;
     if ((n = copy_in_str(target, a->a[1], KPATH_MAX)) < 0) return n;
     if ((r = vfs_walk(AT_FDCWD, target, WALK_FOLLOW, &at))) return r;
-    if (!may_mount()) return -EPERM;
+    if (!may_mount() || ll_mount()) return -EPERM;
     if (at.mnt->ns != current->fs->ns) return -EINVAL;
     if (flags & MS_REMOUNT) return remount(&at, flags);
     if (flags & MS_BIND) return bind_or_move(&at, source, flags & ~(u64)MS_MOVE);
@@ -155,7 +156,7 @@ sysret_t linux_umount2(const struct syscall_args *a)
     if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW)) return -EINVAL;
     if ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH))) return -EINVAL;
     PATH_ARG(path, a->a[0]);
-    if (!may_mount()) return -EPERM;
+    if (!may_mount() || ll_mount()) return -EPERM;
     if ((r = vfs_walk(AT_FDCWD, path, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &p))) return r;
     path_follow_mount(&p);   /* "." names what was mounted over it since */
     if (p.dentry != p.mnt->root) return -EINVAL;
@@ -168,7 +169,7 @@ sysret_t linux_pivot_root(const struct syscall_args *a)
     AUTO_PATH put_old = { 0 };
     int r;
 
-    if (!may_mount()) return -EPERM;
+    if (!may_mount() || ll_mount()) return -EPERM;
     PATH_ARG(path, a->a[0]);
     if ((r = vfs_walk(AT_FDCWD, path, WALK_FOLLOW | WALK_DIRECTORY, &new_root))) return r;
     PATH_ARG(old, a->a[1]);

@@ -1,5 +1,6 @@
 /* pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2). */
 #include "abi/linux/linux.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/fs/proc/synth.h"
 #include "sentry/vfs/file.h"
 
@@ -74,9 +75,14 @@ sysret_t linux_pidfd_send_signal(const struct syscall_args *a)
 /* PTRACE_MODE_ATTACH_REALCREDS without capabilities of the target: all its ids are ours. */
 static bool may_attach(struct task *t)
 {
-    if (t->tg == current->tg || capable(19 /* CAP_SYS_PTRACE */)) return true;
+    if (t->tg == current->tg) return true;
     const struct cred *me = current->cred;
     struct cred *c = task_get_cred(t);
+    bool scoped = ll_trace(me->landlock, c);
+    if (scoped || capable(19 /* CAP_SYS_PTRACE */)) {
+        cred_put(c);
+        return !scoped;
+    }
     bool ok = me->uid == c->uid && me->uid == c->euid && me->uid == c->suid && me->gid == c->gid && me->gid == c->egid &&
               me->gid == c->sgid && cred_may_trace(me, c);
     cred_put(c);

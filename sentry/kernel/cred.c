@@ -2,6 +2,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ns.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/mm/mm.h"
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -29,6 +30,7 @@ void cred_put(struct cred *c)
 {
     if (!c || !ref_put(&c->refs)) return;
     if (c->user_ns) ns_put(&c->user_ns->ns);
+    ll_layer_put(c->landlock);
     free(c->groups);
     free(c);
 }
@@ -40,6 +42,7 @@ struct cred *cred_copy(const struct cred *c)
     *n = *c;
     ref_init(&n->refs);
     if (n->user_ns) ns_get(&n->user_ns->ns);
+    ll_layer_get(n->landlock);
     if (c->ngroups) {
         n->groups = xzalloc(c->ngroups * sizeof *n->groups);
         memcpy(n->groups, c->groups, c->ngroups * sizeof *n->groups);

@@ -5,6 +5,7 @@
 #include "sentry/base/lock.h"
 
 struct user_ns;
+struct ll_layer;
 
 struct cred {
     refcount_t refs;
@@ -12,6 +13,7 @@ struct cred {
     u32 *groups; unsigned ngroups;
     u64 cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;  /* bit n = CAP_n of <linux/capability.h> */
     u32 securebits;
+    struct ll_layer *landlock;         /* counted; its Landlock domain, NULL: none */
     struct user_ns *user_ns;           /* counted; NULL: the initial one. The capabilities are held there (kernel/ns.h) */
 };
 

@@ -8,6 +8,7 @@
 #include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/timers.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/usercopy.h"
 #include "sentry/trace/event.h"
@@ -75,6 +76,7 @@ static void drop_resources(struct task *t)
     unlock(&t->lock);
     if (fs) fs_context_put(fs);
     if (mm) mm_put(mm);
+    ll_reap();
 }
 
 /* pid 1 of the sandbox is going: everything else goes first, as when the init of a pid namespace ends. */

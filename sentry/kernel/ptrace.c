@@ -1,5 +1,6 @@
 /* The tracee's half of ptrace(2), and what wait(2) and exit know of it. Follows kernel/signal.c and kernel/ptrace.c of Linux. */
 #include "sentry/kernel/ptrace.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/pid_ns.h"
@@ -404,10 +405,9 @@ int ptrace_traceme(void)
     if (!t->ptrace && t->tg->parent) {
         TAILQ_FOREACH(i, &t->tg->parent->tasks, tg_link)
             if (!i->exiting && (!tracer || i->tid == t->tg->parent_tid)) tracer = i;
-        if (tracer) {
-            attach_locked(t, tracer, false, 0);
-            r = 0;
-        }
+        struct cred *c = tracer ? task_get_cred(tracer) : NULL;
+        if (c && (r = ll_trace(c->landlock, t->cred)) == 0) attach_locked(t, tracer, false, 0);
+        cred_put(c);
     }
     unlock(&kernel.tasklist);
     return r;

@@ -1,6 +1,7 @@
 /* Sending signals: who may, what is dropped, which thread gets it. Follows kernel/signal.c of Linux and signal(7). */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/internal.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/kernel/pid_ns.h"
 #include <linux/capability.h>
 
@@ -296,6 +297,8 @@ int signal_may_send(struct task *target, int signo)
 {
     if (!current || target->tg == current->tg) return 0;
     const struct cred *c = current->cred;
+    int r = ll_signal(c->landlock, target);
+    if (unlikely(r)) return r;
     lock(&target->lock);
     u32 suid = target->cred->suid, uid = target->cred->uid;
     unlock(&target->lock);

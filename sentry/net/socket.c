@@ -4,6 +4,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/net/filter.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
@@ -44,6 +45,7 @@ struct socket *socket_alloc(int domain, int type, int protocol)
     s->type = type;
     s->protocol = protocol;
     s->uid = current->cred->fsuid;
+    ll_layer_get(s->landlock = current->cred->landlock);
     socket_set_net(s, current_net());
     lock_init(&s->lock, LC_SOCK);
     waitq_init(&s->wq);
@@ -79,6 +81,7 @@ void socket_put(struct socket *s)
     free(s->peer_groups);
     filter_free(s);
     socket_set_net(s, NULL);
+    ll_layer_put(s->landlock);
     free(s);
 }
 
@@ -290,7 +293,8 @@ int net_policy(const struct socket *s, enum connrule_op op, const struct net_add
 int net_bind(struct socket *s, const struct net_addr *a)
 {
     if (!s->ops->bind) return -EOPNOTSUPP;
-    int r = net_policy(s, CR_LISTEN, a);
+    int r = ll_bind(s, a);
+    if (!r) r = net_policy(s, CR_LISTEN, a);
     return r ? r : s->ops->bind(s, a);
 }
 
@@ -306,14 +310,16 @@ int net_accepted_name(struct socket *s, struct net_addr *out)
 int net_connect(struct socket *s, const struct net_addr *a, bool nonblock)
 {
     if (!s->ops->connect) return -EOPNOTSUPP;
-    int r = net_policy(s, CR_CONNECT, a);
+    int r = ll_connect(s, a);
+    if (!r) r = net_policy(s, CR_CONNECT, a);
     return r ? r : s->ops->connect(s, a, nonblock);
 }
 
 ssize_t net_sendmsg(struct socket *s, struct net_msg *m)
 {
-    ssize_t r = s->ops->sendmsg(s, m);
+    ssize_t r = unlikely(m->flags & MSG_FASTOPEN) && m->name ? ll_connect(s, m->name) : 0;
 
+    if (!r) r = s->ops->sendmsg(s, m);
     if (r == -EPIPE && s->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL)) send_sigpipe();
     return r;
 }

@@ -159,6 +159,7 @@ struct socket {
     unsigned naccept, backlog;
     struct socket *listener;       /* counted: whose pendq this connecting one is on, or who holds it back */
     TAILQ_HEAD(, socket) pendq;    /* connecting, waiting for room in acceptq; counted */
+    struct ll_layer *landlock;     /* (c) counted; domain of who made it */
     struct net_cred peercred; bool has_peercred;
     u32 *peer_groups; unsigned peer_ngroups;
 

@@ -1,4 +1,5 @@
 /* AF_UNIX: connections (stream and seqpacket), and what all its types share. unix(7), net/unix/af_unix.c */
+#include "sentry/landlock/landlock.h"
 #include "sentry/net/unix.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
@@ -121,6 +122,7 @@ static int unix_stream_connect(struct socket *s, const struct net_addr *a, bool 
     if (r) return r;
     lock(&other->lock);
     if (other->dead || other->state != ST_LISTEN) r = -ECONNREFUSED;
+    else r = ll_unix(other);
     struct net_cred theirs = other->peercred;
     AUTO_FREE u32 *groups = NULL;
     unsigned ngroups = other->peer_ngroups;

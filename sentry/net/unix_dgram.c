@@ -2,6 +2,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/filter.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/net/unix.h"
 
 /* Off the list of those connected to the peer. */
@@ -75,6 +76,7 @@ int unix_dgram_connect(struct socket *s, const struct net_addr *a, bool nonblock
     if (r) return r;
     if (other->dead) r = -ECONNREFUSED;
     else if (!may_send(s, other)) r = -EPERM;
+    else r = ll_unix(other);
     if (r) {
         socket_put(other);
         return r;
@@ -146,6 +148,10 @@ static ssize_t unix_dgram_sendmsg(struct socket *s, struct net_msg *m)
     if (n > atomic_load(&s->sndbuf) - 32) return -EMSGSIZE;
     r = find_target(s, m, &other);
     if (r) return r;
+    if (m->name && other != atomic_load(&s->peer) && (r = ll_unix(other))) {
+        socket_put(other);
+        return r;
+    }
     if ((s->want & WANT_CRED) && !s->un.name.un.len && s->type == SOCK_DGRAM) r = unix_autobind(s);
     if (!r) r = wait_sndbuf(s, nonblock);
     struct sockbuf *b = r ? NULL : sockbuf_new(n);

@@ -2,6 +2,7 @@
  * See fasync.h. A file with O_ASYNC has a waiter on its own queue that stays there. Signals take locks outside of a wait
  * queue's, so the waiter only notes the hit; waitq_wake sends what was noted once it has let go of the queue.
  */
+#include "sentry/landlock/landlock.h"
 #include "sentry/vfs/fasync.h"
 #include "sentry/base/alloc.h"
 #include "sentry/fs/anon/anon.h"
@@ -20,6 +21,7 @@ struct hit {
     STAILQ_ENTRY(hit) link;
     struct file_owner owner;
     u32 uid, euid;
+    struct ll_layer *landlock;            /* counted */
     int fd;
     u32 events;
 };
@@ -36,6 +38,7 @@ static void owner_snapshot(struct file *f, struct hit *h)
     h->owner = (struct file_owner){ f->owner_type, f->owner_pid, f->owner_sig };
     h->uid = f->owner_uid;
     h->euid = f->owner_euid;
+    ll_layer_get(h->landlock = f->owner_landlock);
     unlock(&owner_lock);
 }
 
@@ -45,6 +48,7 @@ static bool may_signal(const struct hit *h, struct task *t)
     lock(&t->lock);
     u32 uid = t->cred->uid, suid = t->cred->suid;
     unlock(&t->lock);
+    if (ll_signal(h->landlock, t)) return false;
     return !h->euid || h->euid == suid || h->euid == uid || h->uid == suid || h->uid == uid;
 }
 
@@ -98,6 +102,7 @@ static void flush_hits(void)
     while ((h = STAILQ_FIRST(&hits))) {
         STAILQ_REMOVE_HEAD(&hits, link);
         send_io(h);
+        ll_layer_put(h->landlock);
         free(h);
     }
 }
@@ -111,6 +116,7 @@ static bool async_wake(struct waiter *w, u32 events)
     h = xnew(struct hit);
     owner_snapshot(a->f, h);
     if (!h->owner.id) {
+        ll_layer_put(h->landlock);
         free(h);
         return false;
     }
@@ -139,7 +145,10 @@ int file_set_owner(struct file *f, int type, s32 id)
     f->owner_pid = id;
     f->owner_uid = current_cred()->uid;
     f->owner_euid = current_cred()->euid;
+    struct ll_layer *old = f->owner_landlock;
+    ll_layer_get(f->owner_landlock = current_cred()->landlock);
     unlock(&owner_lock);
+    ll_layer_put(old);
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* Open files: lifetime, and the internal mount on which anonymous ones live. */
+#include "sentry/landlock/landlock.h"
 #include "sentry/vfs/fasync.h"
 #include "sentry/vfs/lease.h"
 #include "sentry/base/alloc.h"
@@ -89,6 +90,7 @@ void file_put(struct file *f)
     path_put(&f->path);
     inode_put(f->inode);
     cred_put(f->cred);
+    ll_layer_put(f->owner_landlock);
     lock_fini(&f->pos_lock);
     free(f);
     __atomic_fetch_sub(&nfiles, 1, __ATOMIC_RELAXED);

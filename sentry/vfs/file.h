@@ -13,6 +13,7 @@ struct tgroup;
 /* Receives directory entries; false: buffer full, this entry was not taken. off: cookie of the NEXT entry (d_off). */
 struct dir_sink { bool (*emit)(struct dir_sink *s, const char *name, size_t len, u64 ino, u8 dtype, u64 next_off); };
 
+struct ll_layer;
 struct file_ops {
     const char *name;              /* for anon inodes in /proc/self/fd: "anon_inode:[eventfd]"; NULL: path */
     /*
@@ -48,6 +49,8 @@ struct file {
     lock_t pos_lock;               /* LC_FILE_POS; guards: */
     u64 pos;
     s32 owner_pid; int owner_type; int owner_sig; u32 owner_uid, owner_euid;  /* F_SETOWN, under the lock of vfs/fasync.c */
+    struct ll_layer *owner_landlock;          /* counted; with the above */
+    u16 ll_denied;                 /* (c) LL_* that its opener's Landlock domain did not grant; landlock/landlock.h */
     struct file_async *async;      /* owned; O_ASYNC is on (vfs/fasync.h) */
     struct cred *cred;             /* opener's; counted */
     void *priv;

@@ -1,6 +1,7 @@
 /* open(2), openat2(2) and opening by path. Source: open(2), fs/namei.c and fs/open.c in the Linux tree. */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/policy/policy.h"
 #include "sentry/vfs/lease.h"
 #include "sentry/vfs/walk.h"
@@ -44,11 +45,14 @@ static int may_open(const struct path *p, u32 flags)
     if (r == 0) r = policy_dentry(p->dentry, (mask & MAY_READ ? PR_READ : 0) | (mask & MAY_WRITE ? PR_WRITE : 0));
     if (r) return r;
     if ((flags & O_NOATIME) && !inode_owner_or_capable(i)) return -EPERM;
-    return 0;
+    return (flags & O_TRUNC) && S_ISREG(i->mode) ? ll_path(p, LL_TRUNCATE) : 0;
 }
 
-/* The part of open that comes when every check has been made. */
-static int do_open(const struct path *p, u32 flags, bool created, struct file **out)
+/*
+ * The part of open that comes when the other checks have been made; at: where Landlock is to look for its rights, NULL: it is
+ * not asked.
+ */
+static int do_open(const struct path *p, u32 flags, bool created, const struct path *at, bool exec, struct file **out)
 {
     struct inode *i = p->dentry->inode;
     u32 kept = flags & ~(u32)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
@@ -75,8 +79,8 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
         atomic_add(&i->open_readers, 1);
     }
     bool truncated = false;
-    int r = 0;
-    switch (i->mode & S_IFMT) {
+    int r = at ? ll_open(f, at, exec) : 0;
+    if (r == 0) switch (i->mode & S_IFMT) {
     case S_IFIFO:
         /* Likewise pipes of the host (fs/anon/hostfile.c), reopened through /proc/self/fd. */
         r = i->fops && i->ops->open ? i->ops->open(i, p->dentry, f) : pipe_open_fifo(i, p->dentry, f);
@@ -112,7 +116,7 @@ static int do_open(const struct path *p, u32 flags, bool created, struct file **
     return 0;
 }
 
-int vfs_open_nocheck(const struct path *p, u32 flags, struct file **out) { return do_open(p, flags, false, out); }
+int vfs_open_nocheck(const struct path *p, u32 flags, struct file **out) { return do_open(p, flags, false, NULL, false, out); }
 
 int vfs_open_path(const struct path *p, u32 flags, struct file **out)
 {
@@ -120,9 +124,9 @@ int vfs_open_path(const struct path *p, u32 flags, struct file **out)
     *out = NULL;
     if (!i) return -ENOENT;
     if ((flags & O_DIRECTORY) && !S_ISDIR(i->mode)) return -ENOTDIR;
-    if (flags & O_PATH) return do_open(p, flags, false, out);
+    if (flags & O_PATH) return do_open(p, flags, false, p, false, out);
     int r = may_open(p, flags);
-    return r ? r : do_open(p, flags, false, out);
+    return r ? r : do_open(p, flags, false, p, false, out);
 }
 
 int vfs_open_exec(int dirfd, const char *path, u32 walk, struct file **out)
@@ -138,7 +142,7 @@ int vfs_open_exec(int dirfd, const char *path, u32 walk, struct file **out)
     if (r == 0) r = policy_dentry(p.dentry, PR_EXEC);
     if (r == 0) r = inode_deny_write(i);
     if (r == 0) {
-        r = do_open(&p, O_RDONLY, false, out);
+        r = do_open(&p, O_RDONLY, false, &p, true, out);
         if (r) inode_allow_write(i);
         else (*out)->mode |= FMODE_EXEC;
     }
@@ -165,7 +169,7 @@ static int open_tmpfile(struct walk *w, u32 flags, u32 mode, struct file **out)
     mount_get(p.mnt);
     p.dentry->policy = dirp.dentry->policy; /* for a later link(2) */
     /* O_EXCL: never to be linked in; link(2) asks the file's flags. */
-    r = do_open(&p, flags & ~(u32)(O_CREAT | O_TRUNC | O_DIRECTORY), true, out);
+    r = do_open(&p, flags & ~(u32)(O_CREAT | O_TRUNC | O_DIRECTORY), true, &dirp, false, out);
     if (r == 0 && (flags & O_EXCL)) (*out)->flags |= O_EXCL;
     path_put(&p);
     return r;
@@ -183,6 +187,7 @@ static int lookup_or_create(struct walk *w, u32 flags, u32 mode, struct dentry *
         struct inode *dir = w->cur.dentry->inode;
         r = mnt_want_write_to(w->cur.mnt, d);
         if (r == 0) r = may_create(dir, w->cur.dentry);
+        if (r == 0) r = ll_path(&w->cur, LL_MAKE_REG);
         if (r == 0) r = policy_dentry(d, PR_WRITE);
         if (r == 0 && !dir->ops->create) r = -EACCES;
         if (r) {
@@ -246,7 +251,7 @@ found:
         struct inode *i = w->cur.dentry ? w->cur.dentry->inode : NULL;
         if (!i) return -ENXIO;
         if (((flags & O_DIRECTORY) || w->trailing) && !S_ISDIR(i->mode)) return -ENOTDIR;
-        if (flags & O_PATH) return do_open(&w->cur, flags, false, out);
+        if (flags & O_PATH) return do_open(&w->cur, flags, false, NULL, false, out);
         if ((flags & O_CREAT) && S_ISDIR(i->mode)) return -EISDIR;
         if ((flags & TMPFILE_BIT)) return open_tmpfile(w, flags, mode, out);
         /* Whoever has just made the file may open it, though its mode says otherwise. */
@@ -254,7 +259,7 @@ found:
             r = may_open(&w->cur, flags);
             if (r) return r;
         }
-        return do_open(&w->cur, flags, created, out);
+        return do_open(&w->cur, flags, created, &w->cur, false, out);
     }
 }
 

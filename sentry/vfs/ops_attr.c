@@ -1,6 +1,7 @@
 /* Attributes: stat, access, chmod, chown, utimensat, truncate, statfs. Source: the man pages, setattr_prepare in the Linux tree. */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
@@ -240,6 +241,7 @@ int vfs_truncate_path(const char *path, u64 size)
     else r = mnt_want_write_to(p.mnt, p.dentry);
     if (r == 0) r = inode_may(i, MAY_WRITE);
     if (r == 0) r = policy_dentry(p.dentry, PR_WRITE);
+    if (r == 0) r = ll_path(&p, LL_TRUNCATE);
     if (r == 0) r = inode_get_write(i);
     if (r == 0) {
         r = do_truncate(&p, i, size);
@@ -255,6 +257,7 @@ int vfs_ftruncate(struct file *f, u64 size)
     if (f->mode & FMODE_PATH) return -EBADF;
     if (!f->inode || !S_ISREG(f->inode->mode) || !(f->mode & FMODE_WRITE)) return -EINVAL;
     int r = mnt_want_write(f->path.mnt);
+    if (r == 0) r = ll_truncate_file(f);
     return r ? r : do_truncate(&f->path, f->inode, size);
 }
 

@@ -1,5 +1,6 @@
 /* Making and removing names: mkdir, mknod, symlink, link, unlink, rmdir. rename(2) has its own file. */
 #include "sentry/kernel/task.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
@@ -33,10 +34,11 @@ int may_delete(struct inode *dir, struct dentry *d, bool is_dir)
 
 /*
  * Walks to where a new name is to be. 0: *d is its negative dentry (counted) and w->cur the directory; the caller
- * locks the directory and asks still_free_locked. is_dir: a trailing slash is allowed.
+ * locks the directory and asks still_free_locked. type: S_IF*; 0: a link. Of a directory a trailing slash is allowed.
  */
-static int begin_create(struct walk *w, int dirfd, const char *path, bool is_dir, struct dentry **d)
+static int begin_create(struct walk *w, int dirfd, const char *path, u32 type, struct dentry **d)
 {
+    bool is_dir = type == S_IFDIR;
     int r = walk_begin(w, dirfd, path, 0);
     if (r) return r;
     r = walk_to_last(w);
@@ -47,6 +49,7 @@ static int begin_create(struct walk *w, int dirfd, const char *path, bool is_dir
         else if (w->trailing && !is_dir) r = -ENOENT;
         else r = mnt_want_write_to(w->cur.mnt, *d);
         if (r == 0) r = may_create(w->cur.dentry->inode, w->cur.dentry);
+        if (r == 0 && type) r = ll_path(&w->cur, ll_make_right(type));
         if (r == 0) r = policy_dentry(*d, PR_WRITE);
         if (r) dentry_put(*d);
     }
@@ -74,7 +77,7 @@ int vfs_mkdir(int dirfd, const char *path, u32 mode)
 {
     struct walk w;
     struct dentry *d;
-    int r = begin_create(&w, dirfd, path, true, &d);
+    int r = begin_create(&w, dirfd, path, S_IFDIR, &d);
     if (r) return r;
     struct inode *dir = w.cur.dentry->inode;
     if (!dir->ops->mkdir) {
@@ -96,7 +99,7 @@ int vfs_mknod(int dirfd, const char *path, u32 mode, u64 rdev)
     if (type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO && type != S_IFSOCK) return -EINVAL;
     struct walk w;
     struct dentry *d;
-    int r = begin_create(&w, dirfd, path, false, &d);
+    int r = begin_create(&w, dirfd, path, type, &d);
     if (r) return r;
     struct inode *dir = w.cur.dentry->inode;
     /* Character device 0/0 is a whiteout, harmless, and needs no privilege (mknod(2)). */
@@ -120,7 +123,7 @@ int vfs_symlink(const char *target, int dirfd, const char *path)
     if (strnlen(target, KPATH_MAX) == KPATH_MAX) return -ENAMETOOLONG;
     struct walk w;
     struct dentry *d;
-    int r = begin_create(&w, dirfd, path, false, &d);
+    int r = begin_create(&w, dirfd, path, S_IFLNK, &d);
     if (r) return r;
     struct inode *dir = w.cur.dentry->inode;
     if (!dir->ops->symlink) {
@@ -143,6 +146,15 @@ static bool may_link_open_file(int fd)
     return same || capable(CAP_DAC_READ_SEARCH);
 }
 
+/* A file that never had a name is in no directory: for Landlock it comes from nowhere, and goes where files may be moved to. */
+static int link_refer(const struct path *src, const struct path *dir, struct dentry *nd)
+{
+    struct path from = { src->mnt, dentry_parent_get(src->dentry) };
+    int r = ll_refer(&from, src->dentry, dir, nd, false, false);
+    dentry_put(from.dentry);
+    return r;
+}
+
 /* link(2) of what linkat's first pair names. flags: AT_SYMLINK_FOLLOW, AT_EMPTY_PATH. */
 int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
 {
@@ -161,7 +173,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
     struct inode *target = src.dentry->inode;
     struct walk w;
     struct dentry *d = NULL;
-    if (r == 0) r = begin_create(&w, ndfd, new_, false, &d);
+    if (r == 0) r = begin_create(&w, ndfd, new_, 0, &d);
     if (r) {
         path_put(&src);
         return r;
@@ -171,7 +183,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
     else if (S_ISDIR(target->mode) || !dir->ops->link) r = -EPERM;
     /* A file all names of which are gone cannot come back, except one that never had a name (O_TMPFILE). */
     else if (src.dentry->deleted && target->nlink == 0 && src.dentry->parent != src.dentry) r = -ENOENT;
-    else if ((r = policy_move(src.dentry, d, false)) == 0) {
+    else if ((r = link_refer(&src, &w.cur, d)) == 0 && (r = policy_move(src.dentry, d, false)) == 0) {
         lock(&dir->lock);
         r = still_free_locked(&w, d);
         if (r == 0) r = dir->ops->link(dir, d, target, src.dentry);
@@ -212,7 +224,7 @@ int vfs_unlink(int dirfd, const char *path, int flags)
         return r;
     }
     struct inode *dir = w.cur.dentry->inode, *i = NULL;
-    if (d->inode && (r = policy_dentry(d, PR_WRITE))) {
+    if (d->inode && ((r = ll_path(&w.cur, rmdir ? LL_REMOVE_DIR : LL_REMOVE_FILE)) || (r = policy_dentry(d, PR_WRITE)))) {
         dentry_put(d);
         walk_end(&w);
         return r;

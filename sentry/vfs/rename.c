@@ -1,6 +1,7 @@
 /* rename(2), renameat2(2). Source: the man pages and vfs_rename, do_renameat2 in the Linux tree. */
 #include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
+#include "sentry/landlock/landlock.h"
 #include "sentry/policy/policy.h"
 #include "sentry/vfs/walk.h"
 #include <stdio.h>
@@ -93,7 +94,8 @@ static int rename_in(struct walk *ow, struct walk *nw, u32 flags)
         dentry_put(od);
         return r;
     }
-    r = policy_dentry(od, PR_WRITE);
+    r = flags & RENAME_NOREPLACE && nd->inode ? -EEXIST : ll_refer(&ow->cur, od, &nw->cur, nd, true, flags & RENAME_EXCHANGE);
+    if (r == 0) r = policy_dentry(od, PR_WRITE);
     if (r == 0) r = policy_dentry(nd, PR_WRITE);
     if (r == 0) r = policy_move(od, nd, S_ISDIR(od->inode->mode));
     if (r == 0 && (flags & RENAME_EXCHANGE) && nd->inode) r = policy_move(nd, od, S_ISDIR(nd->inode->mode));

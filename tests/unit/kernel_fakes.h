@@ -144,6 +144,11 @@ void ptimers_exit(struct tgroup *t UNUSED) {}
 void ptimers_fork(struct tgroup *p UNUSED, struct tgroup *c UNUSED) {}
 void ptimers_rlimit_cpu(struct tgroup *t UNUSED) {}
 int ktimer_service_start(void) { return -EAGAIN; }
+void ll_layer_get(struct ll_layer *l UNUSED) {}
+void ll_layer_put(struct ll_layer *l UNUSED) {}
+void ll_reap(void) {}
+int ll_trace(const struct ll_layer *who UNUSED, const struct cred *target UNUSED) { return 0; }
+int ll_signal(const struct ll_layer *who UNUSED, struct task *t UNUSED) { return 0; }
 void ktimer_set(struct ktimer *t UNUSED, ktime_t e UNUSED) {}
 void ptimer_signal_taken(struct ptimer *t UNUSED, struct ksiginfo *i UNUSED) {}
 void futex_wake_addr(struct mm *m UNUSED, gaddr_t a UNUSED, s32 n UNUSED) {}

@@ -20,6 +20,16 @@ int policy_enter(struct dentry *dir, const char *name, const char *rest) { retur
 void policy_absent(struct dentry *dir, const char *name, const char *rest) {}
 int policy_move(struct dentry *from, struct dentry *to, bool is_dir) { return 0; }
 
+/* No Landlock either. */
+#include "sentry/landlock/landlock.h"
+void ll_layer_get(struct ll_layer *l) {}
+void ll_layer_put(struct ll_layer *l) {}
+int ll_path(const struct path *p, u32 access) { return 0; }
+int ll_open(struct file *f, const struct path *p, bool exec) { return 0; }
+int ll_truncate_file(const struct file *f) { return 0; }
+int ll_refer(const struct path *o, struct dentry *od, const struct path *n, struct dentry *nd, bool remove, bool exchange) { return 0; }
+u32 ll_make_right(u32 mode) { return 0; }
+
 int fake_signals;
 
 void fsnotify(struct dentry *d, u32 mask, u32 cookie) {}

@@ -1,3 +1,4 @@
+#include "sentry/landlock/landlock.h"
 #include "sentry/fs/proc/synth.h"
 #include "abi/abi.h"
 #include "sentry/base/alloc.h"
@@ -25,7 +26,7 @@ bool synth_may_access(struct task *t)
     struct cred *c = task_get_cred(t);
     bool same = c->uid == mine->fsuid && c->euid == mine->fsuid && c->suid == mine->fsuid && c->gid == mine->fsgid &&
                 c->egid == mine->fsgid && c->sgid == mine->fsgid;
-    bool ok = (same && cred_may_trace(mine, c)) || cred_ns_capable(mine, c->user_ns, 19 /* CAP_SYS_PTRACE */);
+    bool ok = !ll_trace(mine->landlock, c) && ((same && cred_may_trace(mine, c)) || cred_ns_capable(mine, c->user_ns, 19 /* CAP_SYS_PTRACE */));
     cred_put(c);
     return ok;
 }
