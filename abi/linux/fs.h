@@ -16,8 +16,6 @@
     } while (0)
 
 /* Declares `struct file *var` (released at scope end) or returns EBADF. */
-static inline void linux_file_cleanup(struct file **f) { if (*f) file_put(*f); }
-#define AUTO_FILE __attribute__((cleanup(linux_file_cleanup))) struct file *
 #define FILE_ARG(var, fd)                                                                           \
     AUTO_FILE var = fd_get((int)(fd));                                                              \
     if (!var) return -EBADF

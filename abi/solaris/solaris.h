@@ -146,8 +146,6 @@ u64 sol_dev(u64 host_dev);                       /* dev_t: major << 32 | minor *
         if (len_ < 0) return len_;                                                                  \
     } while (0)
 
-static inline void sol_file_cleanup(struct file **f) { if (*f) file_put(*f); }
-#define AUTO_FILE __attribute__((cleanup(sol_file_cleanup))) struct file *
 #define FILE_ARG(var, fd)                                                                           \
     AUTO_FILE var = fd_get((int)(fd));                                                              \
     if (!var) return -EBADF

@@ -37,6 +37,7 @@ enum lock_class {
     LC_PLATFORM,     /* inside a platform */
     LC_PORT,         /* ports and connections of the sandbox's own network; timers are set under it */
     LC_POLICY,       /* the resolver's ring: pins and records what it reads */
+    LC_LOOP,         /* which file is behind which loop device */
     LC_LEAF,         /* takes nothing else */
 };
 

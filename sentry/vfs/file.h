@@ -72,6 +72,9 @@ struct file *file_new(const struct file_ops *ops, const struct path *p, struct i
 struct file *file_new_anon(const struct file_ops *ops, u32 flags, void *priv);   /* on the anon_inode super */
 void file_get(struct file *f);
 void file_put(struct file *f);
+/* `AUTO_FILE f = fd_get(fd);` puts f at the end of the scope. */
+static inline void file_cleanup(struct file **f) { if (*f) file_put(*f); }
+#define AUTO_FILE __attribute__((cleanup(file_cleanup))) struct file *
 /* Counted path; anonymous files get a disconnected dentry, so that /proc/self/fd/N can be opened again. */
 void file_get_path(struct file *f, struct path *out);
 void inode_accessed(struct inode *i, const struct mount *mnt /* NULL: none */);   /* a link that was read or followed too */

@@ -89,7 +89,7 @@ static int do_open(const struct path *p, u32 flags, bool created, const struct p
         /* File systems that make their own devices (devpts) open them; all others go by number. */
         r = i->fops && i->ops->open ? i->ops->open(i, p->dentry, f) : chrdev_open(i, p->dentry, f);
         break;
-    case S_IFBLK:
+    case S_IFBLK: r = blkdev_open(i, f); break;
     case S_IFSOCK: r = -ENXIO; break;
     default:
         if (i->ops->open) r = i->ops->open(i, p->dentry, f);

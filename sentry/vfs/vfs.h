@@ -311,6 +311,7 @@ int vfs_open_path(const struct path *p, u32 flags, struct file **out);     /* ch
 int vfs_open_nocheck(const struct path *p, u32 flags, struct file **out);
 /* Device nodes by number (sentry/fs/dev): fills f->ops and f->priv. -ENXIO */
 int chrdev_open(struct inode *ino, struct dentry *d, struct file *f);
+int blkdev_open(struct inode *ino, struct file *f);
 int vfs_open_exec(int dirfd, const char *path, u32 walk, struct file **out);   /* regular, MAY_EXEC, not noexec: EACCES; denies writing */
 int vfs_mkdir(int dirfd, const char *path, u32 mode);
 int vfs_mknod(int dirfd, const char *path, u32 mode, u64 rdev);

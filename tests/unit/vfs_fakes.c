@@ -37,6 +37,7 @@ void fsnotify_name(struct inode *dir, const char *name, u32 mask, u32 cookie, bo
 void epoll_file_release(struct file *f) {}
 int pipe_open_fifo(struct inode *i, struct dentry *d, struct file *f) { return -ENXIO; }
 int chrdev_open(struct inode *i, struct dentry *d, struct file *f) { return -ENXIO; }
+int blkdev_open(struct inode *i, struct file *f) { return -ENXIO; }
 bool file_is_pipe(const struct file *f) { return false; }
 size_t pipe_room(struct file *f) { return 0; }
 ssize_t pipe_peek_kernel(struct file *f, void *b, size_t n, u32 flags) { return -EBADF; }

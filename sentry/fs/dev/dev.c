@@ -1,12 +1,14 @@
 /*
- * Character devices and /dev. The tree is a tmpfs, filled at mount with the nodes that the OCI runtime specification
+ * Devices and /dev. The tree is a tmpfs, filled at mount with the nodes that the OCI runtime specification
  * lists; opening a node goes by its device number, wherever the node lives. Documentation/admin-guide/devices.txt
  */
 #include "sentry/base/alloc.h"
 #include "sentry/base/hostcall.h"
+#include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/tty.h"
 
 #include <linux/random.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -137,6 +139,8 @@ int chrdev_open(struct inode *ino, struct dentry *d UNUSED, struct file *f)
         return open_dev_tty(f);
     } else if (maj == 5 && min == 2) {
         return pty_master_open(f);
+    } else if (ino->rdev == LOOP_CTL_RDEV) {
+        return loop_ctl_open(f);
     } else if (maj >= 136 && maj <= 143) {
         return open_pts((maj - 136) * 256 + min, f);
     }
@@ -144,6 +148,8 @@ int chrdev_open(struct inode *ino, struct dentry *d UNUSED, struct file *f)
     f->ops = ops;
     return 0;
 }
+
+int blkdev_open(struct inode *ino, struct file *f) { return major(ino->rdev) == LOOP_MAJOR_NR ? loop_open(minor(ino->rdev), f) : -ENXIO; }
 
 static int dev_create(struct super *sb, const char *name, int (*make)(struct inode *dir, struct dentry *d, const void *arg), const void *arg)
 {
@@ -172,6 +178,7 @@ int devfs_new(struct super **out)
     static const struct node nodes[] = {
         { "null", S_IFCHR | 0666, 0x103 }, { "zero", S_IFCHR | 0666, 0x105 }, { "full", S_IFCHR | 0666, 0x107 },
         { "random", S_IFCHR | 0666, 0x108 }, { "urandom", S_IFCHR | 0666, 0x109 }, { "tty", S_IFCHR | 0666, 0x500 },
+        { "loop-control", S_IFCHR | 0660, LOOP_CTL_RDEV },
     };
     static const struct { const char *name, *target; } links[] = {
         { "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
@@ -182,6 +189,11 @@ int devfs_new(struct super **out)
     int err = tmpfs_new(0, 0755, 0, 0, &sb);
     if (err) return err;
     for (size_t i = 0; i < ARRAY_LEN(nodes) && !err; i++) err = dev_create(sb, nodes[i].name, make_node, &nodes[i]);
+    for (unsigned i = 0; i < LOOP_PRESET && !err; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "loop%u", i);
+        err = dev_create(sb, name, make_node, &(struct node){ name, S_IFBLK | 0660, makedev(LOOP_MAJOR_NR, i) });
+    }
     for (size_t i = 0; i < ARRAY_LEN(links) && !err; i++) err = dev_create(sb, links[i].name, make_link, links[i].target);
     for (size_t i = 0; i < ARRAY_LEN(dirs) && !err; i++) err = dev_create(sb, dirs[i].name, make_dir, &dirs[i].mode);
     if (err) {

@@ -21,7 +21,7 @@ static const char options[] =
     "# CONFIG_IO_URING is not set\n# CONFIG_USERFAULTFD is not set\n# CONFIG_FANOTIFY is not set\n"
     "# CONFIG_SWAP is not set\n# CONFIG_MODULES is not set\n# CONFIG_HUGETLBFS is not set\n"
     "# CONFIG_TIME_NS is not set\n# CONFIG_QUOTA is not set\n# CONFIG_MEMORY_FAILURE is not set\n"
-    "# CONFIG_BSD_PROCESS_ACCT is not set\n# CONFIG_BPF_SYSCALL is not set\n# CONFIG_BLK_DEV_LOOP is not set\n";
+    "# CONFIG_BSD_PROCESS_ACCT is not set\n# CONFIG_BPF_SYSCALL is not set\nCONFIG_BLK_DEV=y\nCONFIG_BLK_DEV_LOOP=y\n";
 _Static_assert(sizeof(options) - 1 < 65536, "one stored block");
 
 static u32 crc32_of(const char *p, size_t n)

@@ -3,6 +3,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
+#include "sentry/fs/dev/dev.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/ipc/sysv.h"
 #include "sentry/keys/keys.h"
@@ -139,7 +140,7 @@ static int show_filesystems(struct synth_node *n UNUSED, struct strbuf *b)
 
 static int show_devices(struct synth_node *n UNUSED, struct strbuf *b)
 {
-    strbuf_printf(b, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n128 ptm\n136 pts\n\nBlock devices:\n");
+    strbuf_printf(b, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n 10 misc\n128 ptm\n136 pts\n\nBlock devices:\n  7 loop\n");
     return 0;
 }
 
@@ -159,7 +160,17 @@ static int show_vmstat(struct synth_node *n UNUSED, struct strbuf *b)
     return 0;
 }
 static int show_cgroups(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"); return 0; }
-static int show_partitions(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "major minor  #blocks  name\n\n"); return 0; }
+static int show_partitions(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    strbuf_printf(b, "major minor  #blocks  name\n\n");
+    for (unsigned i = 0; i < LOOP_MAX; i++) {
+        struct loop_state l;
+        if (!loop_state_get(i, &l)) continue;
+        if (l.size) strbuf_printf(b, "%4u  %7u %10llu loop%u\n", LOOP_MAJOR_NR, i, (unsigned long long)(l.size / 1024), i);
+        if (l.backing) file_put(l.backing);
+    }
+    return 0;
+}
 
 static int readlink_self(struct synth_node *n, char **out)
 {

@@ -73,17 +73,19 @@ static const struct synth_entry node_dir[] = {
 static const struct synth_entry system_dir[] = {
     { .name = "cpu", .mode = S_IFDIR | 0555, .children = cpu_dir, .lookup = lookup_cpu, .next = next_cpu }, SYNTH_DIR("node", node_dir), { 0 } };
 static const struct synth_entry none_dir[] = { { 0 } };
-/* /sys/class/net, in net.c */
+/* /sys/class/net in net.c, /sys/block in block.c */
 #define SYS_NET_DIR { .name = "net", .mode = S_IFDIR | 0555, .children = none_dir, .lookup = sys_net_lookup, .next = sys_net_next }
-static const struct synth_entry virtual_dir[] = { SYS_NET_DIR, { 0 } };
+#define SYS_BLOCK_DIR(fn) { .name = "block", .mode = S_IFDIR | 0555, .children = none_dir, .lookup = fn##_lookup, .next = fn##_next }
+static const struct synth_entry virtual_dir[] = { SYS_NET_DIR, SYS_BLOCK_DIR(sys_disk), { 0 } };
 static const struct synth_entry devices_dir[] = { SYNTH_DIR("system", system_dir), SYNTH_DIR("virtual", virtual_dir), { 0 } };
-static const struct synth_entry class_dir[] = { SYS_NET_DIR, SYNTH_DIR("block", none_dir), SYNTH_DIR("tty", none_dir), { 0 } };
+static const struct synth_entry class_dir[] = { SYS_NET_DIR, SYS_BLOCK_DIR(sys_block), SYNTH_DIR("tty", none_dir), { 0 } };
 static const struct synth_entry thp_dir[] = { SYNTH_FILE("enabled", show_never), SYNTH_FILE("defrag", show_never), SYNTH_FILE("hpage_pmd_size", show_pmd_size), { 0 } };
 static const struct synth_entry mm_dir[] = { SYNTH_DIR("transparent_hugepage", thp_dir), SYNTH_DIR("hugepages", none_dir), { 0 } };
 static const struct synth_entry kernel_dir[] = { SYNTH_DIR("mm", mm_dir), SYNTH_DIR("debug", none_dir), SYNTH_FILE("address_bits", show_64), { 0 } };
 static const struct synth_entry fs_dir[] = { SYNTH_DIR("cgroup", none_dir), { 0 } };
+static const struct synth_entry dev_dir[] = { SYS_BLOCK_DIR(sys_dev_block), SYNTH_DIR("char", none_dir), { 0 } };
 static const struct synth_entry root_dir[] = {
-    SYNTH_DIR("block", none_dir), SYNTH_DIR("bus", none_dir), SYNTH_DIR("class", class_dir), SYNTH_DIR("dev", none_dir), SYNTH_DIR("devices", devices_dir),
+    SYS_BLOCK_DIR(sys_block), SYNTH_DIR("bus", none_dir), SYNTH_DIR("class", class_dir), SYNTH_DIR("dev", dev_dir), SYNTH_DIR("devices", devices_dir),
     SYNTH_DIR("firmware", none_dir), SYNTH_DIR("fs", fs_dir), SYNTH_DIR("kernel", kernel_dir), SYNTH_DIR("module", none_dir), SYNTH_DIR("power", none_dir), { 0 } };
 static const struct synth_entry root_entry = { .name = "/", .mode = S_IFDIR | 0555, .children = root_dir };
 static const struct super_ops sys_super_ops = { .name = "sysfs", .statfs = synth_statfs };
