@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 static const u8 v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -198,19 +199,26 @@ static void put_inet(struct sink *k, const struct net_msg *m, struct socket *s)
         memcpy(p.addr, m->to_ip, 16);
         put(k, IPPROTO_IPV6, IPV6_PKTINFO, &p, sizeof p);
     }
+    if (v4) return;
     if (m->got & WANT_HOPLIMIT) put(k, IPPROTO_IPV6, IPV6_HOPLIMIT, &ttl, sizeof ttl);
     if (m->got & WANT_TCLASS) put(k, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
+    if (m->got & WANT_ORIGDST6) {
+        struct linux_sockaddr_in6 a = { .family = AF_INET6, .port = { (u8)(m->to_port >> 8), (u8)m->to_port } };
+        memcpy(a.addr, m->to_ip, 16);
+        put(k, IPPROTO_IPV6, IPV6_ORIGDSTADDR, &a, sizeof a);
+    }
 }
 
-static void put_error(struct sink *k, const struct net_err *e)
+/* The offender is zeros for errors of our own. */
+static void put_error(struct sink *k, const struct net_err *e, bool six)
 {
-    u8 buf[sizeof(struct linux_sock_extended_err) + LINUX_SOCKADDR_MAX];
+    u8 buf[sizeof(struct linux_sock_extended_err) + LINUX_SOCKADDR_MAX] = { 0 };
     struct linux_sock_extended_err x = { .err = e->err, .origin = e->origin, .type = e->type, .code = e->code, .info = e->info };
-    bool v4 = e->offender.family == AF_INET;
 
     memcpy(buf, &x, sizeof x);
-    u32 n = linux_addr_encode(&e->offender, buf + sizeof x);
-    put(k, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, buf, sizeof x + MIN(n, 28u));
+    (void)linux_addr_encode(&e->offender, buf + sizeof x);
+    put(k, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVERR : IP_RECVERR, buf,
+        sizeof x + (six ? sizeof(struct linux_sockaddr_in6) : sizeof(struct linux_sockaddr_in)));
 }
 
 int linux_cmsg_out(struct net_msg *m, struct socket *s, gaddr_t control, u64 len, bool cloexec, u64 *used)
@@ -224,9 +232,10 @@ int linux_cmsg_out(struct net_msg *m, struct socket *s, gaddr_t control, u64 len
         s64 ts[2] = { m->stamp.tv_sec, m->stamp.tv_nsec };
         put(&k, SOL_SOCKET, SO_TIMESTAMPNS, ts, sizeof ts);
     }
-    if (m->has_error) put_error(&k, &m->error);
+    if (m->has_error) put_error(&k, &m->error, s->domain == AF_INET6);
     if (s->domain == AF_INET || s->domain == AF_INET6) {
         if (s->type != SOCK_STREAM && !m->has_error) put_inet(&k, m, s);
+        if (m->got & WANT_INQ) put(&k, IPPROTO_TCP, TCP_CM_INQ, &m->inq, sizeof m->inq);
     } else if (m->got & WANT_AUXDATA) {
         struct linux_tpacket_auxdata x = { .status = TP_STATUS_USER, .len = m->full_len, .snaplen = m->len, .net = (u16)m->net_off };
         put(&k, SOL_PACKET, PACKET_AUXDATA, &x, sizeof x);

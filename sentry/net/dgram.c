@@ -1,6 +1,8 @@
 /* Datagrams received, the same for all families: each call takes one message, what does not fit is lost. recv(2) */
 #include "sentry/kernel/task.h"
 #include "sentry/net/socket.h"
+#include <linux/errqueue.h>
+#include <poll.h>
 #include <string.h>
 
 static void fill_meta(struct socket *s, struct net_msg *m, struct sockbuf *b)
@@ -17,7 +19,11 @@ static void fill_meta(struct socket *s, struct net_msg *m, struct sockbuf *b)
     m->net_off = b->net_off;
     m->got |= s->want & ~(u32)WANT_CRED;
     if ((s->want & WANT_CRED) && (s->domain == AF_UNIX || s->domain == AF_NETLINK)) m->got |= WANT_CRED;
-    if (b->stamp.tv_sec) s->stamp = b->stamp;
+    /* sock_recv_timestamp(): what comes with the message is not kept for SIOCGSTAMP. */
+    if (b->stamp.tv_sec && !(s->want & (WANT_STAMP | WANT_STAMPNS))) {
+        if (s->stamping) s->stamp = b->stamp;
+        else if (!s->stamp.tv_sec) s->stamp.tv_sec = 1;
+    }
 }
 
 static ssize_t copy_message(struct net_msg *m, struct sockbuf *b, u64 skip)
@@ -31,12 +37,35 @@ static ssize_t copy_message(struct net_msg *m, struct sockbuf *b, u64 skip)
     return (ssize_t)(m->flags & MSG_TRUNC ? left : n);
 }
 
+static bool is_icmp(const struct sockbuf *e) { return e->error->origin == SO_EE_ORIGIN_ICMP || e->error->origin == SO_EE_ORIGIN_ICMP6; }
+
+void dgram_queue_error(struct socket *s, struct sockbuf *e)
+{
+    e->charge = sockbuf_truesize(e->len);
+    lock(&s->lock);
+    bool room = !s->dead && (u64)atomic_load(&s->rmem) + e->charge < s->rcvbuf;
+    if (room) {
+        TAILQ_INSERT_TAIL(&s->errq, e, link);
+        (void)atomic_add(&s->rmem, e->charge);
+    }
+    unlock(&s->lock);
+    if (room) waitq_wake_all(&s->wq, POLLERR);
+    else sockbuf_free(e);
+}
+
 /* MSG_ERRQUEUE: never blocks. */
 static ssize_t recv_error(struct socket *s, struct net_msg *m)
 {
     lock(&s->lock);
-    struct sockbuf *b = TAILQ_FIRST(&s->errq);
-    if (b) TAILQ_REMOVE(&s->errq, b, link);
+    struct sockbuf *b = TAILQ_FIRST(&s->errq), *next;
+    if (b) {
+        TAILQ_REMOVE(&s->errq, b, link);
+        (void)atomic_add(&s->rmem, (u32)-b->charge);
+        /* sock_dequeue_err_skb(): the pending error is that of the next one. */
+        next = TAILQ_FIRST(&s->errq);
+        if (next && is_icmp(next)) s->err = (int)next->error->err;
+        else if (is_icmp(b)) s->err = 0;
+    }
     unlock(&s->lock);
     if (!b) return -EAGAIN;
     m->error = *b->error;
@@ -73,7 +102,12 @@ ssize_t dgram_recvmsg(struct socket *s, struct net_msg *m)
                 b = TAILQ_NEXT(b, link);
             }
         }
-        if (b || (s->shut & SHUT_RCV)) break;
+        if (b) break;
+        if (s->shut & SHUT_RCV) {
+            /* The end is only for who would wait. */
+            if ((m->flags & MSG_DONTWAIT) && s->type != SOCK_SEQPACKET) r = -EAGAIN;
+            break;
+        }
         r = sock_wait(&sw, &s->lock, &s->wq);
         if (r) break;
     }

@@ -44,7 +44,7 @@ int inet_listen_check(struct socket *s);         /* -EADDRINUSE: another one lis
 void inet_set_local(struct socket *s, const u8 ip[16]);
 struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port);                    /* counted */
 struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport);
-/* Every UDP socket that gets a multicast datagram; counted, at most max. */
+/* Every UDP socket that gets a multicast or broadcast datagram; counted, at most max. */
 unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max);
 
 /* inet_opt.c */
@@ -61,6 +61,9 @@ void tcp_defer_over(struct socket *c);           /* data or their end came: c ca
 void tcp_defer_reset(struct socket *c);          /* c goes if nobody could accept it yet */
 void tcp_defer_stop(struct socket *l);           /* l listens no more */
 void tcp_defer_free(struct socket *s);           /* last reference */
+/* udp_cork.c: options of UDP */
+int udp_setopt(struct socket *s, int opt, const void *val, size_t len);
+ssize_t udp_getopt(struct socket *s, int opt, void *val, size_t size);
 /* tcp_opt.c */
 int tcp_setopt(struct socket *s, int opt, const void *val, size_t len);
 ssize_t tcp_getopt(struct socket *s, int opt, void *val, size_t size);

@@ -43,9 +43,8 @@ int inet_check_dest(struct socket *s, struct net_addr *a)
         if (a->family == AF_INET && s->in.v6only) return -ENETUNREACH;
         if (a->family != AF_INET6 && a->family != AF_INET) return -EAFNOSUPPORT;
         if (s->in.v6only && ip_is_v4(a->in.ip)) return -ENETUNREACH;
-        /* A socket bound to an address of one kind cannot talk to the other. */
-        if (!ip_is_any(s->in.local.in.ip) && ip_is_v4(s->in.local.in.ip) != ip_is_v4(a->in.ip)
-            && !ip_is_any(a->in.ip)) return ip_is_v4(a->in.ip) ? -ENETUNREACH : -EINVAL;
+        /* One that has an address of IPv4 cannot talk IPv6; the other way round it is v6only, or just connected. */
+        if (ip_is_v4(s->in.local.in.ip) && !ip_is_v4(a->in.ip) && !ip_is_any(a->in.ip)) return -EAFNOSUPPORT;
     }
     if (ip_is_any(a->in.ip)) {
         bool v4 = ip_is_v4(a->in.ip) || (s->in.bound && ip_is_v4(s->in.local.in.ip));
@@ -72,7 +71,7 @@ int inet_getname(struct socket *s, struct net_addr *out, bool peer)
     lock(&s->lock);
     if (!peer) {
         *out = s->in.local;
-    } else if (s->type == SOCK_STREAM ? s->state != ST_ESTABLISHED || !s->in.in_conns : !s->in.connected) {
+    } else if (s->type == SOCK_STREAM ? s->state != ST_ESTABLISHED || !s->in.in_conns : !s->in.connected || !s->in.remote.in.port) {
         r = -ENOTCONN;
     } else {
         *out = s->in.remote;

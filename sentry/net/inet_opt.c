@@ -170,6 +170,26 @@ static ssize_t ip_getopt(struct socket *s, int opt, void *val, size_t size)
     }
 }
 
+/* IPV6_ADDRFORM: a socket that talks IPv4 becomes one of AF_INET. */
+static int to_v4(struct socket *s, int family)
+{
+    int r = 0;
+
+    if (family != AF_INET) return -EINVAL;
+    if (s->type == SOCK_RAW) return -ENOPROTOOPT;
+    lock(&s->lock);
+    if (s->state != ST_ESTABLISHED) {
+        r = -ENOTCONN;
+    } else if (s->in.v6only || !ip_is_v4(s->in.remote.in.ip)) {
+        r = -EADDRNOTAVAIL;
+    } else {
+        __atomic_store_n(&s->domain, AF_INET, __ATOMIC_RELEASE);
+        s->in.local.family = s->in.remote.family = AF_INET;
+    }
+    unlock(&s->lock);
+    return r;
+}
+
 static int ip6_setopt(struct socket *s, int opt, const void *val, size_t len)
 {
     struct inet_sock *i = &s->in;
@@ -215,6 +235,8 @@ static int ip6_setopt(struct socket *s, int opt, const void *val, size_t len)
     case IPV6_RECVPKTINFO: return want_bit(s, WANT_PKTINFO6, v);
     case IPV6_RECVHOPLIMIT: return want_bit(s, WANT_HOPLIMIT, v);
     case IPV6_RECVTCLASS: return want_bit(s, WANT_TCLASS, v);
+    case IPV6_RECVORIGDSTADDR: return want_bit(s, WANT_ORIGDST6, v);
+    case IPV6_ADDRFORM: return to_v4(s, v);
     case IPV6_FREEBIND: i->freebind = v; return 0;
     case IPV6_TRANSPARENT: return v && !ns_capable(net_owner(s), CAP_NET_RAW) && !ns_capable(net_owner(s), CAP_NET_ADMIN) ? -EPERM : 0;
     case IPV6_AUTOFLOWLABEL:
@@ -242,6 +264,10 @@ static ssize_t ip6_getopt(struct socket *s, int opt, void *val, size_t size)
     case IPV6_RECVPKTINFO: return opt_put_int(val, size, !!(s->want & WANT_PKTINFO6));
     case IPV6_RECVHOPLIMIT: return opt_put_int(val, size, !!(s->want & WANT_HOPLIMIT));
     case IPV6_RECVTCLASS: return opt_put_int(val, size, !!(s->want & WANT_TCLASS));
+    case IPV6_RECVORIGDSTADDR: return opt_put_int(val, size, !!(s->want & WANT_ORIGDST6));
+    case IPV6_ADDRFORM:
+        if (s->type == SOCK_RAW) return -ENOPROTOOPT;
+        return s->state == ST_ESTABLISHED ? opt_put_int(val, size, s->domain) : -ENOTCONN;
     case IPV6_FREEBIND: return opt_put_int(val, size, i->freebind);
     default: return -ENOPROTOOPT;
     }
@@ -253,6 +279,7 @@ int inet_setopt(struct socket *s, int level, int opt, const void *val, size_t le
     case IPPROTO_IP: return ip_setopt(s, opt, val, len);
     case IPPROTO_IPV6: return ip6_setopt(s, opt, val, len);
     case IPPROTO_TCP: return s->type == SOCK_STREAM ? tcp_setopt(s, opt, val, len) : -ENOPROTOOPT;
+    case IPPROTO_UDP: return s->ops == &udp_ops ? udp_setopt(s, opt, val, len) : -ENOPROTOOPT;
     case IPPROTO_UDPLITE: return s->protocol == IPPROTO_UDPLITE && (opt == 10 || opt == 11) ? 0 : -ENOPROTOOPT;    /* checksum coverage */
     default: return -ENOPROTOOPT;
     }
@@ -264,6 +291,9 @@ ssize_t inet_getopt(struct socket *s, int level, int opt, void *val, size_t size
     case IPPROTO_IP: return ip_getopt(s, opt, val, size);
     case IPPROTO_IPV6: return ip6_getopt(s, opt, val, size);
     case IPPROTO_TCP: return s->type == SOCK_STREAM ? tcp_getopt(s, opt, val, size) : -EOPNOTSUPP;
+    case IPPROTO_UDP:
+        if (s->ops == &udp_ops) return udp_getopt(s, opt, val, size);
+        /* fall through */
     default: return s->domain == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;   /* ip_getsockopt(), ipv6_getsockopt() */
     }
 }

@@ -390,13 +390,13 @@ unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 gro
 {
     struct socket *o;
     unsigned n = 0;
-    bool joined = false;
+    bool joined = false, all = ip_is_broadcast(group);    /* to everybody, no member needed */
 
     lock(&port_lock);
     LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) joined |= o->net == net && is_member(o, group);
     LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) {
-        if (!joined || n == max || o->net != net || o->in.local.in.port != dport || !fit(o, group)) continue;
-        if (!is_member(o, group) && !o->in.mc_all) continue;
+        if ((!joined && !all) || n == max || o->net != net || o->in.local.in.port != dport || !fit(o, group)) continue;
+        if (!all && !is_member(o, group) && !o->in.mc_all) continue;
         if (o->in.connected && (o->in.remote.in.port != sport || !ip_equal(o->in.remote.in.ip, src))) continue;
         if (ref_get_unless_zero(&o->refs)) out[n++] = o;
     }

@@ -167,7 +167,10 @@ static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
         return s->state == ST_LISTEN ? -EINVAL : put_int(arg, 0);    /* what was sent has arrived */
     case SIOCGSTAMP_OLD:
     case SIOCGSTAMPNS_OLD: {
+        if (s->domain == AF_UNIX) return -ENOTTY;
         lock(&s->lock);
+        s->stamping = true;
+        if (s->stamp.tv_sec == 1) clock_gettime(CLOCK_REALTIME, &s->stamp);    /* better late: sock_gettstamp() */
         struct timespec ts = s->stamp;
         unlock(&s->lock);
         if (!ts.tv_sec) return -ENOENT;

@@ -75,6 +75,8 @@ enum sock_state { ST_CLOSE, ST_CONNECTING, ST_ESTABLISHED, ST_LISTEN };
 #define WANT_TCLASS 256u
 #define WANT_ORIGDST 512u
 #define WANT_AUXDATA 1024u
+#define WANT_ORIGDST6 2048u
+#define WANT_INQ 4096u
 
 /* No urgent data; the byte waits for MSG_OOB; it was taken, but the mark is still ahead of the reader. */
 enum tcp_urg { URG_NONE, URG_VALID, URG_READ };
@@ -94,9 +96,12 @@ struct inet_sock {
     u64 rx_seq;                    /* TCP: position in the stream of the first byte of rx */
     u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
     u8 urg, urg_byte;              /* enum tcp_urg */
+    struct udp_held *held;         /* (l) UDP: owned; what is corked */
+    bool udp_cork;                 /* (a) */
     struct tcp_defer *defer;       /* TCP: owned; for TCP_DEFER_ACCEPT, NULL until that is set */
     bool deferred;                 /* (a) not in a queue for accept(2) yet; set and cleared under the listener's lock */
     ktime_t deferred_at;           /* (c) with deferred */
+    bool inq;                      /* TCP_INQ: recvmsg(2) tells how much is left */
     int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat, window_clamp;
     char congestion[16];
     int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
@@ -136,7 +141,7 @@ struct packet_sock {
 
 struct socket {
     refcount_t refs;
-    int domain, type, protocol;    /* (c) */
+    int domain, type, protocol;    /* (c) but for IPV6_ADDRFORM, which makes AF_INET6 AF_INET */
     const struct sock_ops *ops;    /* (c) */
     u64 ino;                       /* (c) 0 until it has a file */
     u32 uid;                       /* (c) */
@@ -165,7 +170,9 @@ struct socket {
 
     u32 wmem, rmem;                /* (a) bytes charged */
     bool nospace;                  /* (a) a writer found it full */
-    struct timespec stamp;         /* of the last datagram received */
+    /* SIOCGSTAMP. tv_sec 0: nothing received; 1: something, but not stamped for want of somebody who asked */
+    struct timespec stamp;
+    bool stamping;                 /* somebody did */
     struct net_filter *filter;     /* owned; see filter.h. Read as (a) to see whether there is one */
     bool filter_locked;
 
@@ -199,6 +206,7 @@ struct net_msg {
     u8 to_ip[16]; u16 to_port; u8 got_tos, got_ttl;
     u32 ifindex; u8 spec_dst[4];   /* with a host socket: by which interface it came, our own IPv4 address there */
     struct net_err error; bool has_error;
+    s32 inq;                       /* TCP, with WANT_INQ: bytes left */
     u32 nl_group; bool has_nl_group;
     u32 len, full_len, net_off;    /* packet sockets: of what was queued; see struct sockbuf */
 };
@@ -317,6 +325,8 @@ size_t stream_limit(const struct socket *s, const struct socket *peer);
 /* Waits for a message; *out is taken off the queue (or borrowed with s->lock held when peeking). */
 ssize_t dgram_recvmsg(struct socket *s, struct net_msg *m);
 u32 dgram_poll_common(struct socket *s);
+/* Queues e, with its error, for MSG_ERRQUEUE, or drops it when there is no room. */
+void dgram_queue_error(struct socket *s, struct sockbuf *e);
 /* Queues b, or drops it when the queue has reached the socket's limit (not when it would pass it): true: queued. */
 bool dgram_queue(struct socket *s, struct sockbuf *b);
 /* The file went: what is queued goes too. */

@@ -329,6 +329,11 @@ ssize_t stream_recvmsg(struct socket *s, struct net_msg *m)
         }
     }
     bool more = s->rx_bytes != 0;
+    if (tcp && s->in.inq && !err) {
+        /* tcp_inq_hint(): after the end, something for another call to find out. */
+        m->inq = s->rx_bytes ? (s32)MIN(s->rx_bytes, (size_t)INT32_MAX) : s->in.got_fin;
+        m->got |= WANT_INQ;
+    }
     unlock(&s->lock);
     sock_wait_fini(&sw);
     /* Another reader may have been woken for bytes that this one left. */

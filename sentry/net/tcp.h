@@ -22,6 +22,8 @@ void tcp_refused(struct socket *s);
 void tcp_vanish(struct socket *s);
 /* s->lock held: no connection any more. A port that bind(2) named stays. */
 void tcp_done_locked(struct socket *s);
+/* s->lock held: the address that connect(2) took from the route; one from bind(2) stays. */
+void tcp_forget_route_locked(struct socket *s);
 int tcp_disconnect(struct socket *s);
 int tcp_shutdown(struct socket *s, u32 which);
 void tcp_release(struct socket *s);

@@ -217,23 +217,28 @@ int tcp_shutdown(struct socket *s, u32 which)
     return r;
 }
 
+void tcp_forget_route_locked(struct socket *s)
+{
+    u8 any[16] = { 0 };
+
+    if (s->in.addr_given) return;
+    if (s->domain == AF_INET) ip_set_v4(any, 0);
+    inet_set_local(s, any);
+}
+
 int tcp_disconnect(struct socket *s)
 {
     lock(&s->lock);
-    bool listening = s->state == ST_LISTEN;
+    bool listening = s->state == ST_LISTEN, cut = s->state == ST_CONNECTING || s->in.in_conns;
     if (listening) s->state = ST_CLOSE;
     unlock(&s->lock);
     if (listening) tcp_stop_listening(s);
     else leave(s, true);
     lock(&s->lock);
     tcp_done_locked(s);
-    if (!s->in.addr_given) {
-        u8 any[16] = { 0 };
-        if (s->domain == AF_INET) ip_set_v4(any, 0);
-        inet_set_local(s, any);
-    }
+    tcp_forget_route_locked(s);
     s->shut = 0;
-    s->err = 0;
+    s->err = cut ? ECONNRESET : 0;
     s->in.connected = s->in.was_connected = s->in.got_fin = s->in.connect_reported = false;
     memset(&s->in.remote.in, 0, sizeof s->in.remote.in);
     unlock(&s->lock);

@@ -67,6 +67,7 @@ static bool finish_connect(struct socket *c, struct socket *child, int err)
         if (!child) {
             c->state = ST_CLOSE;
             c->err = err;
+            if (err) c->shut = SHUT_BOTH;      /* until connect(2) has told of it */
             tcp_done_locked(c);
         } else {
             established_locked(c);
@@ -240,6 +241,7 @@ static int begin_connect(struct socket *s, struct net_addr *to)
         } else {
             s->state = ST_CONNECTING;
             s->shut = 0;
+            s->err = 0;
             s->in.got_fin = s->in.was_reset = false;
             s->in.urg = URG_NONE;
             s->in.rx_seq = 0;
@@ -259,7 +261,7 @@ int tcp_connect(struct socket *s, const struct net_addr *a, bool nonblock)
 
     if (a->family == AF_UNSPEC && !a->truncated) return tcp_disconnect(s);
     lock(&s->lock);
-    bool fresh = s->state == ST_CLOSE && !(s->err && s->in.remote.in.port && !s->in.connect_reported);
+    bool fresh = s->state == ST_CLOSE && (!s->in.remote.in.port || s->in.connect_reported);
     if (s->state == ST_LISTEN) r = -EISCONN;
     else if (s->state == ST_ESTABLISHED && s->in.connect_reported) r = -EISCONN;
     unlock(&s->lock);
@@ -280,6 +282,8 @@ int tcp_connect(struct socket *s, const struct net_addr *a, bool nonblock)
         r = sock_take_error_locked(s);
         if (!r) r = -ECONNABORTED;
         s->in.connect_reported = true;
+        s->shut = 0;
+        tcp_forget_route_locked(s);
     } else if (r == -EAGAIN) {
         r = nonblock ? -EALREADY : -EINPROGRESS;
     }

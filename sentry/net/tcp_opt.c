@@ -52,6 +52,10 @@ int tcp_setopt(struct socket *s, int opt, const void *val, size_t len)
     }
     switch (opt) {
     case TCP_DEFER_ACCEPT: return tcp_defer_set(s, v);
+    case TCP_INQ:
+        if (v < 0 || v > 1) return -EINVAL;
+        i->inq = v;
+        return 0;
     case TCP_MAXSEG:
         if (v && (v < 88 || v > 32767)) return -EINVAL;
         i->maxseg = v;
@@ -80,6 +84,7 @@ ssize_t tcp_getopt(struct socket *s, int opt, void *val, size_t size)
     case TCP_KEEPCNT: return opt_put_int(val, size, i->keepcnt);
     case TCP_SYNCNT: return opt_put_int(val, size, i->syncnt);
     case TCP_LINGER2: return opt_put_int(val, size, i->linger2 ? i->linger2 : inet_setting(s->net, IS_TCP_FIN_TIMEOUT));
+    case TCP_INQ: return opt_put_int(val, size, i->inq);
     case TCP_DEFER_ACCEPT: return opt_put_int(val, size, i->defer_accept);
     case TCP_USER_TIMEOUT: return opt_put_int(val, size, i->user_timeout);
     case TCP_NOTSENT_LOWAT: return opt_put_int(val, size, i->notsent_lowat);

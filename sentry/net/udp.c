@@ -4,13 +4,12 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
+#include "sentry/net/udp.h"
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
 #include <netinet/udp.h>
 #include <string.h>
 
-#define UDP4_MAX 65507u
-#define UDP6_MAX 65527u
 #define MULTI_MAX 64u
 
 static int udp_connect(struct socket *s, const struct net_addr *a, bool nonblock UNUSED)
@@ -41,7 +40,8 @@ static int udp_connect(struct socket *s, const struct net_addr *a, bool nonblock
     r = inet_check_dest(s, &to);
     if (r) return r;
     if (ip_is_broadcast(to.in.ip) && !s->broadcast) return -EACCES;
-    if (!ip_is_loopback(to.in.ip) && !(ip_is_multicast(to.in.ip) && s->in.mc_if)) return -ENETUNREACH;
+    bool all_by_lo = ip_is_broadcast(to.in.ip) && ip_is_loopback(s->in.local.in.ip);
+    if (!ip_is_loopback(to.in.ip) && !all_by_lo && !(ip_is_multicast(to.in.ip) && s->in.mc_if)) return -ENETUNREACH;
     r = inet_autobind(s);
     if (r) return r;
     lock(&s->lock);
@@ -57,29 +57,43 @@ static int udp_connect(struct socket *s, const struct net_addr *a, bool nonblock
     return 0;
 }
 
+/* Of e: the datagram that it is about (NULL: no data of it), to where. */
+static void queue_error(struct socket *s, const struct net_addr *to, const struct sockbuf *b, const struct net_err *err)
+{
+    u32 len = b ? b->len : 0;
+    struct sockbuf *e = sockbuf_new(len);
+
+    if (!e) return;
+    if (b) memcpy(e->data, b->data, len);
+    e->len = len;
+    e->from = *to;
+    inet_addr_show(s, &e->from);
+    e->error = xnew(struct net_err);
+    *e->error = *err;
+    if (err->origin != SO_EE_ORIGIN_LOCAL) {
+        e->error->offender = e->from;
+        e->error->offender.in.port = 0;
+    }
+    dgram_queue_error(s, e);
+}
+
 /* Nobody listens there: what an ICMP "port unreachable" does. */
 static void refused(struct socket *s, const struct net_addr *to, const struct sockbuf *b)
 {
     bool v4 = ip_is_v4(to->in.ip), want = v4 ? s->in.recverr : s->in.recverr6;
+    struct net_err e = { .err = ECONNREFUSED, .origin = v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6, .type = v4 ? 3 : 1, .code = v4 ? 3 : 4 };
 
-    if (want) {
-        struct sockbuf *e = sockbuf_new(b->len);
-        if (e) {
-            memcpy(e->data, b->data, b->len);
-            e->len = b->len;
-            e->from = *to;
-            inet_addr_show(s, &e->from);
-            e->error = xnew(struct net_err);
-            *e->error = (struct net_err){ .err = ECONNREFUSED, .origin = v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6,
-                                          .type = v4 ? 3 : 1, .code = v4 ? 3 : 4, .offender = *to };
-            e->error->offender.in.port = 0;
-            e->error->offender.family = v4 ? AF_INET : AF_INET6;
-            lock(&s->lock);
-            TAILQ_INSERT_TAIL(&s->errq, e, link);
-            unlock(&s->lock);
-        }
-    }
+    if (want) queue_error(s, to, b, &e);
     if (want || s->in.connected) sock_set_error(s, ECONNREFUSED);
+}
+
+void udp_too_long(struct socket *s, const struct net_addr *to)
+{
+    bool v4 = ip_is_v4(to->in.ip);
+    /* The MTU of lo, but no more than a packet of IPv4 can be. */
+    struct net_err e = { .err = EMSGSIZE, .origin = SO_EE_ORIGIN_LOCAL, .info = v4 ? 65535 : 65536 };
+
+    if (v4 ? s->in.recverr : s->in.recverr6) queue_error(s, to, NULL, &e);
 }
 
 /* A filter looks at the datagram from its UDP header on; what it cuts off is data. False: it wants none. */
@@ -138,69 +152,107 @@ static void multicast(const struct net_ns *net, int protocol, const struct net_a
     sockbuf_free(b);
 }
 
-static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
+void udp_transmit(struct socket *s, const struct net_addr *to, struct sockbuf *b)
+{
+    bool v4 = ip_is_v4(to->in.ip), many = ip_is_multicast(to->in.ip) || ip_is_broadcast(to->in.ip);
+    struct socket *o = NULL;
+
+    clock_gettime(CLOCK_REALTIME, &b->stamp);
+    if (!many) o = udp_find(s->net, s->protocol, to->in.ip, to->in.port, b->from.in.ip, b->from.in.port);
+    if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, to, b, many || o);
+    if (many) {
+        if (!v4 || s->in.mc_loop || ip_is_broadcast(to->in.ip)) multicast(s->net, s->protocol, to, b->from.in.ip, b->from.in.port, b);
+        else sockbuf_free(b);
+    } else if (o) {
+        deliver(o, b);
+        socket_put(o);
+    } else {
+        refused(s, to, b);
+        sockbuf_free(b);
+    }
+}
+
+/* A datagram of what m holds; NULL and *err. */
+static struct sockbuf *take_data(struct socket *s, struct net_msg *m, const struct net_addr *to, int *err)
 {
     u64 n = m->u->resid;
-    struct net_addr to;
-    ssize_t r = 0;
-
-    if (n > 65535) return -EMSGSIZE;
-    if (m->flags & MSG_OOB) return -EOPNOTSUPP;
-    lock(&s->lock);
-    if (m->name && (m->name->family != AF_UNSPEC || m->name->truncated || s->domain == AF_INET)) {
-        to = *m->name;
-        if (s->domain == AF_INET && to.family == AF_UNSPEC && !to.truncated) to.family = AF_INET;
-    } else if (s->in.connected) {
-        to = s->in.remote;
-    } else {
-        r = -EDESTADDRREQ;
-    }
-    unlock(&s->lock);
-    if (!r && m->name && !to.truncated && !to.in.port && to.family != AF_UNSPEC) r = -EINVAL;
-    if (!r) r = inet_check_dest(s, &to);
-    if (!r && m->name) r = net_policy(s, CR_CONNECT, &to);
-    if (r) return r;
-    bool v4 = ip_is_v4(to.in.ip);
-    if (n > (v4 ? UDP4_MAX : UDP6_MAX)) return -EMSGSIZE;
-    if (v4 && ip_v4(to.in.ip) == 0x7fffffff && !s->broadcast) return -EACCES;
-    bool multi = ip_is_multicast(to.in.ip);
-    if (!ip_is_loopback(to.in.ip) && !(multi && (v4 ? s->in.mc_if : s->in.mc_if6))) return -ENETUNREACH;
-    lock(&s->lock);
-    if (s->err) r = sock_take_error_locked(s);
-    else if (s->shut & SHUT_SND) r = -EPIPE;
-    unlock(&s->lock);
-    if (r || (r = inet_autobind(s))) return r;
+    bool v4 = ip_is_v4(to->in.ip), multi = ip_is_multicast(to->in.ip);
     struct sockbuf *b = sockbuf_new(n);
-    if (!b) return -ENOBUFS;
+
+    *err = -ENOBUFS;
+    if (!b) return NULL;
     if (n && uio_copy_in(m->u, b->data, n) < (ssize_t)n) {
         sockbuf_free(b);
-        return -EFAULT;
+        *err = -EFAULT;
+        return NULL;
     }
     b->len = (u32)n;
     lock(&s->lock);
     b->from = s->in.local;
     unlock(&s->lock);
     if (m->has_src && ip_is_loopback(m->src_ip)) memcpy(b->from.in.ip, m->src_ip, 16);
-    if (ip_is_any(b->from.in.ip)) inet_source_for(&to, b->from.in.ip);
-    memcpy(b->to_ip, to.in.ip, 16);
+    if (ip_is_any(b->from.in.ip) || ip_is_v4(b->from.in.ip) != v4) inet_source_for(to, b->from.in.ip);
+    memcpy(b->to_ip, to->in.ip, 16);
     b->tos = (u8)(m->tos >= 0 ? m->tos : v4 ? s->in.tos : MAX(s->in.tclass, 0));
     b->ttl = (u8)(m->ttl >= 0 ? m->ttl : multi ? (v4 ? s->in.mc_ttl : s->in.mc_hops) : v4 ? s->in.ttl : s->in.hops);
-    clock_gettime(CLOCK_REALTIME, &b->stamp);
-    if (multi) {
-        if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, &to, b, true);
-        if (v4 ? s->in.mc_loop : 1) multicast(s->net, s->protocol, &to, b->from.in.ip, b->from.in.port, b);
-        else sockbuf_free(b);
-        return (ssize_t)n;
+    *err = 0;
+    return b;
+}
+
+/* Where m goes: the checks of ip_route_output_key() and before. */
+static int destination(struct socket *s, const struct net_msg *m, struct net_addr *to)
+{
+    int r = 0;
+
+    lock(&s->lock);
+    if (m->name && (m->name->family != AF_UNSPEC || m->name->truncated || s->domain == AF_INET)) {
+        *to = *m->name;
+        if (s->domain == AF_INET && to->family == AF_UNSPEC && !to->truncated) to->family = AF_INET;
+    } else if (s->in.connected) {
+        *to = s->in.remote;
+    } else {
+        r = -EDESTADDRREQ;
     }
-    struct socket *o = udp_find(s->net, s->protocol, to.in.ip, to.in.port, b->from.in.ip, b->from.in.port);
-    if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, &to, b, o);
-    if (!o) {
-        refused(s, &to, b);
+    /* A packet to everybody goes out by the interface of its source. */
+    bool from_lo = ip_is_loopback(s->in.local.in.ip) || (m->has_src && ip_is_loopback(m->src_ip));
+    unlock(&s->lock);
+    if (!r && m->name && !to->truncated && !to->in.port && to->family != AF_UNSPEC) r = -EINVAL;
+    if (!r) r = inet_check_dest(s, to);
+    if (!r && m->name) r = net_policy(s, CR_CONNECT, to);
+    if (r) return r;
+    bool v4 = ip_is_v4(to->in.ip), all = ip_is_broadcast(to->in.ip), multi = ip_is_multicast(to->in.ip);
+    if (!ip_is_loopback(to->in.ip) && !(all && from_lo) && !(multi && (v4 ? s->in.mc_if : s->in.mc_if6))) return -ENETUNREACH;
+    return all && !s->broadcast ? -EACCES : 0;
+}
+
+static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
+{
+    u64 n = m->u->resid;
+    bool more = (m->flags & MSG_MORE) || atomic_load(&s->in.udp_cork);
+    struct net_addr to;
+    int r = 0;
+
+    if (n > 65535 && s->domain == AF_INET) return -EMSGSIZE;
+    if (m->flags & MSG_OOB) return -EOPNOTSUPP;
+    if (udp_held(s)) return n > 65535 ? -EMSGSIZE : udp_append(s, m, more);
+    if ((r = destination(s, m, &to))) return r;
+    if (n > udp_max(&to)) {
+        if (n <= 65535 || !ip_is_v4(to.in.ip)) udp_too_long(s, &to);
+        return -EMSGSIZE;
+    }
+    lock(&s->lock);
+    if (s->err) r = sock_take_error_locked(s);
+    else if (s->shut & SHUT_SND) r = -EPIPE;
+    unlock(&s->lock);
+    if (r || (r = inet_autobind(s))) return r;
+    struct sockbuf *b = take_data(s, m, &to, &r);
+    if (!b) return r;
+    if (!more) {
+        udp_transmit(s, &to, b);
+    } else if (!n || (r = udp_hold(s, &to, b))) {
         sockbuf_free(b);
-        return (ssize_t)n;
+        return r;
     }
-    deliver(o, b);
-    socket_put(o);
     return (ssize_t)n;
 }
 
@@ -248,11 +300,16 @@ static u32 udp_poll(struct socket *s) { return dgram_poll_common(s) | POLLOUT | 
 
 static void udp_release(struct socket *s)
 {
+    udp_drop_held(s);
     inet_unbind(s);
     dgram_release(s);
 }
 
-static void udp_free(struct socket *s) { inet_unbind(s); }
+static void udp_free(struct socket *s)
+{
+    udp_drop_held(s);
+    inet_unbind(s);
+}
 
 const struct sock_ops udp_ops = {
     .bind = inet_bind, .connect = udp_connect, .getname = inet_getname, .sendmsg = udp_sendmsg, .recvmsg = udp_recvmsg,
