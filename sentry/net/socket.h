@@ -101,6 +101,7 @@ struct inet_sock {
     struct tcp_defer *defer;       /* TCP: owned; for TCP_DEFER_ACCEPT, NULL until that is set */
     bool deferred;                 /* (a) not in a queue for accept(2) yet; set and cleared under the listener's lock */
     ktime_t deferred_at;           /* (c) with deferred */
+    struct tcp_cork *corked;       /* (a) TCP: owned; NULL until something was held back */
     bool inq;                      /* TCP_INQ: recvmsg(2) tells how much is left */
     int nodelay, cork, keepidle, keepintvl, keepcnt, maxseg, syncnt, linger2, defer_accept, quickack, user_timeout, notsent_lowat, window_clamp;
     char congestion[16];
@@ -315,6 +316,8 @@ void send_sigpipe(void);
 ssize_t stream_recvmsg(struct socket *s, struct net_msg *m);
 /* The part of a send after the family's checks. tcp: no ancillary data. *peer_gone: nobody will read. */
 ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bool tcp, bool *peer_gone);
+/* Puts b, charged to s, behind peer's queue, and wakes who reads. False: nobody will; b is still the caller's. */
+bool stream_deliver(struct socket *s, struct socket *peer, struct sockbuf *b, bool tcp, bool urgent);
 bool stream_writable(struct socket *s);
 /* The last byte queued at s is urgent (tcp.c). */
 void tcp_urgent_locked(struct socket *s);

@@ -5,8 +5,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
-#include "sentry/net/socket.h"
+#include "sentry/net/tcp.h"
 #include "sentry/net/tcp_show.h"
 
 #define CHUNK_MAX 32768u
@@ -73,6 +72,25 @@ static bool stream_gone_locked(const struct socket *s, const struct socket *peer
     return peer->dead || (tcp ? peer->peer != s : peer->shut & SHUT_RCV);
 }
 
+bool stream_deliver(struct socket *s, struct socket *peer, struct sockbuf *b, bool tcp, bool urgent)
+{
+    struct tcp_segment *seg = NULL;
+
+    lock(&peer->lock);
+    bool gone = stream_gone_locked(s, peer, tcp);
+    if (!gone) {
+        sockbuf_append_locked(peer, b);
+        if (tcp) seg = tcp_data_segment_locked(peer, b->data + b->off, b->len);
+        if (urgent) tcp_urgent_locked(peer);
+    }
+    unlock(&peer->lock);
+    tcp_show_data(s, peer, seg);
+    if (gone) return false;
+    waitq_wake(&peer->wq, POLLIN | POLLRDNORM | POLLRDBAND);
+    if (tcp) tcp_defer_over(peer);
+    return true;
+}
+
 ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bool tcp, bool *peer_gone)
 {
     struct sock_wait sw;
@@ -100,6 +118,13 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         }
         unlock(&s->lock);
         if (err) break;
+        if (tcp && tcp_corks(s, m)) {
+            ssize_t r = tcp_cork_send(s, peer, m, peer_gone);
+            if (r < 0) err = (int)r;
+            else done += r;
+            if (r < 0 || *peer_gone) break;
+            continue;
+        }
         size_t n = MIN(m->u->resid, (u64)CHUNK_MAX);
         if (n > limit / 2) n = MAX(limit / 2, (size_t)512);
         if (n > m->u->resid) n = m->u->resid;
@@ -125,20 +150,10 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         b = fill(s, m, n, tcp, &c, &err);
         if (!b) break;
         u32 got = b->len;
-        struct scm_files *fs = m->files;
-        b->files = fs;
-        lock(&peer->lock);
-        bool gone = stream_gone_locked(s, peer, tcp);
-        struct tcp_segment *seg = NULL;
-        if (!gone) {
-            sockbuf_append_locked(peer, b);
-            if (tcp) seg = tcp_data_segment_locked(peer, b->data + b->off, b->len);
-            m->files = NULL;
-            if ((m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
-        }
-        unlock(&peer->lock);
-        tcp_show_data(s, peer, seg);
-        if (gone) {
+        b->files = m->files;
+        m->files = NULL;
+        if (!stream_deliver(s, peer, b, tcp, (m->flags & MSG_OOB) && !m->u->resid)) {
+            m->files = b->files;
             b->files = NULL;
             sockbuf_free(b);
             *peer_gone = true;
@@ -150,8 +165,6 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
             }
             break;
         }
-        waitq_wake(&peer->wq, POLLIN | POLLRDNORM | POLLRDBAND);
-        if (tcp) tcp_defer_over(peer);
         done += got;
         if (got < n) break;
     }

@@ -8,6 +8,7 @@
 #include "sentry/vfs/fasync.h"
 #include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 static struct socket *peer_get(struct socket *s)
 {
@@ -121,6 +122,7 @@ static void tcp_free(struct socket *s)
 {
     inet_unbind(s);
     tcp_defer_free(s);
+    tcp_cork_free(s);
     if (s->peer) socket_put(s->peer);
 }
 
@@ -157,9 +159,10 @@ static sysret_t tcp_ioctl(struct socket *s, u32 cmd, gaddr_t arg)
         v = s->in.urg && s->in.urg_seq == s->in.rx_seq;
         unlock(&s->lock);
         return copy_out(arg, &v, sizeof v);
+    case TIOCOUTQ:                 /* what was sent has arrived */
     case SIOCOUTQNSD:
         if (s->state == ST_LISTEN) return -EINVAL;
-        v = 0;
+        v = (s32)tcp_held(s);
         return copy_out(arg, &v, sizeof v);
     default: return -ENOTTY;
     }

@@ -14,6 +14,15 @@ int tcp_accept(struct socket *s, struct socket **out, bool nonblock);
 void tcp_cancel_pending(struct socket *c);       /* takes c off the queue of the listener it waits for */
 void tcp_stop_listening(struct socket *s);       /* s listens no more: refuses everybody who waits there */
 
+/* tcp_cork.c: TCP_CORK, MSG_MORE */
+bool tcp_corks(struct socket *s, const struct net_msg *m);      /* a send has to go by tcp_cork_send */
+/* Takes a piece of m: bytes, -EFAULT, -ENOBUFS. *gone: it went out, and nobody will read it. Does not wait. */
+ssize_t tcp_cork_send(struct socket *s, struct socket *peer, struct net_msg *m, bool *gone);
+void tcp_push(struct socket *s);                 /* what is held back goes */
+u32 tcp_held(struct socket *s);                  /* bytes held back */
+void tcp_cork_end(struct socket *s);             /* nothing is sent any more: drops what is held back */
+void tcp_cork_free(struct socket *s);            /* last reference */
+
 /* tcp_close.c */
 void tcp_reset(struct socket *s, int err);       /* a reset reaches s */
 /* What s sent was answered by a reset: the other end is closed. */

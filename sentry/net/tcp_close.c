@@ -133,6 +133,11 @@ static void leave(struct socket *s, bool abort)
 
     tcp_cancel_pending(s);
     lock(&s->lock);
+    bool quiet = !abort && !(s->linger && !s->linger_time) && TAILQ_EMPTY(&s->rx);
+    unlock(&s->lock);
+    if (quiet) tcp_push(s);
+    tcp_cork_end(s);
+    lock(&s->lock);
     bool rst = abort || (s->linger && !s->linger_time) || !TAILQ_EMPTY(&s->rx);
     /* TCP_LINGER2 below 0: nobody waits for the other end's FIN. */
     bool impatient = s->in.linger2 < 0 && !s->in.got_fin;
@@ -198,6 +203,7 @@ int tcp_shutdown(struct socket *s, u32 which)
     struct socket *tell = NULL, *drop = NULL;
     int r = 0;
 
+    if (which & SHUT_SND) tcp_push(s);
     lock(&s->lock);
     enum sock_state st = s->state;
     if (st == ST_CLOSE) {

@@ -45,6 +45,7 @@ static struct socket *make_child(struct socket *l, struct socket *c)
     s->in.urg = URG_NONE;
     s->in.rx_seq = 0;
     s->in.defer = NULL;
+    s->in.corked = NULL;
     s->in.local = c->in.remote;
     s->in.remote = c->in.local;
     s->in.local.family = s->in.remote.family = (u16)l->domain;

@@ -1,5 +1,5 @@
 /* Options of TCP. Those that shape segments or timers are kept and shown; there are no segments here. tcp(7) */
-#include "sentry/net/inet.h"
+#include "sentry/net/tcp.h"
 #include "sentry/net/inet_ns.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -48,6 +48,7 @@ int tcp_setopt(struct socket *s, int opt, const void *val, size_t len)
         if (plain[k].min == -1) v = !!v;
         if (v < plain[k].min || v > plain[k].max) return -EINVAL;
         *plain[k].v = v;
+        if (opt == TCP_CORK ? !v : opt == TCP_NODELAY && v) tcp_push(s);
         return 0;
     }
     switch (opt) {
