@@ -104,7 +104,7 @@ static sysret_t bind_or_move(const struct path *at, const char *source, u64 flag
     if (!source[0]) return -EINVAL;
     if ((r = vfs_walk(AT_FDCWD, source, WALK_FOLLOW, &src))) return r;
     /* A bind mount takes the source mount's flags; MS_REMOUNT|MS_BIND changes them. */
-    return flags & MS_MOVE ? vfs_move_mount(&src, at) : vfs_bind(&src, at, flags & MS_REC);
+    return flags & MS_MOVE ? vfs_move_mount(&src, at, false) : vfs_bind(&src, at, flags & MS_REC);
 }
 
 static sysret_t change_propagation(const struct path *at, u64 flags)
@@ -112,9 +112,8 @@ static sysret_t change_propagation(const struct path *at, u64 flags)
     u64 kind = flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE);
 
     if (kind & (kind - 1)) return -EINVAL;
-    if (at->dentry != at->mnt->root) return -EINVAL;
-    /* No mount has peers, so private and slave change nothing; shared and unbindable would be a lie. */
-    return kind & (MS_SHARED | MS_UNBINDABLE) ? -EINVAL : 0;
+    if (flags & ~(kind | MS_REC | MS_SILENT)) return -EINVAL;
+    return vfs_change_propagation(at, kind, flags & MS_REC);
 }
 
 sysret_t linux_mount(const struct syscall_args *a)

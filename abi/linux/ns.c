@@ -56,7 +56,11 @@ sysret_t linux_unshare(const struct syscall_args *a)
     }
     if (flags & CLONE_FS) {
         struct fs_context *fs = fs_context_copy(current->fs);
-        if (flags & CLONE_NEWNS) fs_new_mounts(fs, as->user_ns);
+        if ((flags & CLONE_NEWNS) && (r = fs_new_mounts(fs, as->user_ns))) {
+            fs_context_put(fs);
+            nsproxy_put(ns);
+            goto out;
+        }
         set_fs(fs);
     }
     if (flags & CLONE_NEWIPC) shm_task_exit(current);   /* what it made stays behind, without a maker */

@@ -13,11 +13,11 @@ enum lock_class {
     LC_NONE,
     LC_CONTROL,      /* control socket state */
     LC_FILE_POS,     /* struct file f_pos, held across a read or write that uses it (files of /proc show mounts and paths) */
-    LC_MOUNT,        /* mount table */
     LC_RENAME,       /* cross-directory rename, one per file system */
     LC_EPOLL,        /* epoll set; nested sets outer first. Collecting events asks files, so outside of their locks */
     LC_FASYNC,       /* O_ASYNC of files going on and off: asks a file, so outside of its locks */
     LC_INODE,        /* inode contents; several: parent before child, else by address */
+    LC_MOUNT,        /* mount table: asked for while a directory changes */
     LC_PIPE,         /* pipe, socket, eventfd, tty contents */
     LC_SOCK,
     LC_GOFER,        /* gofer channel */

@@ -169,7 +169,7 @@ static int copy_shared(struct task *c, u64 flags)
     } else if (!(c->fs = fs_context_copy(p->fs))) {
         return -ENOMEM;
     }
-    if (flags & CLONE_NEWNS) fs_new_mounts(c->fs, c->cred->user_ns);
+    if ((flags & CLONE_NEWNS) && (r = fs_new_mounts(c->fs, c->cred->user_ns))) return r;
     if (flags & CLONE_VM) {
         mm_get(p->mm);
         c->mm = p->mm;

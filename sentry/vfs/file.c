@@ -72,6 +72,7 @@ void file_get(struct file *f) { ref_get(&f->refs); }
 void file_put(struct file *f)
 {
     if (!f || !ref_put(&f->refs)) return;
+    if (f->mode & FMODE_DISSOLVE) mount_dissolve(f->path.mnt);
     if (!(f->mode & FMODE_PATH)) {
         if (!LIST_EMPTY(&f->epitems)) epoll_file_release(f);
         if (f->inode) vfs_locks_release(f);
@@ -83,7 +84,10 @@ void file_put(struct file *f)
         if (f->ops && f->ops->release) f->ops->release(f);
         if (f->inode && S_ISREG(f->inode->mode)) {
             if (f->mode & FMODE_EXEC) inode_allow_write(f->inode);
-            else if (f->mode & FMODE_WRITER) inode_put_write(f->inode);
+            else if (f->mode & FMODE_WRITER) {
+                inode_put_write(f->inode);
+                if (f->path.mnt) (void)atomic_add(&f->path.mnt->writers, -1);
+            }
             if (f->mode & FMODE_READER) atomic_add(&f->inode->open_readers, -1);
         }
     }

@@ -65,6 +65,7 @@ struct file {
 #define FMODE_EXEC 8u              /* denies writing while open */
 #define FMODE_WRITER 16u           /* counted in inode->writers */
 #define FMODE_CREATED 64u          /* this open made the file */
+#define FMODE_DISSOLVE 128u        /* holds a tree of mounts together that is mounted nowhere */
 #define FMODE_READER 32u           /* counted in inode->open_readers */
 
 /* New open file; consumes nothing, takes references of path. */

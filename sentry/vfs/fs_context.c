@@ -111,11 +111,12 @@ bool fs_is_chrooted(struct fs_context *fs)
     return r;
 }
 
-void fs_new_mounts(struct fs_context *fs, struct user_ns *owner)
+int fs_new_mounts(struct fs_context *fs, struct user_ns *owner)
 {
     struct mnt_ns *old = fs->ns;
-    fs->ns = mnt_ns_copy(old, owner, &fs->root, &fs->cwd);
-    mnt_ns_put(old);
+    int r = mnt_ns_copy(old, owner, &fs->root, &fs->cwd, &fs->ns);
+    if (!r) mnt_ns_put(old);
+    return r;
 }
 
 void fs_enter_mounts(struct fs_context *fs, struct mnt_ns *ns)

@@ -8,5 +8,7 @@
 #define MNT_NOEXEC 8u
 #define MNT_NOATIME 16u
 #define MNT_RELATIME 32u
+#define MNT_NODIRATIME 64u
+#define MNT_NOSYMFOLLOW 128u
 
 #endif

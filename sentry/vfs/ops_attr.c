@@ -270,7 +270,8 @@ int vfs_statfs(const struct path *p, struct statfs *out)
     out->f_namelen = KNAME_MAX;
     int r = sb->ops->statfs ? sb->ops->statfs(sb, p->dentry, out) : 0;
     u32 mf = p->mnt ? p->mnt->flags : 0;
-    out->f_flags = 0x20 /* ST_VALID */ | (mf & MNT_RDONLY ? 1 : 0) | (mf & MNT_NOSUID ? 2 : 0) | (mf & MNT_NODEV ? 4 : 0)
-        | (mf & MNT_NOEXEC ? 8 : 0) | (mf & MNT_NOATIME ? 1024 : 0) | (mf & MNT_RELATIME ? 4096 : 0);
+    out->f_flags = 0x20 /* ST_VALID */ | ((mf & MNT_RDONLY) || atomic_load(&sb->rdonly) ? 1 : 0) | (mf & MNT_NOSUID ? 2 : 0) | (mf & MNT_NODEV ? 4 : 0)
+        | (mf & MNT_NOEXEC ? 8 : 0) | (mf & MNT_NOATIME ? 1024 : 0) | (mf & MNT_RELATIME ? 4096 : 0) | (mf & MNT_NODIRATIME ? 2048 : 0)
+        | (mf & MNT_NOSYMFOLLOW ? 0x2000 : 0);
     return r;
 }

@@ -234,7 +234,7 @@ int vfs_unlink(int dirfd, const char *path, int flags)
     if (!i || !d->hashed) r = -ENOENT;
     else if (w.trailing && !rmdir) r = S_ISDIR(i->mode) ? -EISDIR : -ENOTDIR;
     else r = may_delete(dir, d, rmdir);
-    if (r == 0 && atomic_load(&d->nmounts)) r = -EBUSY;
+    if (r == 0 && dentry_is_mounted_here(d)) r = -EBUSY;
     if (r == 0 && !(rmdir ? dir->ops->rmdir : dir->ops->unlink)) r = -EPERM;
     if (r == 0) {
         inode_get(i);
@@ -243,6 +243,7 @@ int vfs_unlink(int dirfd, const char *path, int flags)
         else inode_put(i);
     }
     unlock(&dir->lock);
+    if (r == 0) dentry_detach_mounts(d);
     if (r == 0) {
         if (!rmdir) fsnotify_links(i);
         /* As d_delete(): at once, and before the directory hears of it, unless somebody has it open: then at the last close. */

@@ -23,7 +23,8 @@ void file_accessed(struct file *f)
 
 void inode_accessed(struct inode *i, const struct mount *mnt)
 {
-    if (mnt && (mnt->flags & (MNT_NOATIME | MNT_RDONLY))) return;
+    if (mnt && ((mnt->flags & (MNT_NOATIME | MNT_RDONLY)) || atomic_load(&mnt->sb->rdonly))) return;
+    if (mnt && (mnt->flags & MNT_NODIRATIME) && S_ISDIR(i->mode)) return;
     /* relatime, the default: at most once a day unless the file has changed since. */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);

@@ -57,7 +57,7 @@ static int check_locked(struct walk *ow, struct walk *nw, struct dentry *od, str
         if (r == 0 && exchange && t_dir) r = inode_may(t, MAY_WRITE);
         if (r) return r;
     }
-    if (atomic_load(&od->nmounts) || atomic_load(&nd->nmounts)) return -EBUSY;
+    if (dentry_is_mounted_here(od) || dentry_is_mounted_here(nd)) return -EBUSY;
     return odir->ops->rename ? 0 : -EPERM;
 }
 
@@ -124,6 +124,7 @@ static int rename_in(struct walk *ow, struct walk *nw, u32 flags)
     }
     dirs_unlock_two(op, np);
     if (cross) rw_unlock(&sb->rename_lock);
+    if (r == 0 && replaced && !(flags & RENAME_EXCHANGE)) dentry_detach_mounts(nd);
     if (r == 0) notify(ow, nw, od, nd, replaced, flags);
 out:
     inode_put(replaced);

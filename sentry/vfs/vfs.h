@@ -12,7 +12,7 @@
 #include "sentry/kernel/waitq.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/usercopy.h"
-#include "sentry/vfs/mount_flags.h"
+#include "sentry/vfs/mount.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -75,6 +75,7 @@ struct super {
     const char *policy_at;         /* (c) where it is shown, when path rules cover it; "" for the root of all */
     char *options;                 /* shown in mountinfo; owned */
     u32 active;                    /* (a) struct mount on this super */
+    u32 rdonly;                    /* (a) nobody writes, whatever the mounts say */
     u32 owner_inum;                /* (c) number of the user namespace it was made in; 0: the initial one */
 };
 void super_init(struct super *sb, const struct super_ops *ops, u32 magic);   /* assigns a dev number */
@@ -221,52 +222,6 @@ struct path { struct mount *mnt; struct dentry *dentry; };                /* bot
 void path_get(const struct path *p);
 void path_put(struct path *p);                                            /* clears it */
 
-/* --- mounts (vfs/mount.c) --- */
-struct mount {
-    refcount_t refs;
-    u32 id; u32 flags;
-    struct super *sb;              /* counted */
-    struct dentry *root;           /* counted: what of sb is shown */
-    struct mount *parent;          /* under LC_MOUNT */
-    struct dentry *mountpoint;     /* counted, in parent */
-    struct mnt_ns *ns;
-    TAILQ_ENTRY(mount) link;       /* in ns order */
-    char *source;                  /* device column of mountinfo */
-    bool detached;
-    u32 locked_flags;              /* under LC_MOUNT: MNT_* that may not be taken away (from whoever has fewer rights) */
-    bool locked;                   /* under LC_MOUNT: came with a namespace of more rights, cannot be unmounted alone */
-    struct mount *copy;            /* under LC_MOUNT, while trees are copied */
-};
-TAILQ_HEAD(mount_list, mount);
-#define MNT_LOCKABLE (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC)
-#define MOUNT_MAX 100000u          /* mounts in a namespace, fs.mount-max of Linux */
-struct mnt_ns { struct ns ns; struct mount_list mounts; unsigned nr; struct mount *root; u64 event; };
-struct mnt_ns *mnt_ns_new(struct super *root_sb, u32 flags, const char *source);
-void mnt_ns_get(struct mnt_ns *ns);
-void mnt_ns_put(struct mnt_ns *ns);
-/* CLONE_NEWNS for owner; moves the two paths over. Of a less privileged owner the mounts and their flags are locked. */
-struct mnt_ns *mnt_ns_copy(struct mnt_ns *ns, struct user_ns *owner, struct path *root, struct path *cwd);
-void mnt_ns_top(struct mnt_ns *ns, struct path *out);                     /* its root as new members see it; counted */
-void mnt_ns_lock_flags(struct mnt_ns *ns);                                /* what the sandbox was started with stays */
-int vfs_mount(struct mnt_ns *ns, const struct path *at, struct super *sb, struct dentry *root /* NULL: sb's */, u32 flags, const char *source);
-/* A view of src (with recursive: of what is mounted there too) at `at`. -EINVAL across namespaces */
-int vfs_bind(const struct path *src, const struct path *at, bool recursive);
-int vfs_move_mount(const struct path *src, const struct path *at);
-int vfs_umount(const struct path *at, int flags);       /* MNT_DETACH */
-/* The topmost mount on p, if any: replaces *p. */
-void path_follow_mount(struct path *p);
-void mount_get(struct mount *m);
-void mount_put(struct mount *m);
-/* A mount outside every namespace (pipes, memfds, layers of an overlay). */
-struct mount *mount_new_internal(struct super *sb);
-int vfs_remount(const struct path *at, u32 flags);      /* per-mount flags only; -EINVAL: no mount root, -EPERM: locked */
-int vfs_pivot_root(const struct path *new_root, const struct path *put_old);   /* for every process that stands there */
-u32 mount_parent_id(struct mount *m);                   /* its own at the top */
-/* Steps from the root of a mount to where it is mounted; false: at the top. *p is replaced. */
-bool path_up_mount(struct path *p);
-/* Locked iteration for mountinfo. */
-void mnt_ns_for_each(struct mnt_ns *ns, bool (*fn)(struct mount *m, void *arg), void *arg);
-
 /* --- context of a process (vfs/fs_context.c) --- */
 struct fs_context { refcount_t refs; lock_t lock; /* LC_FS */ struct path root, cwd; u32 umask; struct mnt_ns *ns; };
 struct fs_context *fs_context_new(struct mnt_ns *ns);    /* at its root */
@@ -281,7 +236,7 @@ int fs_set_root(const struct path *p);
 struct mnt_ns *fs_get_ns(struct fs_context *fs);         /* counted */
 bool fs_is_shared(struct fs_context *fs);                /* by more than one task */
 bool fs_is_chrooted(struct fs_context *fs);              /* its root is not that of its mounts */
-void fs_new_mounts(struct fs_context *fs, struct user_ns *owner);
+int fs_new_mounts(struct fs_context *fs, struct user_ns *owner);                /* -ENOSPC */
 void fs_enter_mounts(struct fs_context *fs, struct mnt_ns *ns);           /* setns(2): root and cwd are its root */
 void fs_replace_root(const struct path *from, const struct path *to);     /* of every process: pivot_root(2) */
 

@@ -166,7 +166,7 @@ int walk_enter(struct walk *w, struct dentry *d)
 int walk_follow(struct walk *w, struct dentry *d)
 {
     struct inode *i = d->inode;
-    if (w->flags & WALK_NO_SYMLINKS) return -ELOOP;
+    if ((w->flags & WALK_NO_SYMLINKS) || (w->cur.mnt && (w->cur.mnt->flags & MNT_NOSYMFOLLOW))) return -ELOOP;
     if (++w->links > KSYMLOOP_MAX) return -ELOOP;
     if (w->flags & WALK_CACHED) return -EAGAIN;
     if (i->ops->get_link) {

@@ -42,7 +42,7 @@ int walk_finish_special(struct walk *w, bool *done);
 int walk_check_scope(struct walk *w);
 
 /* Superblock- and mount-level write permission: -EROFS. */
-static inline int mnt_want_write(const struct mount *m) { return m && (m->flags & MNT_RDONLY) ? -EROFS : 0; }
+static inline int mnt_want_write(const struct mount *m) { return m && ((m->flags & MNT_RDONLY) || atomic_load(&m->sb->rdonly)) ? -EROFS : 0; }
 /* The same for what is about to change d: a mount is read-only where a profile grants no more, so the refusal is recorded as the rule's. */
 static inline int mnt_want_write_to(const struct mount *m, struct dentry *d)
 {

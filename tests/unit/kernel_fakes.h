@@ -122,7 +122,7 @@ struct fs_context *fs_context_copy(struct fs_context *f UNUSED)
     return n;
 }
 bool fs_is_chrooted(struct fs_context *f UNUSED) { return false; }
-void fs_new_mounts(struct fs_context *f UNUSED, struct user_ns *owner UNUSED) {}
+int fs_new_mounts(struct fs_context *f UNUSED, struct user_ns *owner UNUSED) { return 0; }
 struct mnt_ns *fs_get_ns(struct fs_context *f UNUSED) { return NULL; }
 void fs_context_get(struct fs_context *f) { ref_get(&f->refs); }
 void fs_context_put(struct fs_context *f)

@@ -53,6 +53,7 @@ int nsfs_path(enum ns_type type, struct ns *ns, struct path *out)
     snprintf(name, sizeof name, "%s:[%u]", ns_type_name(type), ns_inum(ns, type));
     mount_get(ns_mnt);
     *out = (struct path){ ns_mnt, dentry_new_disconnected(&ns_sb, name, &n->i, false) };
+    out->dentry->priv = type == NS_MNT && ns ? container_of(ns, struct mnt_ns, ns) : NULL;    /* mount_internal.h: mnt_ns_of_file */
     return 0;
 }
 

@@ -406,90 +406,6 @@ static int show_children(struct synth_node *n, struct strbuf *b)
     return 0;
 }
 
-/* --- mounts --- */
-
-struct mounts_ctx { struct strbuf *b; struct path root; bool info; };
-
-static void mount_options(struct strbuf *b, u32 flags)
-{
-    strbuf_printf(b, "%s%s%s%s%s%s", flags & MNT_RDONLY ? "ro" : "rw", flags & MNT_NOSUID ? ",nosuid" : "", flags & MNT_NODEV ? ",nodev" : "",
-                  flags & MNT_NOEXEC ? ",noexec" : "", flags & MNT_NOATIME ? ",noatime" : "", flags & MNT_RELATIME ? ",relatime" : "");
-}
-
-/* Blanks in names are written in octal, as in mountinfo and fstab. */
-static void mangled(struct strbuf *b, const char *s)
-{
-    for (; *s; s++) {
-        if (strchr(" \t\n\\", *s)) strbuf_printf(b, "\\%03o", (unsigned char)*s);
-        else strbuf_add(b, s, 1);
-    }
-}
-
-static bool show_one_mount(struct mount *m, void *arg)
-{
-    struct mounts_ctx *c = arg;
-    char at[KPATH_MAX];
-    struct path p = { m, m->root };
-    if (vfs_path_text(&p, &c->root, at, sizeof(at)) < 0 || at[0] != '/') return true; /* outside our root */
-    if (c->info) {
-        char root[KPATH_MAX];
-        size_t pos = sizeof(root) - 1;
-        root[pos] = 0;
-        struct dentry *d = m->root, *up;
-        for (dentry_get(d); d != m->sb->root; d = up) {
-            AUTO_FREE char *name = dentry_name_dup(d);
-            size_t n = strlen(name);
-            up = dentry_parent_get(d);
-            bool top = up == d;
-            if (n + 1 <= pos && (!top || m->sb->magic == 0x6e736673)) {
-                memcpy(root + (pos -= n), name, n);
-                if (!top) root[--pos] = '/';
-            }
-            dentry_put(d);
-            if (top) {
-                d = up;
-                break;
-            }
-        }
-        dentry_put(d);
-        strbuf_printf(c->b, "%u %u %u:%u ", m->id, mount_parent_id(m), (unsigned)(m->sb->dev >> 8 & 0xfff), (unsigned)(m->sb->dev & 0xff));
-        mangled(c->b, root[pos] ? root + pos : "/");
-        strbuf_printf(c->b, " ");
-        mangled(c->b, at);
-        strbuf_printf(c->b, " ");
-        mount_options(c->b, m->flags);
-        strbuf_printf(c->b, " - %s ", m->sb->ops->name);
-        mangled(c->b, m->source && *m->source ? m->source : "none");
-        strbuf_printf(c->b, " %s%s%s\n", m->flags & MNT_RDONLY ? "ro" : "rw", m->sb->options ? "," : "", m->sb->options ? m->sb->options : "");
-        return true;
-    }
-    mangled(c->b, m->source && *m->source ? m->source : "none");
-    strbuf_printf(c->b, " ");
-    mangled(c->b, at);
-    strbuf_printf(c->b, " %s ", m->sb->ops->name);
-    mount_options(c->b, m->flags);
-    strbuf_printf(c->b, "%s%s 0 0\n", m->sb->options ? "," : "", m->sb->options ? m->sb->options : "");
-    return true;
-}
-
-static int mounts_text(struct synth_node *n, struct strbuf *b, bool info)
-{
-    TASK_OR_ESRCH(t, n);
-    struct fs_context *fs = task_get_fs(t);
-    task_put(t);
-    if (!fs) return -EINVAL;
-    struct mounts_ctx c = { .b = b, .info = info };
-    fs_get_root(fs, &c.root);
-    struct mnt_ns *ns = fs_get_ns(fs);
-    mnt_ns_for_each(ns, show_one_mount, &c);
-    mnt_ns_put(ns);
-    path_put(&c.root);
-    fs_context_put(fs);
-    return 0;
-}
-static int show_mountinfo(struct synth_node *n, struct strbuf *b) { return mounts_text(n, b, true); }
-static int show_mounts(struct synth_node *n, struct strbuf *b) { return mounts_text(n, b, false); }
-
 /* --- links --- */
 
 int proc_link_exe(struct synth_node *n, struct path *out)
@@ -541,8 +457,9 @@ const struct synth_entry proc_task_dir[] = {
     { .name = "children", .mode = S_IFREG | 0444, .show = show_children },
     { .name = "ns", .mode = S_IFDIR | 0511, .children = proc_ns_dir },
     { .name = "net", .mode = S_IFDIR | 0555, .children = proc_net_dir, .lookup = proc_net_lookup, .next = proc_net_next },
-    SYNTH_FILE("mountinfo", show_mountinfo),
-    SYNTH_FILE("mounts", show_mounts),
+    { .name = "mountinfo", .mode = S_IFREG | 0444, .fops = &proc_mountinfo_fops, .open = proc_mounts_open },
+    { .name = "mounts", .mode = S_IFREG | 0444, .fops = &proc_mounts_fops, .open = proc_mounts_open },
+    { .name = "mountstats", .mode = S_IFREG | 0400, .fops = &proc_mountstats_fops, .open = proc_mounts_open },
     SYNTH_FILE("limits", show_limits),
     SYNTH_FILE("cgroup", show_cgroup),
     SYNTH_FILE("oom_score", show_zero),

@@ -21,6 +21,10 @@ bool proc_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 
 extern const struct synth_entry proc_ns_dir[];
 extern const struct file_ops proc_mem_fops;
 
+/* mounts.c */
+extern const struct file_ops proc_mounts_fops, proc_mountinfo_fops, proc_mountstats_fops;
+int proc_mounts_open(struct synth_node *n, struct file *f);
+
 /* pid_ns.c */
 int proc_show_uid_map(struct synth_node *n, struct strbuf *b);
 int proc_show_gid_map(struct synth_node *n, struct strbuf *b);

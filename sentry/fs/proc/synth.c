@@ -263,7 +263,7 @@ static int synth_open(struct inode *ino, struct dentry *d UNUSED, struct file *f
         if (!ok) return -EACCES;
     }
     if (f->ops == &synth_file_fops) f->priv = xnew(struct strbuf);
-    return 0;
+    return n->e->open ? n->e->open(n, f) : 0;
 }
 
 /* Links show a path outside the reader's root from the top of its tree, without a word on that: d_path() of Linux. */

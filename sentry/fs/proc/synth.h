@@ -27,6 +27,7 @@ struct synth_entry {
     /* Ids of dynamic names in rising order: next id >= from, its name; false: no more. */
     bool (*next)(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
     const struct file_ops *fops;                     /* instead of show/store */
+    int (*open)(struct synth_node *n, struct file *f);            /* with fops: fills f->priv */
     bool own_only;                                   /* needs ptrace-like access to the task to open */
     bool (*exists)(struct synth_node *n);            /* extra check at revalidation */
     bool by_abi;                                     /* whoever looks finds the children that its ABI knows (abi->proc_process) */
