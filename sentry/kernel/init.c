@@ -73,14 +73,7 @@ static int new_super(struct init *in, const struct plan_mount *m, struct super *
     case PM_CGROUP: return tmpfs_new(GPAGE_SIZE, 0555, 0, 0, out);
     case PM_MQUEUE: /* names of POSIX queues: a tmpfs by another name */
         r = tmpfs_new(m->size, m->mode, 0, 0, out);
-        if (!r) {
-            static struct super_ops mqueue;
-            mqueue = *(*out)->ops;
-            mqueue.name = "mqueue";
-            (*out)->ops = &mqueue;
-            free((*out)->options);
-            (*out)->options = NULL;
-        }
+        if (!r) tmpfs_rename(*out, "mqueue");
         return r;
     }
     return -ENODEV;

@@ -86,7 +86,10 @@ void file_put(struct file *f)
             if (f->mode & FMODE_EXEC) inode_allow_write(f->inode);
             else if (f->mode & FMODE_WRITER) {
                 inode_put_write(f->inode);
-                if (f->path.mnt) (void)atomic_add(&f->path.mnt->writers, -1);
+                if (f->path.mnt) {
+                    (void)atomic_add(&f->path.mnt->writers, -1);
+                    (void)atomic_add(&f->path.mnt->sb->writers, -1);
+                }
             }
             if (f->mode & FMODE_READER) atomic_add(&f->inode->open_readers, -1);
         }

@@ -164,6 +164,9 @@ int hostfile_create(int hostfd, u32 flags, struct file **out);
 
 /* --- file systems --- */
 int tmpfs_new(u64 size_limit /* bytes, 0: half of memory */, u32 root_mode, u32 uid, u32 gid, struct super **out);
+/* Sizes in bytes (0: as at first), inodes (0: no limit of its own); NULL: stays. -EINVAL: more is there already. */
+int tmpfs_set_limits(struct super *sb, const u64 *size, const u64 *inodes);
+void tmpfs_rename(struct super *sb, const char *name);             /* a fresh one is called ramfs or mqueue */
 int overlay_new(struct super *lower, struct dentry *lower_root, struct super *upper, struct super **out);   /* upper: a fresh tmpfs */
 struct gofer_client;
 int gofer_client_new(int sock, struct gofer_client **out);       /* consumes sock */

@@ -19,6 +19,25 @@ void super_init(struct super *sb, const struct super_ops *ops, u32 magic)
     sb->dev = atomic_add(&next_dev, 1);     /* major 0, as Linux numbers file systems without a device */
 }
 
+static lock_t options_lock = LOCK_INIT(LC_LEAF);
+
+char *super_options(struct super *sb)
+{
+    lock(&options_lock);
+    char *copy = xstrdup(sb->options ? sb->options : "");
+    unlock(&options_lock);
+    return copy;
+}
+
+void super_set_options(struct super *sb, char *text)
+{
+    lock(&options_lock);
+    char *old = sb->options;
+    sb->options = text;
+    unlock(&options_lock);
+    free(old);
+}
+
 void super_get(struct super *sb) { ref_get(&sb->refs); }
 
 /*

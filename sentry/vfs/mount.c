@@ -92,6 +92,8 @@ void mount_put(struct mount *m)
     mount_puts(&dead);
 }
 
+_Thread_local bool mount_keep_expiring;
+
 void path_get(const struct path *p)
 {
     if (p->mnt) mount_get(p->mnt);
@@ -103,6 +105,7 @@ void path_put(struct path *p)
     struct path old = *p;
     *p = (struct path){ 0 };
     dentry_put(old.dentry);
+    if (old.mnt && unlikely(atomic_load(&old.mnt->expiring)) && !mount_keep_expiring) atomic_store(&old.mnt->expiring, 0);
     mount_put(old.mnt);
 }
 

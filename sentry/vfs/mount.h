@@ -88,6 +88,7 @@ int vfs_mount(struct mnt_ns *ns, const struct path *at, struct super *sb, struct
 int vfs_bind(const struct path *src, const struct path *at, bool recursive);
 int vfs_move_mount(const struct path *src, const struct path *at, bool beneath);
 int vfs_umount(const struct path *at, int flags);       /* MNT_DETACH MNT_EXPIRE */
+extern _Thread_local bool mount_keep_expiring;         /* set while MNT_EXPIRE looks for the mount: that is no use of it */
 int vfs_remount(const struct path *at, u32 flags);      /* per-mount flags only; -EINVAL: no mount root, -EPERM: locked */
 int vfs_pivot_root(const struct path *new_root, const struct path *put_old);   /* for every process that stands there */
 /* kind: MS_SHARED MS_SLAVE MS_PRIVATE MS_UNBINDABLE */

@@ -74,7 +74,10 @@ static int do_open(const struct path *p, u32 flags, bool created, const struct p
     if (created) f->mode |= FMODE_CREATED;
     if (counts) {
         f->mode |= FMODE_WRITER;
-        if (p->mnt) atomic_add(&p->mnt->writers, 1);
+        if (p->mnt) {
+            atomic_add(&p->mnt->writers, 1);
+            atomic_add(&p->mnt->sb->writers, 1);
+        }
     } else if (S_ISREG(i->mode) && (flags & O_ACCMODE) == O_RDONLY) {
         f->mode |= FMODE_READER;
         atomic_add(&i->open_readers, 1);

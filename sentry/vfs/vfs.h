@@ -73,14 +73,17 @@ struct super {
     bool case_cache_forever;       /* dentries never need d_revalidate */
     void *priv;
     const char *policy_at;         /* (c) where it is shown, when path rules cover it; "" for the root of all */
-    char *options;                 /* shown in mountinfo; owned */
+    char *options;                 /* shown in mountinfo; owned; once mounted by super_options and super_set_options */
     u32 active;                    /* (a) struct mount on this super */
+    u32 writers;                   /* (a) files of it open for writing */
     u32 rdonly;                    /* (a) nobody writes, whatever the mounts say */
     u32 owner_inum;                /* (c) number of the user namespace it was made in; 0: the initial one */
 };
 void super_init(struct super *sb, const struct super_ops *ops, u32 magic);   /* assigns a dev number */
 void super_get(struct super *sb);
 void super_put(struct super *sb);
+char *super_options(struct super *sb);                                    /* a copy, "" for none */
+void super_set_options(struct super *sb, char *text);                     /* consumed; NULL: none */
 
 struct inode_ops {
     /*

@@ -28,6 +28,12 @@ static bool place(const struct listing *l, struct mount *m, char at[KPATH_MAX])
     return mount_is_below(m, l->root) && vfs_path_text(&p, l->root, at, KPATH_MAX) > 0 && at[0] == '/';
 }
 
+static void super_part(struct strbuf *b, struct super *sb)
+{
+    AUTO_FREE char *text = super_options(sb);
+    if (*text) strbuf_printf(b, ",%s", text);
+}
+
 static bool info_line(struct mount *m, void *arg)
 {
     struct listing *l = arg;
@@ -51,7 +57,9 @@ static bool info_line(struct mount *m, void *arg)
     mangled(l->b, source_of(m));
     /* Of what the sandbox was given the mount alone tells whether it is read-only. */
     bool ro = atomic_load(&m->sb->rdonly) || (m->locked_flags & MNT_RDONLY);
-    strbuf_printf(l->b, " %s%s%s\n", ro ? "ro" : "rw", m->sb->options ? "," : "", m->sb->options ? m->sb->options : "");
+    strbuf_printf(l->b, ro ? " ro" : " rw");
+    super_part(l->b, m->sb);
+    strbuf_printf(l->b, "\n");
     return true;
 }
 
@@ -67,7 +75,8 @@ static bool mounts_line(struct mount *m, void *arg)
     mangled(l->b, at);
     strbuf_printf(l->b, " %s %s", m->sb->ops->name, (flags & MNT_RDONLY) || atomic_load(&m->sb->rdonly) ? "ro" : "rw");
     mount_options_text(l->b, flags);
-    strbuf_printf(l->b, "%s%s 0 0\n", m->sb->options ? "," : "", m->sb->options ? m->sb->options : "");
+    super_part(l->b, m->sb);
+    strbuf_printf(l->b, " 0 0\n");
     return true;
 }
 

@@ -134,7 +134,7 @@ static int show_version(struct synth_node *n UNUSED, struct strbuf *b)
 
 static int show_filesystems(struct synth_node *n UNUSED, struct strbuf *b)
 {
-    strbuf_printf(b, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\toverlay\nnodev\tpipefs\nnodev\tsockfs\n");
+    strbuf_printf(b, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tmqueue\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\toverlay\nnodev\tpipefs\nnodev\tsockfs\n");
     return 0;
 }
 

@@ -55,7 +55,7 @@ static const struct synth_entry epoll_dir[] = { SYNTH_FILE("max_user_watches", s
 const struct synth_entry proc_sys_fs_dir[] = {
     SYSCTL_GLOBAL("file-max", kernel_limits.file_max, 0, INT64_MAX), SYNTH_FILE("file-nr", show_file_nr),
     SYSCTL_GLOBAL("nr_open", kernel_limits.nr_open, 64, NR_OPEN_CEILING),
-    SYNTH_FILE("aio-max-nr", show_aio_max_nr), SYNTH_FILE("aio-nr", show_aio_nr),
+    SYNTH_FILE("aio-max-nr", show_aio_max_nr), SYNTH_FILE("aio-nr", show_aio_nr), SYSCTL_GLOBAL("mount-max", mount_max, 1, MOUNT_TOTAL_MAX),
     SYSCTL_GLOBAL("pipe-max-size", kernel_limits.pipe_max_size, 0, PIPE_SIZE_CEILING, .set = round_pipe_size),
     SYSCTL_GLOBAL("pipe-user-pages-soft", kernel_limits.pipe_user_pages_soft, 0, UINT64_MAX),
     SYSCTL_GLOBAL("pipe-user-pages-hard", kernel_limits.pipe_user_pages_hard, 0, UINT64_MAX),

@@ -3,13 +3,14 @@
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 
 static int tmpfs_statfs(struct super *sb, struct dentry *d UNUSED, struct statfs *out)
 {
     struct tmpfs_super *s = tmpfs_s(sb);
     u64 max = s->max_pages, used = atomic_load(&s->used_pages);
-    out->f_type = TMPFS_MAGIC;
+    out->f_type = sb->magic;
     out->f_bsize = out->f_frsize = GPAGE_SIZE;
     out->f_namelen = KNAME_MAX;
     out->f_blocks = max;
@@ -28,13 +29,14 @@ static void tmpfs_kill(struct super *sb)
     if (sb->root) tmpfs_dir_drop_all(sb->root->inode);
 }
 
-static const struct super_ops tmpfs_super_ops = { .name = "tmpfs", .statfs = tmpfs_statfs, .free = tmpfs_free, .kill = tmpfs_kill };
+#define OPS(n) { .name = (n), .statfs = tmpfs_statfs, .free = tmpfs_free, .kill = tmpfs_kill }
+static const struct super_ops tmpfs_super_ops = OPS("tmpfs"), ramfs_super_ops = OPS("ramfs"), mqueue_super_ops = OPS("mqueue");
 
 struct inode *tmpfs_inode_new(struct super *sb, struct inode *dir, u32 mode, u64 rdev)
 {
     struct tmpfs_super *s = tmpfs_s(sb);
-    u64 limit = memfile_size() >> (GPAGE_SHIFT + 1);
-    if (atomic_add(&s->inodes, 1) > MAX(limit, 1024UL)) {
+    u64 limit = MAX(memfile_size() >> (GPAGE_SHIFT + 1), 1024UL), own = atomic_load(&s->max_inodes);
+    if (atomic_add(&s->inodes, 1) > (own ? MIN(own, limit) : limit)) {
         atomic_add(&s->inodes, -1);
         return NULL;
     }
@@ -78,15 +80,47 @@ void tmpfs_inode_free(struct inode *i)
     free(t);
 }
 
+static u64 default_size(void) { return (kernel.mem_limit ? kernel.mem_limit : memfile_size()) / 2; }
+
+/* As in mountinfo. */
+static char *options_text(const struct tmpfs_super *s, u32 mode)
+{
+    char inodes[40] = "";
+    if (s->max_inodes) snprintf(inodes, sizeof(inodes), "nr_inodes=%lu,", (unsigned long)s->max_inodes);
+    return xasprintf("size=%luk,%smode=%o", (unsigned long)(s->max_pages * (GPAGE_SIZE / 1024)), inodes, mode);
+}
+
+int tmpfs_set_limits(struct super *sb, const u64 *size, const u64 *inodes)
+{
+    struct tmpfs_super *s = tmpfs_s(sb);
+    u64 pages = size ? gpage_up(*size ? *size : default_size()) >> GPAGE_SHIFT : atomic_load(&s->max_pages);
+    /* What is there already must fit: shmem_reconfigure() of Linux. */
+    if (size && pages < atomic_load(&s->used_pages)) return -EINVAL;
+    if (inodes && *inodes && *inodes < atomic_load(&s->inodes)) return -EINVAL;
+    atomic_store(&s->max_pages, pages);
+    if (inodes) atomic_store(&s->max_inodes, *inodes);
+    super_set_options(sb, options_text(s, s->mode));
+    return 0;
+}
+
+void tmpfs_rename(struct super *sb, const char *name)
+{
+    bool ram = !strcmp(name, "ramfs");
+    sb->ops = ram ? &ramfs_super_ops : &mqueue_super_ops;
+    sb->magic = ram ? 0x858458f6 : 0x19800202;
+    /* The one has no limit to tell of, the other nothing. */
+    super_set_options(sb, ram ? xasprintf("mode=%o", tmpfs_s(sb)->mode) : NULL);
+}
+
 int tmpfs_new(u64 size_limit, u32 root_mode, u32 uid, u32 gid, struct super **out)
 {
     struct tmpfs_super *s = xnew(struct tmpfs_super);
     super_init(&s->sb, &tmpfs_super_ops, TMPFS_MAGIC);
     s->sb.case_cache_forever = true;
     /* Half of the memory, as tmpfs(5) says. */
-    u64 max = size_limit ? size_limit : (kernel.mem_limit ? kernel.mem_limit : memfile_size()) / 2;
-    s->max_pages = gpage_up(max) >> GPAGE_SHIFT;
-    s->sb.options = xasprintf("size=%luk,mode=%o", (unsigned long)(s->max_pages * (GPAGE_SIZE / 1024)), root_mode & 07777);
+    s->max_pages = gpage_up(size_limit ? size_limit : default_size()) >> GPAGE_SHIFT;
+    s->mode = root_mode & 07777;
+    s->sb.options = options_text(s, s->mode);
     struct inode *root = tmpfs_inode_new(&s->sb, NULL, S_IFDIR | (root_mode & 07777), 0);
     root->uid = uid;
     root->gid = gid;

@@ -13,9 +13,11 @@
 
 struct tmpfs_super {
     struct super sb;
-    u64 max_pages;                 /* (c) 0: no limit of its own */
+    u64 max_pages;                 /* (a) 0: no limit of its own */
+    u64 max_inodes;                /* (a) 0: half as many as there are pages */
     u64 used_pages;                /* (a) */
     u64 inodes;                    /* (a) */
+    u32 mode;                      /* (c) the root's at first, for listings */
 };
 
 /* A directory entry. Ids grow with each insertion and are the readdir cookies: seekdir survives any change. */
