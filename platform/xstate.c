@@ -5,6 +5,8 @@
 #include <cpuid.h>
 #include <string.h>
 
+#define XSTATE_SSE 160       /* xmm registers, up to 416 */
+#define XSTATE_SW_RESERVED 464 /* filled in by the kernel for signal frames; not part of the processor's state */
 #define XSTATE_LEGACY 512
 #define XSTATE_HEADER 64
 #define XSTATE_BV 512        /* u64: components in use */
@@ -108,4 +110,49 @@ int platform_xstate_check(const void *buf, size_t len)
     for (size_t i = XSTATE_XCOMP_BV; i < XSTATE_LEGACY + XSTATE_HEADER; i++)
         if (p[i]) return -EINVAL;
     return 0;
+}
+
+static struct { u32 off, size; } component[63]; /* (c) after platform_xstate_start */
+
+void platform_xstate_start(void)
+{
+    u32 c, d;
+
+    for (unsigned i = 2; i < ARRAY_LEN(component); i++)
+        if (platform_xstate_features() >> i & 1) /* cpuid costs a VM exit, so it is asked once */
+            __get_cpuid_count(0xd, i, &component[i].size, &component[i].off, &c, &d);
+}
+
+/* Memory of a component that is in its initial state is whatever it was; readers expect the initial values. */
+static void fill_unused(u8 *buf, u64 bv)
+{
+    u64 absent = platform_xstate_features() & ~bv;
+    u16 fcw = 0x37f;
+
+    if (absent & 1) {
+        memset(buf, 0, XSTATE_MXCSR);
+        memcpy(buf + XSTATE_FCW, &fcw, sizeof(fcw));
+        memset(buf + 32, 0, 128);
+    }
+    if (absent & 2) memset(buf + XSTATE_SSE, 0, 256);
+    for (unsigned i = 2; i < ARRAY_LEN(component); i++) {
+        u64 end = (u64)component[i].off + component[i].size;
+        if (absent >> i & 1 && component[i].off >= XSTATE_LEGACY + XSTATE_HEADER && end <= platform_xstate_size())
+            memset(buf + component[i].off, 0, component[i].size);
+    }
+}
+
+bool platform_xstate_take(void *to, const void *from)
+{
+    size_t size = platform_xstate_size();
+    u8 *p = to;
+    u64 bv;
+
+    memcpy(p, from, size);
+    __asm__ volatile("" ::: "memory"); /* from here on the copy, not what a guest thread may be changing */
+    memset(p + XSTATE_SW_RESERVED, 0, XSTATE_LEGACY - XSTATE_SW_RESERVED);
+    if (platform_xstate_check(p, size)) return false;
+    memcpy(&bv, p + XSTATE_BV, sizeof(bv));
+    fill_unused(p, bv);
+    return true;
 }

@@ -83,7 +83,6 @@ void trap_spin_look(struct platform_ctx *ctx);
 void trap_spin_leave(struct platform_ctx *ctx);
 
 /* xstate.c */
-void trap_xstate_start(void);
 int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);
 int trap_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
 /* Puts ctx->xstate where the runner loads it from. */

@@ -23,7 +23,7 @@ static int start(const struct platform_config *cfg, struct platform **out, char 
     int rc;
 
     p->cfg = *cfg;
-    trap_xstate_start();
+    platform_xstate_start();
     rc = place_init(&p->place, cfg->ncpus);
     if (rc) snprintf(why, why_len, "cannot read the CPU set: %s", strerror(-rc));
     if (!rc) {
