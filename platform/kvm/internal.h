@@ -70,7 +70,7 @@ extern const u8 kvm_text_start[], kvm_text_end[], kvm_text_syscall[], kvm_text_c
 #define TEXT(label) (KVA_TEXT + (u64)(kvm_text_##label - kvm_text_start))
 extern const u8 kvm_user_start[], kvm_user_syscall[], kvm_user_syscall_out[], kvm_user_flags_kept[], kvm_user_ring0_out[],
     kvm_user_patched[], kvm_user_patched_stack[], kvm_user_patched_flags[], kvm_user_patched_out[], kvm_user_common[],
-    kvm_user_published[], kvm_user_left[], kvm_user_resume[], kvm_user_resume_end[], kvm_user_cstar[], kvm_user_cstar_out[];
+    kvm_user_published[], kvm_user_left[], kvm_user_load[], kvm_user_resume[], kvm_user_resume_end[], kvm_user_cstar[], kvm_user_cstar_out[];
 #define USER_OFF(label) ((u64)(kvm_user_##label - kvm_user_start))
 #define USER_TEXT(label) (KVA_USTUB + USER_OFF(label))
 
@@ -192,6 +192,7 @@ struct kvm_session {
     bool on;               /* (t) the runner has the vCPU, or had it last */
     bool ended;            /* (t) the run that is being looked at was the runner's */
     bool answered;         /* (t) the guest has been in the stub, and an answer put there */
+    bool loading;          /* (t) with extended state, which platform_ctx.xstate still holds */
     u32 tid;               /* (a) the runner's */
     u32 state, go;         /* (a) */
     int err;               /* runner, before DONE */
@@ -201,6 +202,7 @@ struct kvm_session {
     struct request_page ev;   /* (t) copy of it */
     u32 served;               /* (t) calls in this session */
     u32 count, fails, good;   /* (t) */
+    u32 slept;                /* (t) times the task slept in a call, in this window */
     ktime_t since, retry_at, backoff; /* (t) */
 };
 
@@ -307,12 +309,19 @@ int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
 u32 kvm_session_calibrate(void);
 /* Every SESSION_WINDOW runs, or when too many waits were in vain: do they pay? */
 void kvm_session_look(struct platform_ctx *ctx);
+/* platform_ops.ctx_woken */
+void kvm_ctx_woken(struct platform_ctx *ctx, int cpu);
 /* Gives v, loaded, to the runner. False: there is none. */
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as);
 /* True: a call came, in session.ev. False: the session is over, the vCPU is ours, and session.err how it ended. */
 bool kvm_session_wait(struct platform_ctx *ctx);
 /* Answers the last call with r. False: it cannot, the session is over, the vCPU free. */
 bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r);
+/*
+ * Between runs, with a session on: extended registers, by the stub. False: it cannot; the session is over, the vCPU free and in possession
+ * of them.
+ */
+bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf);
 /* Between runs: ends it, the vCPU is free. */
 void kvm_session_stop(struct platform_ctx *ctx);
 /* The context goes away. */

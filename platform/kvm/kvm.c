@@ -82,6 +82,7 @@ const struct platform_ops platform_kvm_ops = {
     .ctx_free = kvm_ctx_free,
     .ctx_run = kvm_ctx_run,
     .ctx_kick = kvm_ctx_kick,
+    .ctx_woken = kvm_ctx_woken,
     .ctx_get_xstate = kvm_ctx_get_xstate,
     .ctx_set_xstate = kvm_ctx_set_xstate,
 };

@@ -54,7 +54,7 @@ kvm_text_end:
     .section .rodata, "a"
     .globl  kvm_user_start, kvm_user_syscall, kvm_user_syscall_out, kvm_user_flags_kept, kvm_user_ring0_out, kvm_user_published
     .globl  kvm_user_patched, kvm_user_patched_stack, kvm_user_patched_flags, kvm_user_patched_out, kvm_user_common
-    .globl  kvm_user_left, kvm_user_resume, kvm_user_resume_end, kvm_user_cstar, kvm_user_cstar_out
+    .globl  kvm_user_left, kvm_user_load, kvm_user_resume, kvm_user_resume_end, kvm_user_cstar, kvm_user_cstar_out
 #define R(off) kvm_user_start + 4096 + (off)(%rip)
 #define SAVE(reg, off) movq %reg, R(off)
 #define LOAD(reg, off) movq R(off), %reg
@@ -117,13 +117,30 @@ kvm_user_published:
     movl    R(REQ_SPIN), %r11d
 2:  movl    R(REQ_ACK), %ecx
     cmpl    R(REQ_SEQ), %ecx
-    je      kvm_user_resume
+    je      8f
     pause
     subl    $1, %r11d
     ja      2b
 3:  outb    %al, $PORT_USER
 kvm_user_left:
     ud2
+/* Orders about extended registers, which are the guest's still. A save is told like a call, and waits for the next answer. */
+6:  movl    $0, R(REQ_ORDERS)
+    movl    $-1, %eax
+    movl    $-1, %edx
+    testb   $REQ_SAVE_STATE, %r11b
+    jz      7f
+    xsave64 R(REQ_KVM_STATE)
+    movl    $REQ_SAVED, R(REQ_SIGNO)
+    lock incl R(REQ_SEQ)
+    jmp     kvm_user_published
+7:
+kvm_user_load:
+    xrstor64 R(REQ_KVM_STATE)
+    jmp     kvm_user_resume
+8:  movl    R(REQ_ORDERS), %r11d
+    testl   %r11d, %r11d
+    jnz     6b
 kvm_user_resume:
     leaq    R(4096), %rsp
     pushq   R(REQ_EFLAGS)

@@ -221,6 +221,12 @@ static bool unanswered(const struct platform_ctx *ctx)
     return s->ended && s->answered && __atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq;
 }
 
+/* Back to the caller with the registers of the answer: extended ones too. It may have loaded those; to do that again is the same. */
+static void not_taken(struct platform_ctx *ctx)
+{
+    if (ctx->session.loading) ctx->xstate_pending = true;
+}
+
 static u64 stub_offset(u64 rip) { return rip - USER_TEXT(start); }
 static bool unpublished(u64 off) { return off < USER_OFF(published); }
 
@@ -250,7 +256,10 @@ static void interrupted_in_stub(struct platform_ctx *ctx, struct kvm_vcpu *v, st
         return;
     }
     /* It has not begun to take the answer, or is not through with it: *r is what it would have had. */
-    if (off < USER_OFF(resume) ? unanswered(ctx) : ctx->session.ended && ctx->session.answered) return;
+    if (off < USER_OFF(resume) ? unanswered(ctx) : ctx->session.ended && ctx->session.answered) {
+        not_taken(ctx);
+        return;
+    }
     struct put_down d = put_down(v);
     user_call(v, r, exit, d.rip, d.flags, d.rsp);
 }
@@ -340,6 +349,10 @@ static bool trapped(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platfor
         }
         log_warn("kvm: exception %u in ring 0 at %#llx, error %#llx", vector, (unsigned long long)f.rip, (unsigned long long)error);
         exception(exit, SIGSEGV, SI_KERNEL, 0, 13, 0);
+        return true;
+    }
+    if (ctx->p->var.user_stub && stub_offset(f.rip) == USER_OFF(load) && unanswered(ctx)) {
+        exception(exit, SIGSEGV, SI_KERNEL, 0, VEC_GP, 0); /* extended state that the processor refuses */
         return true;
     }
     if (ctx->p->var.user_stub && vector == VEC_DB && stub_offset(f.rip) < USER_OFF(published)) /* a step from a patched site */
@@ -440,7 +453,10 @@ static bool user_port(struct platform_ctx *ctx, struct kvm_vcpu *v, struct guest
     }
     if (run->io.direction == KVM_EXIT_IO_OUT && (off == USER_OFF(left) || off == USER_OFF(ring0_out) || off == USER_OFF(patched_out))) {
         struct put_down d = put_down(v);
-        if (off == USER_OFF(left) && unanswered(ctx)) return false;
+        if (off == USER_OFF(left) && unanswered(ctx)) {
+            not_taken(ctx);
+            return true; /* as KICKED */
+        }
         if (off == USER_OFF(left)) user_call(v, r, exit, d.rip, d.flags, d.rsp);
         else user_call(v, r, exit, rcx, d.flags, off == USER_OFF(patched_out) ? d.rsp : rsp);
         exit->patched = off == USER_OFF(patched_out) || (off == USER_OFF(left) && v->root->req->signo == REQ_PATCHED_CALL);

@@ -3,6 +3,8 @@
  * host threads. A *runner* is in KVM_RUN, and the guest's stub there publishes each call on a request page and waits a bounded time;
  * the task's own thread, on another CPU, watches the page, serves the call and answers there. No exit, no host call.
  *
+ * Extended registers stay in the vCPU. What the sentry wants of them, the stub does by order, before it takes an answer.
+ *
  * A session ends with whatever is not such a call: a fault, a kick, a wait that takes longer than the budget on either side, a
  * register that the stub does not set. Then the task's thread runs the vCPU itself again.
  *
@@ -12,6 +14,7 @@
  * The page is the guest's to write at any time: copied once, then checked. Only its vCPU, in its address space, has it mapped.
  */
 #include "platform/kvm/internal.h"
+#include "platform/xstate.h"
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
@@ -33,6 +36,7 @@ HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs it
 #define RETRY_MAX NSEC_PER_SEC
 #define GOOD_WINDOWS 1000u
 #define WORTH_IT 4u /* calls in a session */
+#define MAX_SLEEPS 8u /* of a window: of two tasks that wake each other neither can be waited for */
 
 enum { RUNNING, SERVING, DONE, GIVEN };
 enum { GO_WAIT, GO_RUN, GO_END };
@@ -137,9 +141,10 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
     s->seq = __atomic_load_n(&req->seq, __ATOMIC_RELAXED);
     req->ack = s->seq;
     req->sentry_sleeps = 0;
+    req->orders = 0;
     req->spin = ctx->p->spin_budget;
     s->on = true;
-    s->answered = false;
+    s->answered = s->loading = false;
     s->served = 0;
     __atomic_store_n(&v->tid, s->tid, __ATOMIC_SEQ_CST);
     __atomic_store_n(&s->state, RUNNING, __ATOMIC_SEQ_CST);
@@ -205,36 +210,78 @@ void kvm_session_stop(struct platform_ctx *ctx)
     over(s);
 }
 
+/* Does extended state fit behind the registers? The last bytes of the page are the stub's stack. */
+static bool state_fits(void) { return platform_xstate_size() <= GPAGE_SIZE - REQ_KVM_STATE - 64; }
+
+bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf)
+{
+    struct kvm_session *s = &ctx->session;
+    u8 *area = (u8 *)s->req + REQ_KVM_STATE;
+
+    if (!state_fits()) {
+        kvm_session_stop(ctx);
+        return false;
+    }
+    memset(area + 512, 0, 64); /* xsave leaves most of the header as it is */
+    s->req->orders = REQ_SAVE_STATE;
+    s->answered = false;
+    if (!change_state(s, SERVING, RUNNING)) {
+        s->fails++;
+        s->on = false;
+        return false;
+    }
+    __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
+    if (!kvm_session_wait(ctx)) { /* it was interrupted; where does not matter: its registers are with our caller */
+        s->ended = false;
+        __atomic_store_n(&ctx->vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+        kvm_vcpu_give(ctx, ctx->vcpu);
+        return false;
+    }
+    if (!platform_xstate_take(buf, area)) platform_xstate_init(buf); /* the guest's own doing */
+    return true;
+}
+
 bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r)
 {
     struct kvm_session *s = &ctx->session;
     struct request_page *req = s->req;
 
-    if (!s->wanted || s->as_id != as->id || ctx->xstate_pending || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
+    if (!s->wanted || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
         r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
         kvm_session_stop(ctx);
         return false;
     }
     req->regs = *r;
     req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
+    if (ctx->xstate_pending) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
+    req->orders = ctx->xstate_pending ? REQ_LOAD_STATE : 0;
     if (!change_state(s, SERVING, RUNNING)) { /* the guest did not wait that long */
         s->fails++;
         s->on = false;
         return false;
     }
+    s->loading = ctx->xstate_pending;
+    ctx->xstate_pending = false;
     s->answered = true;
     __atomic_store_n(&req->ack, s->seq, __ATOMIC_RELEASE);
     return true;
 }
+
+void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED) { ctx->session.slept++; }
 
 void kvm_session_look(struct platform_ctx *ctx)
 {
     struct kvm_session *s = &ctx->session;
     int busy = __atomic_load_n(&ctx->p->busy, __ATOMIC_RELAXED), ncpus = (int)ctx->p->cfg.ncpus;
     ktime_t now = clock_mono(), took = now - s->since;
+    bool asleep = s->slept > MAX_SLEEPS;
 
-    s->count = 0;
+    s->count = s->slept = 0;
     s->since = now;
+    if (asleep) { /* which says nothing about what waiting is worth at other times */
+        s->wanted = false;
+        return;
+    }
     if (!s->wanted) {
         s->wanted = took < SESSION_WINDOW * QUICK_NS && now >= s->retry_at && busy + 1 <= ncpus;
         s->fails = s->good = 0;

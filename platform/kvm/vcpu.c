@@ -336,7 +336,7 @@ int kvm_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len)
     int rc = 0;
 
     if (len < size) return -EINVAL;
-    kvm_session_stop(ctx);
+    if (ctx->session.on && !ctx->xstate_pending && kvm_session_get_xstate(ctx, buf)) return 0;
     if (v && claim(v, me, me | VCPU_BUSY)) {
         if (ctx->xstate_pending) memcpy(buf, ctx->xstate, size);
         else rc = xstate_save(v, buf);
@@ -354,7 +354,6 @@ int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len)
     int rc = platform_xstate_check(buf, len);
 
     if (rc) return rc;
-    kvm_session_stop(ctx);
     lock(&ctx->p->pool_lock);
     memcpy(ctx->xstate, buf, len);
     ctx->xstate_pending = true;

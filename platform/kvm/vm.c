@@ -320,6 +320,7 @@ int kvm_vm_start(const struct platform_config *cfg, const struct kvm_variant *va
     int rc;
 
     _Static_assert(KVM_VCPUS_MAX + 16 <= 512, "one page table holds ring 0");
+    platform_xstate_start();
     p->cfg = *cfg;
     p->var = *var;
     p->vm = p->peek[0] = p->peek[1] = -1;

@@ -37,7 +37,7 @@ static void test_session_registers(void **state UNUSED)
     struct platform_ctx *c = w.c;
     unsigned short seed[3] = { 1, 2, 3 };
     struct guest_regs r = { .rip = CODE }, want;
-    unsigned in_session = 0, kicks = 0;
+    unsigned in_session = 0, kicks = 0, loaded = 0, saved = 0;
     size_t size = platform_xstate_size();
     u8 *x = aligned_alloc(64, (size + 63) & ~63ULL), *y = aligned_alloc(64, (size + 63) & ~63ULL);
 
@@ -50,10 +50,11 @@ static void test_session_registers(void **state UNUSED)
     for (unsigned i = 0; i < CALLS;) {
         struct platform_exit e;
         want = r;
-        if (i % 500 == 7) { /* other extended registers; the session ends for that */
-            for (size_t k = 160; k < 416; k++) x[k] = (u8)(i + k);
+        if (i % 25 == 7) { /* other extended registers, by the stub if there is a session */
+            for (size_t k = 160; k < 416; k++) x[k] = (u8)(i + i / 256 + k);
             x[512] |= 2;
             assert_int_equal(ops->ctx_set_xstate(c, x, size), 0);
+            loaded += c->session.on;
         }
         want_session(c);
         ops->ctx_run(c, as, &r, &e);
@@ -78,16 +79,18 @@ static void test_session_registers(void **state UNUSED)
         want.ss = r.ss;
         want.ds = want.es = want.fs = want.gs = 0;
         assert_memory_equal(&r, &want, sizeof(r));
-        if (i % 100 == 99) {
+        if (i % 10 == 9) {
             assert_int_equal(ops->ctx_get_xstate(c, y, size), 0);
+            saved += c->session.on;
             assert_memory_equal(x + 160, y + 160, 256);
         }
         random_regs(&r, seed);
         i++;
     }
     watchdog_end(&w);
-    print_message("%u calls, of these %u in sessions, %u kicks\n", CALLS, in_session, kicks);
-    assert_true(in_session > 0);
+    print_message("%u calls, of these %u in sessions, %u kicks; extended registers loaded %u times, saved %u times in sessions\n", CALLS,
+                  in_session, kicks, loaded, saved);
+    assert_true(in_session > 0 && loaded > 0 && saved > 0);
     plat->spin_budget = budget;
     ops->ctx_free(c);
     ops->as_free(as);
@@ -176,6 +179,8 @@ static void test_scribble_on_session(void **state UNUSED)
     struct guest_regs r = { .rip = CODE };
     struct scribbler s = { .stop = 0 };
     unsigned events[8] = { 0 };
+    size_t size = platform_xstate_size();
+    u8 *x = aligned_alloc(64, (size + 63) & ~63ULL);
 
     if (!plat->spin_budget) SKIP("no sessions on this machine: an exit costs little");
     PUT(bare, 0);
@@ -187,6 +192,13 @@ static void test_scribble_on_session(void **state UNUSED)
         struct platform_exit e;
         if (i % 8 == 0) r = (struct guest_regs){ .rip = CODE, .rsp = DATA };
         want_session(w.c);
+        if (i % 16 == 5) { /* may be wrong, but never malformed */
+            assert_int_equal(ops->ctx_get_xstate(w.c, x, size), 0);
+            assert_int_equal(platform_xstate_check(x, size), 0);
+        } else if (i % 16 == 11) {
+            platform_xstate_init(x);
+            assert_int_equal(ops->ctx_set_xstate(w.c, x, size), 0);
+        }
         ops->ctx_run(w.c, as, &r, &e);
         events[e.event]++;
         assert_int_not_equal(e.event, PLATFORM_DEAD);
@@ -200,6 +212,7 @@ static void test_scribble_on_session(void **state UNUSED)
                   events[PLATFORM_EXCEPTION], events[PLATFORM_KICKED]);
     ops->ctx_free(w.c);
     ops->as_free(as);
+    free(x);
 }
 
 /* A guest that would wait for its answer for minutes does not outlive its address space, nor holds up its context. */
