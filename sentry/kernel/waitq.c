@@ -66,9 +66,10 @@ static void run_deferred(void)
     }
 }
 
-static void wake(struct waitq *q, u32 events, bool all)
+static bool wake(struct waitq *q, u32 events, bool all)
 {
     struct waiter *w, *next;
+    bool any = false;
 
     wake_depth++;
     lock(&q->lock);
@@ -76,18 +77,21 @@ static void wake(struct waitq *q, u32 events, bool all)
         if (events && w->events && !(events & (w->events | POLLERR | POLLHUP))) continue;
         bool exclusive = w->exclusive;
         /* w may be gone from the queue after its wake function ran. */
-        if (w->wake(w, events) && exclusive && !all) break;
+        bool counted = w->wake(w, events);
+        any |= counted;
+        if (counted && exclusive && !all) break;
     }
     unlock(&q->lock);
     if (--wake_depth == 0 && unlikely(deferred[0])) run_deferred();
+    return any;
 }
 
-void waitq_wake(struct waitq *q, u32 events)
+bool waitq_wake(struct waitq *q, u32 events)
 {
     /* The common case of nobody waiting must stay cheap; a waiter that adds itself now has yet to look at the object. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&q->waiters.tqh_first, __ATOMIC_RELAXED)) return;
-    wake(q, events, false);
+    if (!__atomic_load_n(&q->waiters.tqh_first, __ATOMIC_RELAXED)) return false;
+    return wake(q, events, false);
 }
 
 void waitq_wake_all(struct waitq *q, u32 events)

@@ -37,7 +37,7 @@ void waitq_init(struct waitq *q);
 void waitq_fini(struct waitq *q);                  /* detaches waiters that remain (their q becomes NULL) */
 void waitq_add(struct waitq *q, struct waiter *w); /* exclusive ones at the tail */
 void waitq_del(struct waiter *w);                  /* fine if not queued */
-void waitq_wake(struct waitq *q, u32 events);      /* all plain waiters and one exclusive one; events 0: all */
+bool waitq_wake(struct waitq *q, u32 events);      /* all plain waiters and one exclusive one; events 0: all. Did one count? */
 void waitq_wake_all(struct waitq *q, u32 events);  /* exclusive ones too */
 /* For a wake function: fn runs, once, when this thread has let go of the last queue it is waking. The caller's other locks stay. */
 #define WAITQ_DEFER_MAX 2           /* so many different fns there are */

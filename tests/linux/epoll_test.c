@@ -119,6 +119,37 @@ static void blocking_and_add_while_waiting(void)
     CHECK_ERR(epoll_ctl(shared_ep, EPOLL_CTL_MOD, shared_ef, &m), EINVAL);
 }
 
+/* Events for several sets that wait exclusively: one each. */
+static int excl_pipe[2], excl_count, excl_waiting;
+static void *excl_waiter(void *arg)
+{
+    struct epoll_event e;
+    int ep = epoll_create1(0);
+    add(ep, excl_pipe[0], EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
+    __atomic_fetch_add(&excl_waiting, 1, __ATOMIC_SEQ_CST);
+    if (epoll_wait(ep, &e, 1, 10000) == 1) __atomic_fetch_add(&excl_count, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&excl_count, __ATOMIC_SEQ_CST) < 4) usleep(1000); /* the set stays, nobody waits for it */
+    close(ep);
+    return arg;
+}
+static void exclusive(void)
+{
+    pthread_t t[4];
+    char c;
+    CHECK(pipe(excl_pipe) == 0);
+    for (int i = 0; i < 4; i++) pthread_create(&t[i], NULL, excl_waiter, NULL);
+    while (__atomic_load_n(&excl_waiting, __ATOMIC_SEQ_CST) < 4) usleep(1000);
+    usleep(50000);
+    for (int round = 1; round <= 4; round++) {
+        CHECK(write(excl_pipe[1], "x", 1) == 1);
+        for (int i = 0; i < 2000 && __atomic_load_n(&excl_count, __ATOMIC_SEQ_CST) < round; i++) usleep(1000);
+        usleep(20000);
+        CHECK(__atomic_load_n(&excl_count, __ATOMIC_SEQ_CST) == round);
+        CHECK(read(excl_pipe[0], &c, 1) == 1);
+    }
+    for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
+}
+
 static void on_alarm(int s) { (void)s; }
 static void interrupted(void)
 {
@@ -131,4 +162,4 @@ static void interrupted(void)
     close(ep);
 }
 
-TEST_MAIN(CASE(level_edge_oneshot), CASE(errors), CASE(nested), CASE(blocking_and_add_while_waiting), CASE(interrupted))
+TEST_MAIN(CASE(level_edge_oneshot), CASE(errors), CASE(nested), CASE(blocking_and_add_while_waiting), CASE(exclusive), CASE(interrupted))

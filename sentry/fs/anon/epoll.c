@@ -57,10 +57,12 @@ static int epitem_cmp(struct epitem *a, struct epitem *b)
 }
 RB_GENERATE_INTERNAL(epitem_tree, epitem, node, epitem_cmp, static UNUSED)
 
-static void wake_set(struct epoll *ep)
+/* Was anybody waiting for the set, and not woken already? */
+static bool wake_set(struct epoll *ep)
 {
-    waitq_wake(&ep->wq, POLLIN | POLLRDNORM);
+    bool woke = waitq_wake(&ep->wq, POLLIN | POLLRDNORM);
     waitq_wake(&ep->poll_wq, POLLIN | POLLRDNORM);
+    return woke;
 }
 
 /* True: was not on the list before. */
@@ -84,8 +86,8 @@ static bool epitem_wake(struct waiter *w, u32 events)
     if (!(want & ~EP_PRIVATE)) return false;           /* one-shot that has fired */
     if (events && !(events & want)) return false;
     mark_ready(it);
-    wake_set(it->ep);
-    return true;
+    /* An event for one of several sets goes on to the next, if nobody waits for this one (ep_poll_callback). */
+    return wake_set(it->ep) || !(want & EPOLLEXCLUSIVE);
 }
 
 static void unready(struct epitem *it)
@@ -382,6 +384,16 @@ int epoll_ctl_file(struct file *epf, int op, int fd, struct file *f, const struc
     return r;
 }
 
+/* One event, one thread: who has been woken does not count again until it has looked. */
+static bool wake_once(struct waiter *w, u32 events UNUSED)
+{
+    bool *woken = w->priv;
+    if (*woken) return false;
+    *woken = true;
+    task_wake(w->task);
+    return true;
+}
+
 sysret_t epoll_wait_file(struct file *epf, struct kepoll_event *out, unsigned max, ktime_t deadline)
 {
     struct epoll *ep = epf->priv;
@@ -389,8 +401,12 @@ sysret_t epoll_wait_file(struct file *epf, struct kepoll_event *out, unsigned ma
     unsigned n = 0;
     int r = 0;
 
+    bool woken = false;                                /* under ep->wq.lock */
+
     waiter_init_current(&w, POLLIN);
     w.exclusive = true;
+    w.wake = wake_once;
+    w.priv = &woken;
     for (bool hung = false;; hung = true) {
         if (!ready_empty(ep)) {
             lock(&ep->mtx);
@@ -398,10 +414,14 @@ sysret_t epoll_wait_file(struct file *epf, struct kepoll_event *out, unsigned ma
             unlock(&ep->mtx);
         }
         if (n || r || deadline == 0) break;
-        if (!hung)
+        if (!hung) {
             waitq_add(&ep->wq, &w);
-        else
-            r = task_sleep(deadline);
+            continue;
+        }
+        r = task_sleep(deadline);
+        lock(&ep->wq.lock);
+        woken = false;
+        unlock(&ep->wq.lock);
     }
     waitq_del(&w);
     /* What is left, or a wake that came to this one for nothing, is for the next. */
