@@ -139,6 +139,13 @@ bool inode_owner_or_capable(const struct inode *i)
     return current_cred()->fsuid == i->uid || inode_capable(i, CAP_FOWNER);
 }
 
+u32 inode_create_mode(const struct inode *dir, u32 mode)
+{
+    bool runs = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+    if ((dir->mode & S_ISGID) && runs && !cred_in_group(current_cred(), dir->gid) && !inode_capable(dir, CAP_FSETID)) mode &= ~(u32)S_ISGID;
+    return mode & 07777 & ~current->fs->umask;
+}
+
 void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode)
 {
     const struct cred *c = current_cred();
@@ -147,8 +154,6 @@ void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode)
     if (dir && (dir->mode & S_ISGID)) {
         i->gid = dir->gid;
         if (S_ISDIR(mode)) mode |= S_ISGID;
-        else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !cred_in_group(c, dir->gid) && !inode_capable(dir, CAP_FSETID))
-            mode &= ~S_ISGID;
     }
     i->mode = mode;
 }

@@ -165,7 +165,7 @@ static int open_tmpfile(struct walk *w, u32 flags, u32 mode, struct file **out)
     if (r == 0 && !dir->ops->tmpfile) r = -EOPNOTSUPP;
     if (r) return r;
     lock(&dir->lock);
-    r = dir->ops->tmpfile(dir, S_IFREG | (mode & ~current->fs->umask & 07777), &i);
+    r = dir->ops->tmpfile(dir, S_IFREG | inode_create_mode(dir, mode), &i);
     unlock(&dir->lock);
     if (r) return r;
     AUTO_FREE char *name = xasprintf("#%lu", i->ino);
@@ -201,7 +201,7 @@ static int lookup_or_create(struct walk *w, u32 flags, u32 mode, struct dentry *
         lock(&dir->lock);
         bool lost = d->inode || !d->hashed;
         r = lost ? 0 : w->cur.dentry->deleted ? -ENOENT
-            : dir->ops->create(dir, d, S_IFREG | (mode & ~current->fs->umask & 07777));
+            : dir->ops->create(dir, d, S_IFREG | inode_create_mode(dir, mode));
         unlock(&dir->lock);
         if (r == 0 && !lost) {
             *created = true;

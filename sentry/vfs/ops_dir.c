@@ -104,7 +104,7 @@ int vfs_mknod(int dirfd, const char *path, u32 mode, u64 rdev)
     struct inode *dir = w.cur.dentry->inode;
     /* Character device 0/0 is a whiteout, harmless, and needs no privilege (mknod(2)). */
     bool device = (type == S_IFCHR && rdev != 0) || type == S_IFBLK;
-    mode = type | (mode & 07777 & ~current->fs->umask);
+    mode = type | inode_create_mode(dir, mode);
     if (device && !capable(CAP_MKNOD)) r = -EPERM;
     else if (type == S_IFREG ? !dir->ops->create : !dir->ops->mknod) r = -EPERM;
     else {

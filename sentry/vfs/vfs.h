@@ -164,6 +164,8 @@ void inode_fill_stat(struct inode *i, struct kstat *st);
 void inode_touch(struct inode *i, u32 which /* ATTR_ATIME|ATTR_MTIME; ctime goes with mtime */);
 
 /* Owner, group and mode of a new inode in dir: fsuid, fsgid of current, setgid inheritance of directories. */
+/* Permission bits of what current makes in dir: without the set-group-ID it may not give, then without its umask (vfs_prepare_mode). */
+u32 inode_create_mode(const struct inode *dir, u32 mode);
 void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode);
 /* May current access i this way? ops->permission or the mode bits. */
 int inode_may(struct inode *i, int mask);

@@ -1,7 +1,9 @@
 /* open(2), openat2(2), path resolution. */
 #include "tmpdir.h"
+#include <grp.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static void errors(void)
 {
@@ -54,6 +56,22 @@ static void creation(void)
     CHECK(mkdir("sg", 0755) == 0 && chown("sg", 0, 77) == 0 && chmod("sg", 02775) == 0);
     CHECK(open("sg/f", O_CREAT | O_RDWR, 0644) >= 0 && stat("sg/f", &st) == 0 && st.st_gid == 77);
     CHECK(mkdir("sg/d", 0755) == 0 && stat("sg/d", &st) == 0 && st.st_gid == 77 && (st.st_mode & S_ISGID));
+    /* No set-group-ID program for a group one is not in, whatever the umask makes of it (CVE-2018-13405). */
+    CHECK(chmod("sg", 02777) == 0);
+    pid_t pid = fork();
+    if (!pid) {
+        CHECK(setgroups(0, NULL) == 0 && setresgid(1234, 1234, 1234) == 0 && setresuid(1234, 1234, 1234) == 0);
+        umask(0);
+        CHECK(open("sg/g", O_CREAT | O_RDWR, 02777) >= 0 && stat("sg/g", &st) == 0 && st.st_gid == 77 && (st.st_mode & 07777) == 0777);
+        umask(010);
+        CHECK(open("sg/h", O_CREAT | O_RDWR, 02777) >= 0 && stat("sg/h", &st) == 0);
+        if (kernel_since(6, 0, "dropping set-group-ID before the umask")) CHECK((st.st_mode & 07777) == 0767);
+        CHECK(mknod("sg/n", S_IFIFO | 02777, 0) == 0 && stat("sg/n", &st) == 0 && !(st.st_mode & S_ISGID));
+        CHECK(open("sg/l", O_CREAT | O_RDWR, 02707) >= 0 && stat("sg/l", &st) == 0 && (st.st_mode & S_ISGID));
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     fd = open("a", O_CREAT | O_WRONLY | O_APPEND, 0600);
     CHECK(write(fd, "12", 2) == 2 && lseek(fd, 0, SEEK_SET) == 0 && write(fd, "34", 2) == 2);
     CHECK(!strcmp(get_file("a"), "1234"));
