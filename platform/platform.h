@@ -37,6 +37,8 @@ struct platform_config {
     u64 memfile_size;    /* bytes */
     unsigned ncpus;      /* CPUs this sandbox may use */
     bool debug;
+    /* Optional. Called by a context's own thread in ctx_run before it goes to sleep there. Does not block. */
+    void (*before_sleep)(void);
 };
 
 /* One change of an address space's mappings. All addresses and lengths are multiples of GPAGE_SIZE. */
@@ -134,8 +136,26 @@ struct platform_ops {
     void (*ctx_run)(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
     /* From any thread: the current or else the next ctx_run returns soon with PLATFORM_KICKED. Never blocks. */
     void (*ctx_kick)(struct platform_ctx *ctx);
-    /* Optional. Own thread, between runs: it was asleep and was woken by a task that runs on host CPU `cpu`, or -1. A hint. */
-    void (*ctx_woken)(struct platform_ctx *ctx, int cpu);
+    /*
+     * Optional. Own thread, between runs: it was asleep and was woken by a task that runs on host CPU `cpu`, or -1. A hint.
+     * in_turn: the two wake each other in turn, and the thread would have gone on with the other, had that been kept for it.
+     */
+    void (*ctx_woken)(struct platform_ctx *ctx, int cpu, bool in_turn);
+    /*
+     * Optional. Own thread, between runs: another task and this one, on CPUs of their own, do each other's work in turn without
+     * ever having to wait for it, quicker only than they could be put to sleep. A hint.
+     */
+    void (*ctx_missed)(struct platform_ctx *ctx);
+    /*
+     * Optional, both or none. Can the context's own thread afford to have woken somebody and not say so until its next
+     * ctx_run is over, or before_sleep is called in that?
+     */
+    bool (*ctx_keeps)(const struct platform_ctx *ctx);
+    /*
+     * The calling thread, the one of `from`, is that of `to` from now on, and the one of `to`, which sleeps, is that of `from`.
+     * Neither is in ctx_run.
+     */
+    void (*ctx_take_over)(struct platform_ctx *from, struct platform_ctx *to);
     /*
      * Extended state as an XSAVE area in standard (not compacted) format of platform_xstate_size() bytes.
      * Own thread, between runs. A context that has not run yet holds the processor's initial state.

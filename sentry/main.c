@@ -152,7 +152,7 @@ static struct platform *start_platform(const struct settings *s, const struct pl
     if (r) fail("making the memory file", r, "the host is short of memory or address space (ulimit -v)");
     struct platform_config cfg = {
         .memfile_fd = memfile_fd(), .memfile_base = memfile_base, .memfile_size = memfile_size(), .ncpus = MAX(s->opt.ncpus, 1u),
-        .debug = s->opt.flags & PLAN_OPT_DEBUG,
+        .debug = s->opt.flags & PLAN_OPT_DEBUG, .before_sleep = park_release,
     };
     struct platform *p;
     *ops = platform_start(s->platform, &cfg, &p, why, sizeof(why));

@@ -1,5 +1,6 @@
 /* read(2), write(2) and their vector and positioned forms; lseek(2), fsync(2), fallocate(2), fadvise(2). */
 #include "abi/linux/fs.h"
+#include "abi/linux/linux.h"
 
 #include <sys/uio.h>
 #include <unistd.h>
@@ -26,13 +27,44 @@ sysret_t linux_fallocate(const struct syscall_args *a);
 sysret_t linux_fadvise64(const struct syscall_args *a);
 sysret_t linux_readahead(const struct syscall_args *a);
 
+static sysret_t read_resume(struct task *t, int r);
+
+/* The read may park (of files, pipes do): then it holds f, however long the descriptor lives. */
+static sysret_t read_or_park(struct file *f, gaddr_t buf, size_t len)
+{
+    AUTO_UIO u = { 0 };
+    int err = uio_init_guest(&u, buf, len);
+    if (err) return err;
+    linux_parking(true);
+    sysret_t r = vfs_read(f, &u, 0);
+    linux_parking(false);
+    if (unlikely(r == -EPARKED)) {
+        struct task_park *p = &current->park;
+        file_get(f);
+        p->file = f;
+        p->buf = buf;
+        p->len = len;
+        p->resume = read_resume;
+    }
+    return r;
+}
+
+static sysret_t read_resume(struct task *t, int r)
+{
+    AUTO_FILE f = t->park.file;
+
+    t->park.file = NULL;
+    t->park.slept = r;
+    sysret_t n = read_or_park(f, t->park.buf, t->park.len);
+    if (n != -EPARKED) waitq_del(&t->park.w); /* what it was called for may not have got that far */
+    return n;
+}
+
 sysret_t linux_read(const struct syscall_args *a)
 {
     FILE_ARG(f, a->a[0]);
     if (!(f->mode & FMODE_READ)) return -EBADF;
-    AUTO_UIO u = { 0 };
-    int err = uio_init_guest(&u, a->a[1], a->a[2]);
-    return err ? err : vfs_read(f, &u, 0);
+    return read_or_park(f, a->a[1], a->a[2]);
 }
 
 sysret_t linux_write(const struct syscall_args *a)

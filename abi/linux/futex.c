@@ -35,6 +35,23 @@ static sysret_t wait_restart(struct task *t)
     return do_wait(r[0], r[1] >> 32, (u32)r[1], (u32)r[2], &ft);
 }
 
+static sysret_t do_wait_parking(gaddr_t addr, bool shared, u32 val, u32 bits, const struct futex_time *t)
+{
+    linux_parking(true);
+    sysret_t r = do_wait(addr, shared, val, bits, t);
+    linux_parking(false);
+    return r;
+}
+
+static sysret_t wake_lazily(gaddr_t addr, bool shared, s32 n, u32 bits)
+{
+    task_wakes_lazily(true);
+    sysret_t r = futex_wake(addr, shared, n, bits);
+    task_wakes_lazily(false);
+    if (r == 0) task_woke_nobody();
+    return r;
+}
+
 sysret_t linux_futex(const struct syscall_args *a)
 {
     gaddr_t addr = a->a[0], addr2 = a->a[4];
@@ -70,13 +87,13 @@ sysret_t linux_futex(const struct syscall_args *a)
     }
     switch (cmd) {
     case FUTEX_WAIT:
-        return do_wait(addr, shared, val, FUTEX_BITS_ANY, &t);
+        return do_wait_parking(addr, shared, val, FUTEX_BITS_ANY, &t);
     case FUTEX_WAIT_BITSET:
-        return do_wait(addr, shared, val, val3, &t);
+        return do_wait_parking(addr, shared, val, val3, &t);
     case FUTEX_WAKE:
-        return futex_wake(addr, shared, (s32)val, FUTEX_BITS_ANY);
+        return wake_lazily(addr, shared, (s32)val, FUTEX_BITS_ANY);
     case FUTEX_WAKE_BITSET:
-        return futex_wake(addr, shared, (s32)val, val3);
+        return wake_lazily(addr, shared, (s32)val, val3);
     case FUTEX_REQUEUE:
         return futex_requeue(addr, addr2, shared, (s32)val, val2, NULL);
     case FUTEX_CMP_REQUEUE:

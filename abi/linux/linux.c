@@ -11,6 +11,8 @@ static sysret_t linux_unsupported(struct task *t, u64 nr, const struct syscall_d
     return d && d->err ? -(sysret_t)d->err : -ENOSYS;
 }
 
+void linux_parking(bool on) { current->park.allowed = on && !trace_syscalls && !policy_times; }
+
 static void linux_syscall(struct task *t)
 {
     struct guest_regs *r = &t->regs;
@@ -39,9 +41,16 @@ static void linux_syscall(struct task *t)
         ;
     else if (unlikely(t->seccomp_mode) && !linux_seccomp_check(t, nr, &a, &ret))
         ;
-    else if (likely(d && d->fn))
+    else if (likely(d && d->fn)) {
         ret = d->fn(&a);
-    else
+        if (unlikely(ret == -EPARKED)) {
+            t = task_park(&ret);
+            r = &t->regs;
+            nr = (u32)t->syscall_nr;
+            d = &linux_syscall_table[nr];
+            a = (struct syscall_args){ { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
+        }
+    } else
         ret = linux_unsupported(t, nr, d);
     if (unlikely(policy_times)) policy_syscall_done(0, nr);
     if (unlikely(trace_syscalls)) trace_syscall_exit(t, nr, d, &a, ret);

@@ -48,6 +48,9 @@ bool linux_rseq_signal(struct task *t);                             /* before a 
 #define LINUX_RSEQ_FEATURE_SIZE 28
 #define LINUX_RSEQ_ALIGN 32
 
+/* Around what a handler calls: it may answer -EPARKED, which is the handler's result then. Not while calls are traced or timed. */
+void linux_parking(bool on);
+
 struct rusage_acc;
 int linux_copy_out_rusage(gaddr_t p, const struct rusage_acc *ru) MUST_CHECK;
 /* The accounting of a whole live thread group, or of one task (info.c). */

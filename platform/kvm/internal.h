@@ -310,7 +310,7 @@ u32 kvm_session_calibrate(void);
 /* Every SESSION_WINDOW runs, or when too many waits were in vain: do they pay? */
 void kvm_session_look(struct platform_ctx *ctx);
 /* platform_ops.ctx_woken */
-void kvm_ctx_woken(struct platform_ctx *ctx, int cpu);
+void kvm_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn);
 /* Gives v, loaded, to the runner. False: there is none. */
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as);
 /* True: a call came, in session.ev. False: the session is over, the vCPU is ours, and session.err how it ended. */

@@ -267,7 +267,7 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     return true;
 }
 
-void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED) { ctx->session.slept++; }
+void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED, bool in_turn UNUSED) { ctx->session.slept++; }
 
 void kvm_session_look(struct platform_ctx *ctx)
 {

@@ -52,6 +52,6 @@ int ptrace_xstate_load(struct platform_ctx *ctx, const void *buf);
 /* run.c */
 void ptrace_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
 void ptrace_ctx_kick(struct platform_ctx *ctx);
-void ptrace_ctx_woken(struct platform_ctx *ctx, int cpu);
+void ptrace_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn);
 
 #endif

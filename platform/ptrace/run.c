@@ -223,7 +223,7 @@ dead:
     exit->event = PLATFORM_DEAD;
 }
 
-void ptrace_ctx_woken(struct platform_ctx *ctx, int cpu) { place_woken(&ctx->p->place, &ctx->place, cpu); }
+void ptrace_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn UNUSED) { place_woken(&ctx->p->place, &ctx->place, cpu); }
 
 void ptrace_ctx_kick(struct platform_ctx *ctx)
 {

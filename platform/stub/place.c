@@ -49,6 +49,14 @@ int place_init(struct placement *pl, unsigned ncpus)
     return 0;
 }
 
+static _Thread_local int self_cpu = -1; /* where this thread was pinned to last */
+
+void place_pin_self(int cpu)
+{
+    self_cpu = cpu;
+    stub_pin(0, cpu);
+}
+
 static int load_of(struct placement *pl, int i)
 {
     return __atomic_load_n(&pl->load[i].running, __ATOMIC_RELAXED);
@@ -62,6 +70,7 @@ static void pin_self(struct placement *pl, struct place_ctx *ctx, int home)
     CPU_SET(pl->cpu[home], &set);
     /* Fails when the host took that CPU from us after start: then leave all to the host's scheduler. */
     ctx->home = sched_setaffinity(0, sizeof(set), &set) ? -2 : home;
+    self_cpu = pl->cpu[home];
     ctx->crowded = 0;
 }
 
@@ -95,6 +104,7 @@ void place_enter(struct placement *pl, struct place_ctx *ctx, pid_t tid)
         choose_home(pl, ctx);
         if (ctx->home < 0) return;
     }
+    if (unlikely(self_cpu != pl->cpu[ctx->home] && !ctx->apart)) place_pin_self(pl->cpu[ctx->home]); /* it had another context */
     if (unlikely(__atomic_load_n(&ctx->th_cpu, __ATOMIC_RELAXED) != pl->cpu[ctx->home])) {
         __atomic_store_n(&ctx->th_cpu, pl->cpu[ctx->home], __ATOMIC_RELAXED);
         stub_pin(tid, pl->cpu[ctx->home]);

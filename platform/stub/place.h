@@ -52,6 +52,8 @@ void place_remove(struct placement *pl, struct place_ctx *pc);
 /* Around the time in guest code; tid is the stub thread's. */
 void place_enter(struct placement *pl, struct place_ctx *pc, pid_t tid);
 void place_leave(struct placement *pl, struct place_ctx *pc);
+/* The calling thread, to the CPU of that number. It remembers, and place_enter takes it home when it is elsewhere. */
+void place_pin_self(int cpu);
 /* platform_ops.ctx_woken. */
 void place_woken(struct placement *pl, struct place_ctx *pc, int cpu);
 

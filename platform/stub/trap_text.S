@@ -194,6 +194,8 @@ wait:
     mov     REQ_ACK(%rbp), %edx
     cmp     %r12d, %edx
     je      resume
+    cmpl    $0, REQ_SPIN(%rbp)            /* told to make room */
+    je      sleep
     dec     %ecx
     jnz     1b
 sleep:

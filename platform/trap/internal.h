@@ -18,6 +18,7 @@ struct platform {
 
 /* Runs between two looks at whether spinning pays. */
 #define TRAP_SPIN_WINDOW 64
+#define TRAP_SPIN_TURNS 8 /* or sleeps in turn with another context, while it is off */
 
 #define TRAP_SPIN_SETTLE 16
 #define TRAP_SPIN_LONGER 8
@@ -29,6 +30,7 @@ struct trap_spin {
     u32 fails;          /* waits among them that ran out of budget */
     u32 max_fails;
     u32 slept;          /* times since the last look that the task slept before it answered */
+    u32 in_turn;        /* times that it slept, and would not have, had its partner been kept for this thread */
     u32 settle;         /* waits still to be given more time, after one that failed */
     u32 good;           /* windows without too many */
     ktime_t since;      /* of the last look, while off */
@@ -49,6 +51,7 @@ struct platform_ctx {
     bool xstate_pending;         /* (t) xstate is to be loaded by the next run */
     bool live;                   /* (t) the runner has the guest's extended registers in the processor */
     struct trap_spin spin;
+    u32 *leaves;                 /* (t) the spin budget of the runner this thread drove before: to be 0 once ours is awake */
     u32 kicked;                  /* (a) */
     int failed_errno;            /* (t) why no runner could be had, for probe */
 };
@@ -67,7 +70,7 @@ static inline u32 trap_spin_budget(const struct platform_ctx *ctx)
 /* run.c */
 void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
 void trap_ctx_kick(struct platform_ctx *ctx);
-void trap_ctx_woken(struct platform_ctx *ctx, int cpu);
+void trap_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn);
 /* Has the runner save the extended registers that it has in the processor; what happens then is an event of its own. */
 void trap_xstate_save(struct platform_ctx *ctx);
 /* The context lets go of its runner. */
@@ -81,10 +84,17 @@ u32 trap_spin_calibrate(void);
 /* Every TRAP_SPIN_WINDOW runs, before one: enter or leave spin mode? */
 void trap_spin_look(struct platform_ctx *ctx);
 void trap_spin_leave(struct platform_ctx *ctx);
+void trap_ctx_missed(struct platform_ctx *ctx);
+
+/* change.c */
+bool trap_ctx_keeps(const struct platform_ctx *ctx);
+void trap_ctx_take_over(struct platform_ctx *from, struct platform_ctx *to);
 
 /* xstate.c */
 int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);
 int trap_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
+/* Takes the extended state from the runner to ctx->xstate, for any runner to load. */
+void trap_xstate_pull(struct platform_ctx *ctx);
 /* Puts ctx->xstate where the runner loads it from. */
 void trap_xstate_push(struct platform_ctx *ctx);
 

@@ -144,6 +144,7 @@ static bool await_event(struct platform_ctx *ctx, struct stub_runner *r, bool so
         ctx->spin.settle = TRAP_SPIN_SETTLE;
         __atomic_store_n(&req->sentry_sleeps, 1, __ATOMIC_SEQ_CST);
     }
+    if (ctx->p->cfg.before_sleep) ctx->p->cfg.before_sleep();
     for (unsigned unanswered = 0;;) {
         if (__atomic_load_n(&req->seq, __ATOMIC_SEQ_CST) != r->seq) {
             if (ctx->spin.on) __atomic_store_n(&req->sentry_sleeps, 0, __ATOMIC_RELAXED);
@@ -169,8 +170,10 @@ static void answer(struct platform_ctx *ctx, struct stub_runner *r)
     /* If the guest lies about sleeping, it sleeps until a kick. */
     if (__atomic_load_n(&req->sleeps, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(&req->sleeps, 0, __ATOMIC_RELAXED);
-        ctx->spin.fails++;
-        ctx->spin.settle = TRAP_SPIN_SETTLE;
+        if (!ctx->leaves) {
+            ctx->spin.fails++;
+            ctx->spin.settle = TRAP_SPIN_SETTLE;
+        }
         futex(&req->ack, FUTEX_WAKE, 1, NULL);
     }
 }
@@ -271,7 +274,8 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
     if (!r->proc->tmpl->fsgsbase) order_bases(r, regs);
     if (unlikely(ctx->xstate_pending)) trap_xstate_push(ctx);
     req->quick = ctx->live && regs->rip == regs->rcx && !(regs->eflags & EFLAGS_TF);
-    if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW)) trap_spin_look(ctx);
+    if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW || (ctx->spin.in_turn >= TRAP_SPIN_TURNS && !ctx->spin.on)))
+        trap_spin_look(ctx);
     if (ctx->spin.on) req->spin = trap_spin_budget(ctx);
     place_enter(&ctx->p->place, &ctx->place, r->tid);
     /* Kick: store kicked, load running. Here: store running, load kicked. One of the two sees the other. */
@@ -279,6 +283,10 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
     bool alive = true;
     if (likely(!__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
         answer(ctx, r);
+        if (unlikely(ctx->leaves)) {
+            __atomic_store_n(ctx->leaves, 0, __ATOMIC_RELAXED);
+            ctx->leaves = NULL;
+        }
         alive = take_event(ctx, regs, exit);
     }
     atomic_store(&ctx->place.running, 0);
@@ -290,9 +298,10 @@ dead:
     exit->event = PLATFORM_DEAD;
 }
 
-void trap_ctx_woken(struct platform_ctx *ctx, int cpu)
+void trap_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn)
 {
-    ctx->spin.slept++;
+    if (in_turn) ctx->spin.in_turn++;
+    else ctx->spin.slept++;
     place_woken(&ctx->p->place, &ctx->place, cpu);
 }
 

@@ -4,8 +4,8 @@
  * costs twice the budget a call, and a guest that computes between calls makes the sentry spin for nothing. So it is entered by
  * measurement, for one pair at a time:
  *
- * - entered when the context makes calls in quick succession without sleeping in them (of two tasks that wake each other neither
- *   can be spun for), and there is a CPU that none of our guests uses;
+ * - entered when the context makes calls in quick succession without sleeping in them, or sleeping only in turn with another
+ *   (then one thread serves both, see change.c), and there is a CPU that none of our guests uses;
  * - left when more than MAX_FAILS of a window's waits ran out of budget (somebody else has the CPU, or calls became rare), or our
  *   own guests need the CPU; tried again after 10 ms, doubling to 1 s while it keeps failing.
  *
@@ -14,7 +14,6 @@
  * failure both look for longer, until they have met again.
  */
 #include "platform/trap/internal.h"
-#include "platform/stub/proto.h"
 #include "sentry/base/clock.h"
 
 #define BUDGET_NS (20 * NSEC_PER_USEC)
@@ -24,6 +23,7 @@
 #define QUICK_NS (100 * NSEC_PER_USEC) /* a hand-over on one CPU takes 25 of them on some virtual machines */
 #define RETRY_MIN (10 * NSEC_PER_MSEC)
 #define RETRY_MAX NSEC_PER_SEC
+#define PAUSE_NS (50 * NSEC_PER_USEC)
 /* Windows without fault after which an old failure is forgotten. */
 #define GOOD_WINDOWS 1000
 
@@ -54,12 +54,13 @@ static int other_cpu(struct platform_ctx *ctx)
     return busy + 2 <= pl->ncpu && found >= 0 ? pl->cpu[found] : -1;
 }
 
+
 static void enter(struct platform_ctx *ctx, int cpu)
 {
     struct request_page *req = trap_request(ctx->runner);
 
     if (!ctx->p->spin_budget) __atomic_store_n(&ctx->p->spin_budget, trap_spin_calibrate(), __ATOMIC_RELAXED);
-    stub_pin(0, cpu);
+    place_pin_self(cpu);
     ctx->spin.on = ctx->place.apart = true;
     ctx->spin.count = 0;
     ctx->spin.fails = 0;
@@ -77,7 +78,7 @@ void trap_spin_leave(struct platform_ctx *ctx)
     ctx->spin.on = ctx->place.apart = false;
     ctx->spin.count = 0;
     ctx->spin.since = clock_mono();
-    stub_pin(0, ctx->p->place.cpu[ctx->place.home]);
+    place_pin_self(ctx->p->place.cpu[ctx->place.home]);
     req->spin = 0;
     req->sentry_sleeps = 1;
 }
@@ -85,14 +86,14 @@ void trap_spin_leave(struct platform_ctx *ctx)
 static void look_while_on(struct platform_ctx *ctx)
 {
     struct trap_spin *s = &ctx->spin;
-    bool failed = s->fails > s->max_fails, asleep = s->slept > MAX_SLEEPS;
+    bool failed = s->fails + s->in_turn > s->max_fails, asleep = s->slept > MAX_SLEEPS;
 
-    s->slept = 0;
+    s->slept = s->in_turn = 0;
     if (failed && asleep) {
         failed = false; /* says nothing about what spinning is worth while the task does not sleep */
     } else if (failed) {
         s->backoff = s->backoff ? MIN(s->backoff * 2, RETRY_MAX) : RETRY_MIN;
-    } else if (other_cpu(ctx) >= 0) {
+    } else if (!asleep && other_cpu(ctx) >= 0) {
         s->count = s->fails = 0;
         s->max_fails = MAX_FAILS;
         if (++s->good >= GOOD_WINDOWS) s->backoff = 0;
@@ -111,11 +112,28 @@ void trap_spin_look(struct platform_ctx *ctx)
         return;
     }
     ktime_t now = clock_mono(), took = now - s->since;
-    bool asleep = s->slept > MAX_SLEEPS;
+    bool asleep = s->slept > MAX_SLEEPS, slow = took > s->count * QUICK_NS;
 
-    s->count = s->slept = 0;
+    s->count = s->slept = s->in_turn = 0;
     s->since = now;
-    if (asleep || took > TRAP_SPIN_WINDOW * QUICK_NS || now < s->retry_at || ctx->place.home < 0 || ctx->p->place.ncpu < 2) return;
+    if (asleep || slow || now < s->retry_at || ctx->place.home < 0 || ctx->p->place.ncpu < 2) return;
+    int cpu = other_cpu(ctx);
+    if (cpu >= 0) enter(ctx, cpu);
+}
+
+/*
+ * Side by side each call of the two costs a hand-over on its own CPU, which takes longer than what they do for each other, so
+ * none ever waits. A pause, in which the other one comes to wait for us, and we are where they do.
+ */
+void trap_ctx_missed(struct platform_ctx *ctx)
+{
+    struct trap_spin *s = &ctx->spin;
+    struct timespec pause = { 0, PAUSE_NS };
+    ktime_t now = clock_mono();
+
+    if (s->on || !ctx->runner || now < s->retry_at || ctx->place.home < 0 || ctx->p->place.ncpu < 2) return;
+    s->retry_at = now + MAX(s->backoff, RETRY_MIN);
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     int cpu = other_cpu(ctx);
     if (cpu >= 0) enter(ctx, cpu);
 }

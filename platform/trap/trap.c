@@ -236,6 +236,9 @@ const struct platform_ops platform_trap_ops = {
     .ctx_run = trap_ctx_run,
     .ctx_kick = trap_ctx_kick,
     .ctx_woken = trap_ctx_woken,
+    .ctx_missed = trap_ctx_missed,
+    .ctx_keeps = trap_ctx_keeps,
+    .ctx_take_over = trap_ctx_take_over,
     .ctx_get_xstate = trap_ctx_get_xstate,
     .ctx_set_xstate = trap_ctx_set_xstate,
 };

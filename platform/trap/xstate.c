@@ -19,11 +19,10 @@ int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len)
     }
     if (!ctx->runner) return -EFAULT;
     if (ctx->live) trap_xstate_save(ctx);
-    platform_xstate_init(ctx->xstate); /* not pending, so free for use */
     off = __atomic_load_n(&trap_request(ctx->runner)->xstate, __ATOMIC_RELAXED) - ctx->runner->addr;
     if (off >= REQ_STACK && off <= REQ_AREA_SIZE - size && !(off & 63) && platform_xstate_take(buf, ctx->runner->area + off))
         return 0;
-    memcpy(buf, ctx->xstate, size); /* the guest's other threads have destroyed it */
+    platform_xstate_init(buf); /* the guest's other threads have destroyed it */
     return 0;
 }
 
@@ -35,6 +34,13 @@ int trap_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len)
     memcpy(ctx->xstate, buf, len);
     ctx->xstate_pending = true;
     return 0;
+}
+
+void trap_xstate_pull(struct platform_ctx *ctx)
+{
+    if (ctx->xstate_pending || !ctx->runner) return;
+    (void)trap_ctx_get_xstate(ctx, ctx->xstate, platform_xstate_size());
+    ctx->xstate_pending = true;
 }
 
 void trap_xstate_push(struct platform_ctx *ctx)

@@ -39,6 +39,7 @@ enum lock_class {
     LC_POLICY,       /* the resolver's ring: pins and records what it reads */
     LC_LOOP,         /* which file is behind which loop device */
     LC_LEAF,         /* takes nothing else */
+    LC_PARK,         /* which host thread carries which parked task: taken to wake one, so inside of everything */
 };
 
 typedef struct { pthread_mutex_t m; enum lock_class cls; } lock_t;

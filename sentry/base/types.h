@@ -38,6 +38,8 @@ typedef s64 sysret_t;
 #define ERESTARTNOINTR 513       /* always restart */
 #define ERESTARTNOHAND 514       /* restart only if no handler ran, else EINTR */
 #define ERESTART_RESTARTBLOCK 516 /* restart through restart_syscall(2) (relative timeouts) */
+/* Not a result: the call has to wait, and says in current->park how it goes on (task_park). Never leaves the dispatch. */
+#define EPARKED 530
 #define SYSRET_MAX_ERRNO 4095
 
 #define GPAGE_SHIFT 12

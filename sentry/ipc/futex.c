@@ -153,11 +153,31 @@ static int queue_and_check(struct futex_q *q, gaddr_t addr, bool shared, u32 val
     return 1;
 }
 
+static sysret_t wait_resume(struct task *t, int r)
+{
+    if (!r && !atomic_load(&t->park.futex->woken)) return -EPARKED;
+    return futex_unqueue(t->park.futex) ? r : 0;
+}
+
+/* As below, without a deadline, and parked meanwhile. */
+static sysret_t wait_parked(gaddr_t addr, bool shared, u32 val, u32 bits)
+{
+    struct task *t = current;
+
+    if (!t->park.futex) t->park.futex = xnew(struct futex_q);
+    *t->park.futex = (struct futex_q){ .woken = 0 };
+    int r = queue_and_check(t->park.futex, addr, shared, val, bits);
+    if (r) return r < 0 ? r : 0;
+    t->park.resume = wait_resume;
+    return -EPARKED;
+}
+
 sysret_t futex_wait(gaddr_t addr, bool shared, u32 val, u32 bits, const struct futex_time *t)
 {
     struct futex_q q = { .woken = 0 };
 
     if (!bits) return -EINVAL;
+    if (t->deadline == KTIME_NEVER && task_may_park()) return wait_parked(addr, shared, val, bits);
     int r = queue_and_check(&q, addr, shared, val, bits);
     if (r) return r < 0 ? r : 0;
     r = futex_sleep(&q, t);

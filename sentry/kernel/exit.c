@@ -159,6 +159,7 @@ void task_exit(u32 wait_status)
     struct tgroup *tg = t->tg;
     struct ksiginfo fatal;
 
+    park_release();
     if (unlikely(t->ptrace) && ptrace_event_enabled(t, 6 /* PTRACE_EVENT_EXIT */)) {
         /* It stops once more, though it may be dying of a signal; another SIGKILL ends that. */
         atomic_and(&t->work, ~(u32)TW_FATAL);

@@ -8,6 +8,7 @@ void freeze_park(void)
 {
     struct task *t = current;
 
+    park_release();
     /* SIGKILL reaches a paused task too, as with the cgroup v2 freezer. */
     atomic_store(&t->frozen, true);
     account_sleep_begin(t);

@@ -37,6 +37,17 @@ static inline bool task_alive(const struct task *t) { return !t->exiting; }
 int task_create_thread(struct task *t);   /* consumes the caller's reference on success; -EAGAIN */
 void task_open_gate(struct task *t);      /* lets it run */
 
+/* --- park.c --- */
+/* A host thread, as what can be woken to go on with the task it carries. Lives as long as the thread. */
+struct carrier {
+    u32 word;                             /* (a) futex: 1: look again */
+    struct task *t;                       /* park.c's lock, and the thread's own while it does not sleep */
+};
+/* ASLEEP: in sleep.c, on the word itself. PARKED: its carrier sleeps. KEPT: and somebody who woke it means to take it over. */
+enum wake_word { WAKE_IDLE, WAKE_WOKEN, WAKE_ASLEEP, WAKE_PARKED, WAKE_KEPT };
+/* The same, and t has not waited for it as expected. */
+void park_lapse(struct task *t);
+
 /* --- signals --- */
 struct sighand *tgroup_lock_sighand(struct tgroup *tg);   /* locks tg's present sighand */
 /* sighand held (tasklist too for SIGCONT). */

@@ -40,6 +40,7 @@ static NORETURN void handle_fatal(struct task *t, u32 work)
 /* Everything a task may have to do before it can enter guest code. */
 static void do_work(struct task *t, u32 work)
 {
+    park_release();
     if (work & TW_FATAL) handle_fatal(t, work);
     if (work & TW_FREEZE) freeze_park();
     if (work & TW_PTRACE) ptrace_work();
@@ -103,10 +104,12 @@ void task_main(struct task *t)
         /* A tracer sees by it that no call is in service. */
         if (unlikely(t->ptrace) && e.event != PLATFORM_SYSCALL) t->regs.orig_rax = ~0ULL;
         if (e.event != PLATFORM_SYSCALL && t->mm->text) mm_text_settle(t->mm, &t->regs, &e, t->map_gen_seen);
+        if (unlikely(t->park.woke) && (e.event != PLATFORM_SYSCALL || !--t->park.woke)) park_lapse(t);
         switch (e.event) {
         case PLATFORM_SYSCALL:
             if (!e.patched && kernel.patch && !t->ptrace) mm_text_hit(t->mm, t->regs.rip, t->regs.orig_rax);
             t->abi->syscall(t);
+            t = current; /* it may have parked, and this thread have taken over another task */
             t->syscall_nr = ~0ULL;
             break;
         case PLATFORM_FAULT:
@@ -240,7 +243,9 @@ static void carry(struct task *t)
         task_put(t);
         return;
     }
+    struct carrier c = { .t = t };
     t->host_tid = (s32)gettid();
+    t->carrier = &c;
     current = t;
     run_current();
     t = current;

@@ -1,19 +1,16 @@
 /*
- * Sleeping and waking. A task sleeps on its own futex word: 0 idle, 1 woken, 2 asleep. A wake is sticky: one that comes
- * between the last look at the object and the sleep makes the sleep return at once.
+ * Sleeping. A task sleeps on its own futex word: 0 idle, 1 woken, 2 asleep. A wake is sticky: one that comes between the last
+ * look at the object and the sleep makes the sleep return at once. Waking, and calls that wait without a stack: park.c.
  */
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/kernel/cpu_number.h"
 #include "sentry/kernel/internal.h"
 #include <linux/futex.h>
-#include <sched.h>
 #include <unistd.h>
 
 HOSTCALL(futex, "tasks sleep and wake each other");
 HOSTCALL(getcpu, "who is woken may want to be where its waker is");
-
-enum { WAKE_IDLE, WAKE_WOKEN, WAKE_ASLEEP };
 
 /* deadline: CLOCK_MONOTONIC. 0: woken or the word differed; -ETIMEDOUT; -EINTR (a host signal). */
 int host_futex_wait(u32 *word, u32 val, ktime_t deadline)
@@ -46,6 +43,7 @@ static int sleep_raw(struct task *t, ktime_t deadline)
         return 0;
     }
     lock_assert_none_held();
+    park_release();
     enum task_state state = atomic_load(&t->state);
     if (state == TASK_RUNNING) atomic_store(&t->state, TASK_SLEEPING);
     account_sleep_begin(t);
@@ -53,7 +51,7 @@ static int sleep_raw(struct task *t, ktime_t deadline)
         r = host_futex_wait(&t->wake_word, WAKE_ASLEEP, deadline);
     account_sleep_end(t);
     int cpu = __atomic_exchange_n(&t->woken_on, 0, __ATOMIC_RELAXED);
-    if (kernel.pops->ctx_woken && t->ctx) kernel.pops->ctx_woken(t->ctx, cpu - 1);
+    if (kernel.pops->ctx_woken && t->ctx) kernel.pops->ctx_woken(t->ctx, cpu - 1, false);
     if (state == TASK_RUNNING) atomic_store(&t->state, TASK_RUNNING);
     return atomic_xchg(&t->wake_word, WAKE_IDLE) == WAKE_WOKEN ? 0 : -ETIMEDOUT;
 }
@@ -82,13 +80,6 @@ int task_sleep_uninterruptible(ktime_t deadline)
     t->uninterruptible = false;
     if (atomic_load(&t->work) & TW_FREEZE) freeze_park();
     return r;
-}
-
-void task_wake(struct task *t)
-{
-    /* Before the wake: afterwards t may be gone. */
-    if (current && atomic_load(&t->wake_word) == WAKE_ASLEEP) __atomic_store_n(&t->woken_on, sched_getcpu() + 1, __ATOMIC_RELAXED);
-    if (atomic_xchg(&t->wake_word, WAKE_WOKEN) == WAKE_ASLEEP) host_futex_wake(&t->wake_word);
 }
 
 void task_set_work(struct task *t, u32 bits)

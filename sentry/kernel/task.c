@@ -91,6 +91,7 @@ void task_put(struct task *t)
     lock_fini(&t->lock);
     free(t->init_xstate);
     free(t->ptrace_mem);
+    free(t->park.futex);
     free(t);
 }
 

@@ -73,12 +73,26 @@ struct task {
     struct nsproxy *ns;                    /* counted; NULL: initial namespaces */
 
     /* sleeping and waking */
-    u32 wake_word;                         /* (a) futex word: 1 = woken */
+    u32 wake_word;                         /* (a) futex word, enum wake_word of kernel/internal.h */
     int woken_on;                          /* (a) host CPU its last waker ran on, plus 1 */
     u32 work;                              /* (a) enum task_work bits */
     u32 in_guest;                          /* (a) 1 while inside ctx_run */
     enum task_state state;                 /* (a) for /proc and ps */
     bool uninterruptible;                  /* (t) */
+    struct carrier *carrier;               /* kernel/park.c: the host thread that carries it; NULL before it runs */
+    struct task_park {
+        bool allowed;                      /* (t) the call in service may answer -EPARKED */
+        bool lazy;                         /* (t) who is woken now will wake us, and we shall wait for that */
+        u8 woke;                           /* (t) calls left in which to wait after such a wake */
+        u8 score;                          /* (t) how often that has come true lately */
+        u8 missed;                         /* (t) wakes in a row that found nobody */
+        sysret_t (*resume)(struct task *t, int r);   /* (t) set with -EPARKED; r 0: woken, else -ERESTARTSYS */
+        struct waiter w;                   /* what a parked read has on the queue of its file */
+        struct file *file;                 /* counted; that read's */
+        gaddr_t buf; size_t len;
+        int slept;                         /* what resume was told, for the read that is called again */
+        struct futex_q *futex;             /* owned; of a parked wait for a futex */
+    } park;
     u64 map_gen_seen;                      /* (t) mm->map_gen at the last entry */
 
     /* signals (S) */
@@ -316,6 +330,23 @@ bool pgrp_is_orphaned_locked(struct pgrp *p);
 int task_sleep(ktime_t deadline);
 int task_sleep_uninterruptible(ktime_t deadline);     /* only TW_KILL ends it early: -EINTR */
 void task_wake(struct task *t);                       /* sets wake_word */
+/*
+ * Parking (kernel/park.c), for calls that wait as often as they run. In such a call, called by a dispatch that knows (park.allowed):
+ *
+ *   if (task_may_park()) { park.resume = go_on; return -EPARKED; }   // in place of task_sleep, queued as for that
+ *
+ * The dispatch then calls task_park, on a stack that holds nothing of the call; some thread, in the end, calls resume, which
+ * may answer -EPARKED once more.
+ */
+bool task_may_park(void);
+/* The task this thread has woken and kept back for itself, if any, is started now, by its own thread. */
+void park_release(void);
+/* Waits. Returns the task to go on with, which is current now and maybe another one, and the result of its call. */
+struct task *task_park(sysret_t *result);
+/* Around the last wake of a call: its task will probably make another call that waits for the one that is woken. */
+void task_wakes_lazily(bool on);
+/* In such a wake: there was nobody. Who finds that all the time has a partner who is always just coming. */
+void task_woke_nobody(void);
 void task_set_work(struct task *t, u32 bits);         /* sets bits and makes t notice: wakes it or kicks its context */
 /* task_set_work is callable with any lock up to LC_WAITQ held. */
 

@@ -49,7 +49,7 @@ static ssize_t do_read(struct file *f, struct uio *u, u64 *pos, u32 flags)
         if (f->path.dentry) fsnotify(f->path.dentry, IN_ACCESS, 0);
         current->io_rchar += (u64)n;
     }
-    current->io_syscr++;
+    current->io_syscr += n != -EPARKED;
     return n;
 }
 

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+BLOB(keep, "movq (%rsi), %xmm5\n syscall\n movq %xmm5, 16(%rsi)\n syscall\n ud2");
+#define KEEP_STORES 6 /* after the first call */
 BLOB(syscall, "syscall\n nop\n syscall\n ud2");
 BLOB(spin, "1: jmp 1b");
 BLOB(count, "1: incq (%rsi)\n jmp 1b");
@@ -168,6 +170,49 @@ static void test_killed_from_outside(void **state UNUSED)
     ops->as_free(as);
 }
 
+/*
+ * One thread with two contexts, in turn, as it takes over the one from the other: each keeps its registers, extended ones too.
+ * Quick calls before, so that a platform which spins does it by then.
+ */
+static void in_turn(struct platform_as *as[2])
+{
+    struct platform_ctx *c[2] = { context(), context() };
+    struct guest_regs r[2];
+    u64 *d = (u64 *)(void *)(cfg.memfile_base + 4096);
+    unsigned kept = 0;
+
+    PUT(keep, 0);
+    for (unsigned i = 0; i < 2; i++) r[i] = (struct guest_regs){ .rsi = DATA + 64 * i, .r13 = i, .fs_base = 4096 * i };
+    for (unsigned n = 0; n < 3000; n++) {
+        unsigned i = n & 1, calls = n % 500 == 0 ? 300 : 1 + n % 2;
+        for (unsigned k = 0; k < calls; k++) { /* the register is loaded */
+            d[8 * i] = (u64)n << 32 | k << 1 | i;
+            r[i].rip = CODE;
+            assert_int_equal(run(c[i], as[i], &r[i]).event, PLATFORM_SYSCALL);
+        }
+        kept += ops->ctx_keeps(c[i]);
+        ops->ctx_take_over(c[i], c[!i]);
+        if (!n) continue;
+        r[!i].rip = CODE + KEEP_STORES;
+        assert_int_equal(run(c[!i], as[!i], &r[!i]).event, PLATFORM_SYSCALL);
+        assert_int_equal(r[!i].r13, !i);
+        assert_int_equal(r[!i].fs_base, 4096 * !i);
+        assert_int_equal(d[8 * !i + 2], d[8 * !i]);
+    }
+    print_message("%u of 3000 times while the platform would have kept a wake back\n", kept);
+    for (unsigned i = 0; i < 2; i++) ops->ctx_free(c[i]);
+}
+
+static void test_take_over(void **state UNUSED)
+{
+    if (!ops->ctx_take_over) SKIP("each context of the platform belongs to one thread");
+    struct platform_as *as[2] = { ready(), ready() }, *same[2] = { as[0], as[0] };
+    in_turn(same);
+    in_turn(as);
+    ops->as_free(as[0]);
+    ops->as_free(as[1]);
+}
+
 static void test_no_child_signal(void **state UNUSED)
 {
     sigset_t chld, old;
@@ -195,6 +240,7 @@ const struct CMUnitTest platform_thread_tests[] = {
     cmocka_unit_test(test_kicks),
     cmocka_unit_test(test_busy_guests_spread),
     cmocka_unit_test(test_killed_from_outside),
+    cmocka_unit_test(test_take_over),
     cmocka_unit_test(test_no_child_signal),
     { 0 },
 };

@@ -79,16 +79,26 @@ static void drop_tail(struct pipe *p)
     p->tail++;
 }
 
+/*
+ * A reader that waits without having read anything may park: its waiter stays on the queue, and the read begins anew, with
+ * that on it, when it was woken.
+ */
 static ssize_t pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 flags)
 {
     struct pipe *p = f->priv;
-    struct waiter w;
+    struct waiter own, *w = &own;
     ssize_t done = 0;
-    bool hung = false, was_full = false, wake_next = false;
+    bool hung = current && current->park.w.q == &p->wq, was_full = false, wake_next = false;
+    int slept = 0;
 
     if (!u->resid) return 0;
-    waiter_init_current(&w, POLLIN);
-    w.exclusive = true;
+    if (hung) {
+        w = &current->park.w;
+        slept = current->park.slept;
+    } else {
+        waiter_init_current(w, POLLIN);
+        w->exclusive = true;
+    }
     lock(&p->lock);
     for (;;) {
         if (!is_empty(p)) {
@@ -117,24 +127,31 @@ static ssize_t pipe_read(struct file *f, struct uio *u, u64 *pos UNUSED, u32 fla
             done = -EAGAIN;
             break;
         }
+        if (slept) {
+            done = slept;
+            break;
+        }
         if (!hung) {
-            waitq_add(&p->wq, &w);
+            if (task_may_park()) {
+                w = &current->park.w;
+                *w = own;
+            }
+            waitq_add(&p->wq, w);
             hung = true;
-            continue;
+        }
+        if (w != &own) {
+            unlock(&p->lock);
+            return -EPARKED;
         }
         unlock(&p->lock);
         if (was_full) waitq_wake(&p->wq, POLLOUT | POLLWRNORM);
         was_full = false;
-        int r = task_sleep(KTIME_NEVER);
+        slept = task_sleep(KTIME_NEVER);
         lock(&p->lock);
-        if (r && is_empty(p)) {
-            done = r;
-            break;
-        }
     }
     wake_next = hung && !is_empty(p);
     unlock(&p->lock);
-    waitq_del(&w);
+    waitq_del(w);
     if (was_full) waitq_wake(&p->wq, POLLOUT | POLLWRNORM);
     if (wake_next) waitq_wake(&p->wq, POLLIN | POLLRDNORM);
     return done;
@@ -240,7 +257,11 @@ out:
     put = put && (was_empty || p->polled);
     unlock(&p->lock);
     waitq_del(&w);
-    if (put) waitq_wake(&p->wq, POLLIN | POLLRDNORM);
+    if (put) {
+        task_wakes_lazily(!wake_next && !gone);
+        waitq_wake(&p->wq, POLLIN | POLLRDNORM);
+        task_wakes_lazily(false);
+    }
     if (wake_next) waitq_wake(&p->wq, POLLOUT | POLLWRNORM);
     /* The signal comes also where a part was written. */
     r = gone ? broken() : 0;
