@@ -1,5 +1,6 @@
 /* What the loopback answers by itself: echo requests, and packets for a port or protocol that is not there. RFC 792, 4443 */
 #include "sentry/net/ip.h"
+#include "sentry/net/inet_ns.h"
 
 #include "sentry/base/alloc.h"
 #include <netinet/icmp6.h>
@@ -9,6 +10,14 @@
 #define ICMP_HEADER 8u
 #define ICMP4_QUOTE_MAX 576u       /* of the whole answer; RFC 1812 4.3.2.3 */
 #define ICMP6_QUOTE_MAX 1280u      /* RFC 4443 2.4 */
+
+/* One that goes out and comes in. */
+static void count(struct net_ns *net, bool v4, u8 type, u32 octets)
+{
+    mib_icmp(net, v4, ICMP_OUT, type);
+    mib_icmp(net, v4, ICMP_IN, type);
+    mib_packets(net, v4, 1, octets);
+}
 
 /* Takes the payload at buf + header on, and sums it up. */
 static void send_icmp(struct net_ns *net, u8 *buf, u32 len, const u8 src[16], const u8 dst[16], u8 tos)
@@ -22,7 +31,15 @@ static void send_icmp(struct net_ns *net, u8 *buf, u32 len, const u8 src[16], co
     icmp[2] = icmp[3] = 0;
     u16 sum = v4 ? ip_checksum(icmp, len) : ip_payload_checksum(&p, proto);
     memcpy(icmp + 2, &sum, sizeof sum);
+    count(net, v4, icmp[0], p.len);
     ip_cross(net, &p);
+}
+
+void icmp_count_unreachable(struct net_ns *net, bool v4, u32 len)
+{
+    u32 header = ip_header_size(v4), max = v4 ? ICMP4_QUOTE_MAX : ICMP6_QUOTE_MAX, all = header + ICMP_HEADER + header + len;
+
+    count(net, v4, v4 ? ICMP_DEST_UNREACH : ICMP6_DST_UNREACH, MIN(all, max));
 }
 
 void icmp_arrive(struct net_ns *net, const struct ip_packet *p)
@@ -30,6 +47,7 @@ void icmp_arrive(struct net_ns *net, const struct ip_packet *p)
     const u8 *icmp = p->bytes + p->header;
     u32 len = p->len - p->header;
 
+    if (len) mib_icmp(net, p->v4, ICMP_IN, icmp[0]);
     if (len < ICMP_HEADER || icmp[0] != (p->v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) || icmp[1]) return;
     if (p->v4 ? ip_checksum(icmp, len) : ip_payload_checksum(p, IPPROTO_ICMPV6)) return;
     if (!ip_is_loopback(p->dst)) return;

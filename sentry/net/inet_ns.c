@@ -21,6 +21,17 @@ struct inet_ns *inet_ns(struct net_ns *n)
 
 s32 inet_setting(struct net_ns *n, enum inet_setting which) { return atomic_load(&inet_ns(n)->set[which]); }
 
+void mib_packets(struct net_ns *n, bool v4, unsigned packets, u64 octets)
+{
+    mib_add(n, MIB_IP_PACKETS + !v4, packets);
+    mib_add(n, MIB_IP_OCTETS + !v4, (s64)octets);
+}
+
+void mib_icmp(struct net_ns *n, bool v4, enum icmp_way way, u8 type)
+{
+    (void)__atomic_fetch_add(&inet_ns(n)->icmp[!v4][way][type], 1, __ATOMIC_RELAXED);
+}
+
 /* kernel/ns.c: no socket is left in n, and nobody can find it. */
 void net_ns_exit(struct net_ns *n)
 {

@@ -1,5 +1,6 @@
 /* Options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP; TCP's are in tcp_opt.c. ip(7), ipv6(7) */
 #include "sentry/kernel/task.h"
+#include "sentry/net/inet_ns.h"
 #include "sentry/net/ip.h"
 #include <linux/capability.h>
 #include <netinet/in.h>
@@ -14,13 +15,15 @@ void inet_init(struct socket *s)
         ip_set_v4(i->local.in.ip, 0);
         ip_set_v4(i->remote.in.ip, 0);
     }
-    i->ttl = i->hops = 64;
+    i->ttl = inet_setting(s->net, IS_IP_DEFAULT_TTL);
+    i->hops = 64;
+    i->v6only = s->domain == AF_INET6 && inet_setting(s->net, IS_IP6_V6ONLY);
     i->mc_ttl = i->mc_loop = i->mc_all = i->mc_hops = 1;
     i->mtu_discover = i->mtu_discover6 = s->type == SOCK_STREAM ? IP_PMTUDISC_WANT : IP_PMTUDISC_WANT;
-    i->keepidle = 7200;
-    i->keepintvl = 75;
-    i->keepcnt = 9;
-    i->syncnt = 6;
+    i->keepidle = inet_setting(s->net, IS_TCP_KEEPALIVE_TIME);
+    i->keepintvl = inet_setting(s->net, IS_TCP_KEEPALIVE_INTVL);
+    i->keepcnt = inet_setting(s->net, IS_TCP_KEEPALIVE_PROBES);
+    i->syncnt = inet_setting(s->net, IS_TCP_SYN_RETRIES);
     i->quickack = 1;
     memcpy(i->congestion, "cubic", 6);
 }
@@ -114,7 +117,7 @@ static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
         return 0;
     case IP_TTL:
         if (v != -1 && (v < 1 || v > 255)) return -EINVAL;
-        i->ttl = v == -1 ? 64 : v;
+        i->ttl = v == -1 ? inet_setting(s->net, IS_IP_DEFAULT_TTL) : v;
         return 0;
     case IP_MULTICAST_TTL:
         if (s->type == SOCK_STREAM || v < -1 || v > 255) return -EINVAL;

@@ -129,6 +129,7 @@ static struct tcp_ends ends_from(const struct socket *s, u16 port)
  */
 static bool takes_over(const struct socket *s, const struct tcp_tw *t, bool given)
 {
+    if (!inet_setting(s->net, IS_TCP_TIMESTAMPS)) return false;
     if (given) return true;
     ktime_t len = TCP_TIMEWAIT_LEN, since = t->state == TCP_TIME_WAIT ? len - (t->expiry - clock_mono()) : 0;
     return inet_setting(s->net, IS_TCP_TW_REUSE) && since > NSEC_PER_SEC;
@@ -210,10 +211,11 @@ static int check_bind(const struct socket *s, const struct net_addr *a)
     bool multi = s->type != SOCK_STREAM && (ip_is_multicast(ip) || ip_is_broadcast(ip));
     if (s->domain == AF_INET6 && ip_is_v4(ip) && s->in.v6only) return -EINVAL;
     if (s->domain == AF_INET6 && !ip_is_v4(ip) && ip_is_multicast(ip) && s->type == SOCK_STREAM) return -EINVAL;
-    if (!ip_is_any(ip) && !ip_is_loopback(ip) && !multi && !s->in.freebind) return -EADDRNOTAVAIL;
+    bool free_to = s->in.freebind || inet_setting(s->net, s->domain == AF_INET6 && !ip_is_v4(ip) ? IS_IP6_NONLOCAL_BIND : IS_IP_NONLOCAL_BIND);
+    if (!ip_is_any(ip) && !ip_is_loopback(ip) && !multi && !free_to) return -EADDRNOTAVAIL;
     if (ip_is_broadcast(ip) && !multi) return -EADDRNOTAVAIL;
     if (!ip_is_any(ip) && !net_lo_up(s)) return -EADDRNOTAVAIL;
-    return port && port < 1024 && !ns_capable(net_owner(s), CAP_NET_BIND_SERVICE) ? -EACCES : 0;
+    return port && port < inet_setting(s->net, IS_IP_UNPRIVILEGED_PORTS) && !ns_capable(net_owner(s), CAP_NET_BIND_SERVICE) ? -EACCES : 0;
 }
 
 int inet_bind(struct socket *s, const struct net_addr *a)
@@ -274,7 +276,10 @@ int inet_connect_port_locked(struct socket *s)
     if (!r) {
         struct tcp_ends e = tcp_ends_of_locked(s);
         struct tcp_tw *t = tcp_tw_find_locked(&e);
-        if (t) tcp_tw_kill_locked(t);
+        if (t) {
+            tcp_tw_kill_locked(t);
+            mib_add(s->net, MIB_TCP_TW_RECYCLED, 1);
+        }
         tcp_conn_add_locked(s);
     }
     unlock(&port_lock);

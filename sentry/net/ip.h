@@ -57,6 +57,8 @@ void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, 
 bool udp_arrive(struct net_ns *net, const struct ip_packet *p);
 /* ICMP: answers an echo request; reports that the port (or protocol) of a packet is not there. */
 void icmp_arrive(struct net_ns *net, const struct ip_packet *p);
+/* Counts the report about a datagram of len bytes that nobody sees. */
+void icmp_count_unreachable(struct net_ns *net, bool v4, u32 len);
 void icmp_unreachable(struct net_ns *net, const struct ip_packet *p, bool port);
 
 int raw_create(struct socket *s);                /* -EPERM without CAP_NET_RAW */

@@ -2,6 +2,7 @@
  * Packet sockets on lo: frames of what packets there are (ip.h), and frames put in. packet(7)
  * A frame on lo is seen twice: on its way out by who asked for everything, then on its way in.
  */
+#include "sentry/net/inet_ns.h"
 #include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
 #include "sentry/net/packet.h"
@@ -162,6 +163,8 @@ static void frame_arrive(struct net_ns *net, const u8 *data, u32 len, u16 proto)
     } else {
         return;
     }
+    mib_add(net, MIB_IP_IN_PACKETS + !p.v4, 1);
+    mib_add(net, MIB_IP_IN_OCTETS + !p.v4, p.len);
     if (ip_is_loopback(p.dst)) ip_arrive(net, &p);
 }
 

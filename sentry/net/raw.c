@@ -2,6 +2,7 @@
  * Raw sockets over the loopback: what one sends arrives at once, at raw sockets of its protocol and at what the kernel
  * does with it. They also see the UDP datagrams of the sandbox, and segments of TCP made for who looks (tcp_show.c). raw(7), ipv6(7), icmp(7)
  */
+#include "sentry/net/inet_ns.h"
 #include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
 
@@ -186,6 +187,8 @@ static int transmit(struct socket *s, struct net_msg *m, const struct net_addr *
             memcpy(buf + header + at, &sum, sizeof sum);
         }
     }
+    mib_packets(s->net, p.v4, 1, p.len);
+    if (p.proto == (p.v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) && p.len > p.header) mib_icmp(s->net, p.v4, ICMP_OUT, p.bytes[p.header]);
     packet_show(s->net, &p);
     ip_arrive(s->net, &p);
     return 0;

@@ -93,6 +93,7 @@ struct inet_sock {
     bool reuse, reuseport, v6only, freebind;
     bool connect_reported;         /* TCP: a connect(2) has returned the outcome */
     bool got_fin, was_connected, was_reset;
+    bool counted;                  /* (l) among the connections that are (CurrEstab) */
     u64 rx_seq;                    /* TCP: position in the stream of the first byte of rx */
     u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
     u8 urg, urg_byte;              /* enum tcp_urg */

@@ -19,6 +19,15 @@ void tcp_done_locked(struct socket *s)
     unlock(&port_lock);
 }
 
+/* The connection is none any more: its FIN went out, or it was cut. */
+static void uncount_locked(struct socket *s, bool cut)
+{
+    if (!s->in.counted) return;
+    s->in.counted = false;
+    mib_add(s->net, MIB_TCP_CURR_ESTAB, -1);
+    if (cut) mib_add(s->net, MIB_TCP_ESTAB_RESETS, 1);
+}
+
 static struct socket *take_peer_locked(struct socket *s)
 {
     struct socket *p = s->peer;
@@ -39,6 +48,7 @@ static void reset_by(struct socket *s, struct socket *from, int err)
     s->shut = SHUT_BOTH;
     struct socket *p = take_peer_locked(s);
     bool known = s->in.in_conns;
+    uncount_locked(s, true);
     tcp_done_locked(s);
     unlock(&s->lock);
     if (known) tcp_show_end(s, p, true);
@@ -57,6 +67,7 @@ void tcp_refused(struct socket *s)
         struct tcp_ends e = tcp_ends_of_locked(s), o = tcp_ends_turned(&e);
         struct tcp_tw *t = tcp_tw_find_locked(&o);
         if (t) tcp_tw_kill_locked(t);
+        tcp_count_segments(s, 1, 0);
     }
     unlock(&port_lock);
     unlock(&s->lock);
@@ -96,14 +107,16 @@ static void fin(struct socket *s, struct socket *from, bool gone)
     tcp_defer_over(s);
 }
 
-/* The FIN of s, whose ends these are, reaches what the other end has left. True: that was all there is. */
-static bool fin_to_remnant_locked(const struct tcp_ends *e)
+/* s->lock held too: its FIN reaches what the other end has left. True: that was all there is. */
+static bool fin_to_remnant_locked(const struct socket *s, const struct tcp_ends *e)
 {
     struct tcp_ends o = tcp_ends_turned(e);
     struct tcp_tw *t = tcp_tw_find_locked(&o);
 
-    if (t && t->state == TCP_FIN_WAIT2) tcp_tw_time_wait_locked(t);
-    return t;
+    if (!t) return false;
+    if (t->state == TCP_FIN_WAIT2) tcp_tw_time_wait_locked(t);
+    tcp_count_segments(s, 2, 0);
+    return true;
 }
 
 /* s->lock held: s is closed, by a reset or in order. Its port is free, but for what it leaves. */
@@ -115,10 +128,13 @@ static void part_locked(struct socket *s, bool rst, bool to_self)
         tcp_conn_del_locked(s);
         if (rst) {
             struct tcp_tw *t = tcp_tw_find_locked(&o);
-            if (t) tcp_tw_kill_locked(t);
+            if (t) {
+                tcp_tw_kill_locked(t);
+                tcp_count_reset(s);
+            }
         } else if (to_self) {
             (void)tcp_tw_add_locked(s, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN);
-        } else if (!fin_to_remnant_locked(&e) && !s->in.got_fin && tcp_conn_find_locked(&o)) {
+        } else if (!fin_to_remnant_locked(s, &e) && !s->in.got_fin && tcp_conn_find_locked(&o)) {
             (void)tcp_tw_add_locked(s, TCP_FIN_WAIT2, fin_time(s));
         }
     }
@@ -142,6 +158,9 @@ static void leave(struct socket *s, bool abort)
     /* TCP_LINGER2 below 0: nobody waits for the other end's FIN. */
     bool impatient = s->in.linger2 < 0 && !s->in.got_fin;
     struct socket *p = take_peer_locked(s);
+    if (s->in.in_conns && s->state == ST_ESTABLISHED && !abort && (rst || impatient))
+        mib_add(s->net, TAILQ_EMPTY(&s->rx) ? MIB_TCP_ABORT_ON_DATA : MIB_TCP_ABORT_ON_CLOSE, 1);
+    uncount_locked(s, rst);
     if (s->state == ST_ESTABLISHED) {
         part_locked(s, rst || impatient, p == s);
     } else {
@@ -168,6 +187,7 @@ void tcp_vanish(struct socket *s)
     lock(&s->lock);
     atomic_store(&s->dead, true);
     struct socket *p = take_peer_locked(s);
+    uncount_locked(s, false);
     tcp_done_locked(s);
     TAILQ_CONCAT(&rx, &s->rx, link);
     s->rx_bytes = s->rx_count = 0;
@@ -186,10 +206,11 @@ static int shutdown_connected_locked(struct socket *s, u32 which, struct socket 
     bool first = which & ~(u32)s->shut & SHUT_SND;
     s->shut |= (u8)which;
     if (!first) return 0;
+    uncount_locked(s, false);
     if ((*tell = s->peer)) socket_get(*tell);
     lock(&port_lock);
     struct tcp_ends e = tcp_ends_of_locked(s);
-    (void)fin_to_remnant_locked(&e);
+    (void)fin_to_remnant_locked(s, &e);
     unlock(&port_lock);
     if (s->in.got_fin) {
         *drop = take_peer_locked(s);

@@ -14,7 +14,8 @@
 static void established_locked(struct socket *s)
 {
     s->state = ST_ESTABLISHED;
-    s->in.was_connected = true;
+    s->in.was_connected = s->in.counted = true;
+    mib_add(s->net, MIB_TCP_CURR_ESTAB, 1);
     if (!s->sndbuf_set) s->sndbuf = TCP_SNDBUF_CONNECTED;
 }
 
@@ -53,6 +54,7 @@ static struct socket *make_child(struct socket *l, struct socket *c)
     socket_get(c);
     established_locked(s);
     s->in.connected = true;
+    mib_add(s->net, MIB_TCP_PASSIVE_OPENS, 1);
     inet_register(s);
     return s;
 }
@@ -68,7 +70,10 @@ static bool finish_connect(struct socket *c, struct socket *child, int err)
         if (!child) {
             c->state = ST_CLOSE;
             c->err = err;
-            if (err) c->shut = SHUT_BOTH;      /* until connect(2) has told of it */
+            if (err) {
+                c->shut = SHUT_BOTH;           /* until connect(2) has told of it */
+                mib_add(c->net, MIB_TCP_ATTEMPT_FAILS, 1);
+            }
             tcp_done_locked(c);
         } else {
             established_locked(c);
@@ -94,6 +99,7 @@ static void admit(struct socket *l, struct socket *c, struct socket *child)
     lock(&l->lock);
     bool listens = made && l->state == ST_LISTEN && !l->dead;
     if (listens) deferred = tcp_defer_locked(l, child);
+    if (deferred) mib_add(l->net, MIB_TCP_DEFERRED, 1);
     if (listens && !deferred) {
         TAILQ_INSERT_TAIL(&l->acceptq, child, accept_link);
         queued = true;
@@ -202,6 +208,7 @@ static void start_connect(struct socket *c)
                 atomic_store(&c->listener, l);
                 TAILQ_INSERT_TAIL(&l->pendq, c, accept_link);
                 queued = true;
+                mib_add(c->net, MIB_TCP_LISTEN_OVERFLOWS, 1);
             }
         }
         unlock(&l->lock);
@@ -250,6 +257,7 @@ static int begin_connect(struct socket *s, struct net_addr *to)
         }
     }
     unlock(&s->lock);
+    if (!r) mib_add(s->net, MIB_TCP_ACTIVE_OPENS, 1);
     if (!r) start_connect(s);
     return r;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define BUCKETS 2048u
+#define TW_SHORT (4 * NSEC_PER_SEC)   /* inet_twsk_schedule() counts those apart */
 
 lock_t port_lock = LOCK_INIT(LC_PORT);
 static LIST_HEAD(, socket) conns[BUCKETS];
@@ -95,9 +96,12 @@ bool tcp_tw_add_locked(const struct socket *s, u8 state, ktime_t timeout)
     struct inet_ns *i = inet_ns(s->net);
     s32 max = atomic_load(&i->set[IS_TCP_MAX_TW]);
 
-    if (max < 0 || i->ntw >= (unsigned)max || ntws >= TCP_TW_MAX) return false;
-    struct tcp_tw *t = try_zalloc(1, sizeof *t);
-    if (!t) return false;
+    struct tcp_tw *t = max < 0 || i->ntw >= (unsigned)max || ntws >= TCP_TW_MAX ? NULL : try_zalloc(1, sizeof *t);
+    if (!t) {
+        mib_add(s->net, MIB_TCP_TW_OVERFLOW, 1);
+        return false;
+    }
+    mib_add(s->net, timeout > TW_SHORT ? MIB_TCP_TW : MIB_TCP_TW_SHORT, 1);
     t->ends = tcp_ends_of_locked(s);
     t->domain = (u16)s->domain;
     t->v6only = s->in.v6only;

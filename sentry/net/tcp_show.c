@@ -4,6 +4,7 @@
  * the first one of each direction is a hash of both ends, so that nothing has to be remembered.
  */
 #include "sentry/net/tcp_show.h"
+#include "sentry/net/inet_ns.h"
 
 #include "sentry/base/alloc.h"
 #include <arpa/inet.h>
@@ -95,8 +96,24 @@ static void send_between(struct socket *s, const struct net_addr *a, const struc
     transmit(make(s, a, b, flags, sent, got, NULL, 0));
 }
 
+void tcp_count_segments(const struct socket *s, unsigned n, u32 data)
+{
+    bool v4 = ip_is_v4(s->in.remote.in.ip);
+
+    mib_add(s->net, MIB_TCP_SEGS, n);
+    mib_packets(s->net, v4, n, data + n * (ip_header_size(v4) + sizeof(struct tcphdr)));
+}
+
+void tcp_count_reset(const struct socket *s)
+{
+    tcp_count_segments(s, 1, 0);
+    mib_add(s->net, MIB_TCP_OUT_RSTS, 1);
+}
+
 void tcp_show_connect(struct socket *c, bool accepted)
 {
+    tcp_count_segments(c, accepted ? 3 : 1, accepted ? 8 : 4);    /* with the option of both SYNs */
+    if (!accepted) tcp_count_reset(c);
     if (!ip_watched()) return;
     const struct net_addr *a = &c->in.local, *b = &c->in.remote;
     send_between(c, a, b, TH_SYN, 0, 0);
@@ -110,6 +127,10 @@ void tcp_show_connect(struct socket *c, bool accepted)
 
 struct tcp_segment *tcp_data_segment_locked(const struct socket *peer, const u8 *data, u32 len)
 {
+    if (len) {
+        tcp_count_segments(peer, 2, len);
+        mib_add(peer->net, MIB_TCP_DATA_SEGS, 1);
+    }
     if (!ip_watched() || !len) return NULL;
     /* The peer's queue ends with these bytes. */
     return make(peer, &peer->in.remote, &peer->in.local, TH_PUSH | TH_ACK, received_locked(peer) - len, 0, data, len);
@@ -126,6 +147,8 @@ void tcp_show_data(struct socket *s, struct socket *peer, struct tcp_segment *g)
 
 void tcp_show_end(struct socket *s, struct socket *p, bool reset)
 {
+    if (reset) tcp_count_reset(s);
+    else tcp_count_segments(s, 2, 0);
     if (!ip_watched()) return;
     lock(&s->lock);
     const struct net_addr local = s->in.local, remote = s->in.remote;

@@ -5,6 +5,7 @@
 #include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
 #include "sentry/net/udp.h"
+#include "sentry/net/inet_ns.h"
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
 #include <netinet/udp.h>
@@ -126,8 +127,12 @@ static void deliver(struct socket *o, struct sockbuf *b)
     else b->from.family = AF_INET;
     if (room) sockbuf_append_locked(o, b);
     unlock(&o->lock);
-    if (room) waitq_wake(&o->wq, POLLIN | POLLRDNORM | POLLRDBAND);
-    else sockbuf_free(b);
+    if (room) {
+        waitq_wake(&o->wq, POLLIN | POLLRDNORM | POLLRDBAND);
+    } else {
+        mib_udp(o->net, o->protocol == IPPROTO_UDPLITE, ip_is_v4(b->to_ip), UDP_MIB_RCVBUF);
+        sockbuf_free(b);
+    }
 }
 
 static void multicast(const struct net_ns *net, int protocol, const struct net_addr *to, const u8 src[16], u16 sport, struct sockbuf *b)
@@ -157,16 +162,25 @@ void udp_transmit(struct socket *s, const struct net_addr *to, struct sockbuf *b
     bool v4 = ip_is_v4(to->in.ip), many = ip_is_multicast(to->in.ip) || ip_is_broadcast(to->in.ip);
     struct socket *o = NULL;
 
+    bool lite = s->protocol == IPPROTO_UDPLITE, all = ip_is_broadcast(to->in.ip);
+    u64 octets = ip_header_size(v4) + sizeof(struct udphdr) + b->len;
     clock_gettime(CLOCK_REALTIME, &b->stamp);
+    mib_udp(s->net, lite, v4, UDP_MIB_OUT);
+    mib_packets(s->net, v4, 1, octets);
+    if (many) mib_add(s->net, (all ? MIB_IP_BCAST : MIB_IP_MCAST) + !v4, 1);
     if (!many) o = udp_find(s->net, s->protocol, to->in.ip, to->in.port, b->from.in.ip, b->from.in.port);
     if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, to, b, many || o);
     if (many) {
-        if (!v4 || s->in.mc_loop || ip_is_broadcast(to->in.ip)) multicast(s->net, s->protocol, to, b->from.in.ip, b->from.in.port, b);
+        bool loops = !v4 || s->in.mc_loop || all;
+        if (loops && !all) mib_add(s->net, MIB_IP_IN_MCAST + !v4, 1);
+        if (loops) multicast(s->net, s->protocol, to, b->from.in.ip, b->from.in.port, b);
         else sockbuf_free(b);
     } else if (o) {
         deliver(o, b);
         socket_put(o);
     } else {
+        mib_udp(s->net, lite, v4, UDP_MIB_NO_PORTS);
+        if (!ip_watched()) icmp_count_unreachable(s->net, v4, b->len + (u32)sizeof(struct udphdr));
         refused(s, to, b);
         sockbuf_free(b);
     }
@@ -289,7 +303,10 @@ bool udp_arrive(struct net_ns *net, const struct ip_packet *p)
 
 static ssize_t udp_recvmsg(struct socket *s, struct net_msg *m)
 {
+    static const u8 none[16];
     ssize_t r = dgram_recvmsg(s, m);
+    if (r >= 0 && !(m->flags & (MSG_PEEK | MSG_ERRQUEUE)) && memcmp(m->to_ip, none, 16))
+        mib_udp(s->net, s->protocol == IPPROTO_UDPLITE, ip_is_v4(m->to_ip), UDP_MIB_IN);
     lock(&s->lock);
     m->to_port = s->in.local.in.port;
     unlock(&s->lock);

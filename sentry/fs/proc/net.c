@@ -74,16 +74,30 @@ static int host_only(enum netb_proc which, struct strbuf *b)
     int r;
     return host_text(which, b, &r) ? r : -ENOENT;
 }
-static int show_snmp(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_SNMP, b); }
-static int show_snmp6(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_SNMP6, b); }
-static int show_netstat(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_NETSTAT, b); }
+static int show_snmp(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    int r = 0;
+    if (!host_text(NETB_PROC_SNMP, b, &r)) proc_net_snmp(b);
+    return r;
+}
+static int show_snmp6(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    int r = 0;
+    if (!host_text(NETB_PROC_SNMP6, b, &r)) proc_net_snmp6(b);
+    return r;
+}
+static int show_netstat(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    int r = 0;
+    if (!host_text(NETB_PROC_NETSTAT, b, &r)) proc_net_netstat(b);
+    return r;
+}
 static int show_dev_mcast(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_DEV_MCAST, b); }
 static int show_igmp(struct synth_node *n UNUSED, struct strbuf *b) { return host_only(NETB_PROC_IGMP, b); }
 
 /* Files that only the host's network has. */
 static const struct synth_entry host_files[] = {
-    SYNTH_FILE("dev_mcast", show_dev_mcast), SYNTH_FILE("igmp", show_igmp), SYNTH_FILE("netstat", show_netstat),
-    SYNTH_FILE("snmp", show_snmp), SYNTH_FILE("snmp6", show_snmp6),
+    SYNTH_FILE("dev_mcast", show_dev_mcast), SYNTH_FILE("igmp", show_igmp),
 };
 
 int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child)
@@ -296,10 +310,13 @@ const struct synth_entry proc_net_dir[] = {
     SYNTH_FILE("if_inet6", show_if_inet6),
     SYNTH_FILE("ipv6_route", show_ipv6_route),
     SYNTH_FILE("netlink", show_netlink),
+    SYNTH_FILE("netstat", show_netstat),
     SYNTH_FILE("packet", show_packet),
     SYNTH_FILE("raw", show_raw),
     SYNTH_FILE("raw6", show_raw6),
     SYNTH_FILE("route", show_route),
+    SYNTH_FILE("snmp", show_snmp),
+    SYNTH_FILE("snmp6", show_snmp6),
     SYNTH_FILE("sockstat", show_sockstat),
     SYNTH_FILE("sockstat6", show_sockstat6),
     SYNTH_FILE("tcp", show_tcp),

@@ -17,6 +17,11 @@ int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_n
 bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 extern const struct synth_entry proc_sys_net_ipv4[];
 int proc_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
+/* net_mib.c: the counters of the loopback, in the words of the files of those names */
+struct strbuf;
+void proc_net_snmp(struct strbuf *b);
+void proc_net_snmp6(struct strbuf *b);
+void proc_net_netstat(struct strbuf *b);
 bool proc_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 extern const struct synth_entry proc_ns_dir[];
 extern const struct file_ops proc_mem_fops;
