@@ -13,6 +13,7 @@
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/hostjail/hostjail.h"
 #include "sentry/kernel/init.h"
+#include "sentry/kernel/resources.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/net/host.h"
@@ -24,7 +25,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define SANDBOX_FAILED 125
@@ -136,13 +136,13 @@ static void apply_settings(const struct settings *s)
     trace_backtrace = f & PLAN_OPT_BACKTRACE;
 }
 
-/* The memory file is sparse; its size only bounds what could be used. Room for caches of files beside guest memory. */
-static u64 memory_size(u64 limit, u64 *shown)
+/*
+ * The memory file is sparse; its size only bounds what could be used. Room for caches of files beside guest memory. A
+ * container's limit may be raised later, to all that the host has.
+ */
+static u64 memory_size(u64 limit, bool may_grow)
 {
-    struct sysinfo si;
-    u64 host = sysinfo(&si) ? 4ULL << 30 : (u64)si.totalram * si.mem_unit;
-    *shown = limit ? MIN(limit, host) : host;
-    return gpage_up(MAX(2 * *shown, 4ULL << 30));
+    return gpage_up(MAX(2 * resources_memory_shown(may_grow ? 0 : limit), 4ULL << 30));
 }
 
 static struct platform *start_platform(const struct settings *s, const struct platform_ops **ops, u64 mem)
@@ -189,11 +189,9 @@ int main(int argc, char **argv)
     close(a.plan_fd);
     apply_settings(&s);
 
-    u64 shown;
-    u64 mem = memory_size(s.opt.mem_limit, &shown);
+    u64 mem = memory_size(s.opt.mem_limit, s.opt.flags & PLAN_OPT_CONTAINER);
     const struct platform_ops *ops;
     struct platform *platform = start_platform(&s, &ops, mem);
-    memfile_set_limit(s.opt.mem_limit);
 
     hostjail_crash_note = crash_note;
     struct hostjail_opts jail = { .name = "sundog-sentry", .empty_root = true, .groups = s.net.head.mode == PLAN_NET_HOST ? 1u << HOSTCALL_GROUP_NET : 0,
@@ -205,7 +203,7 @@ int main(int argc, char **argv)
     control_timing_mark("locked in");
 
     kernel_init(ops, platform, MAX(s.opt.ncpus, 1u));
-    kernel.mem_limit = shown;
+    resources_start(s.opt.mem_limit, s.opt.pids, s.opt.flags & PLAN_OPT_CONTAINER);
     kernel.patch = ops->as_call_site && !(s.opt.flags & PLAN_OPT_NO_PATCH);
     struct gofer_client *gofer;
     r = gofer_client_new(a.gofer_fd[0], &gofer);

@@ -56,7 +56,7 @@ sysret_t linux_setdomainname(const struct syscall_args *a)
 sysret_t linux_sysinfo(const struct syscall_args *a)
 {
     struct linux_sysinfo s = { .mem_unit = 1 };
-    u64 used = memfile_resident(), total = kernel.mem_limit ? kernel.mem_limit : memfile_size();
+    u64 used = memfile_resident(), total = kernel_mem_limit() ? kernel_mem_limit() : memfile_size();
 
     s.uptime = (clock_mono() - kernel.boot_mono + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
     s.totalram = total;

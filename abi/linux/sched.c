@@ -235,11 +235,8 @@ sysret_t linux_sched_setaffinity(const struct syscall_args *a)
     if (a->a[1] && copy_in(mask, a->a[2], MIN(ARG_U32(1), (u32)sizeof(mask)))) return -EFAULT;
     if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
     if (!same_owner(t) && !cred_over_task(current->cred, t, CAP_SYS_NICE)) r = -EPERM;
-    for (unsigned i = 0; i < sizeof(mask); i++) {
-        for (unsigned b = 0; b < 8; b++)
-            if (i * 8 + b >= kernel.ncpus) mask[i] &= (u8)~(1u << b);
-        any |= mask[i] != 0;
-    }
+    /* What there is now must be among it; the rest counts once there are more. */
+    for (unsigned i = 0; i < kernel_ncpus(); i++) any |= mask[i / 8] >> (i % 8) & 1;
     if (!r && !any) r = -EINVAL;
     if (!r)
         for (unsigned i = 0; i < sizeof(mask); i++) __atomic_store_n(&t->cpus_allowed[i], mask[i], __ATOMIC_RELAXED);
@@ -254,11 +251,12 @@ sysret_t linux_sched_getaffinity(const struct syscall_args *a)
     u8 mask[sizeof(current->cpus_allowed)];
     struct task *t;
 
-    if ((u64)len * 8 < kernel.ncpus || (len & 7)) return -EINVAL;
+    u32 ncpus = kernel_ncpus();
+    if ((u64)len * 8 < ncpus || (len & 7)) return -EINVAL;
     if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
-    for (unsigned i = 0; i < sizeof(mask); i++) mask[i] = __atomic_load_n(&t->cpus_allowed[i], __ATOMIC_RELAXED);
+    task_cpus(t, mask);
     task_put(t);
-    have = MIN(len, (kernel.ncpus + 63) / 64 * 8);
+    have = MIN(len, (ncpus + 63) / 64 * 8);
     return copy_out(a->a[2], mask, have) ? -EFAULT : (sysret_t)have;
 }
 
@@ -267,10 +265,12 @@ sysret_t linux_getcpu(const struct syscall_args *a)
 {
     struct task *t = current;
     u32 cpu = t->cpu_shown, node = 0;
+    u8 mask[sizeof(t->cpus_allowed)];
 
-    for (unsigned i = 0; i < kernel.ncpus; i++) {
-        u32 c = (cpu + i) % kernel.ncpus;
-        if (t->cpus_allowed[c / 8] >> (c % 8) & 1) {
+    u32 n = task_cpus(t, mask);
+    for (u32 i = 0; i < n; i++) {
+        u32 c = (cpu + i) % n;
+        if (mask[c / 8] >> (c % 8) & 1) {
             cpu = c;
             break;
         }

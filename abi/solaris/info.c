@@ -97,7 +97,7 @@ sysret_t solaris_systeminfo(const struct syscall_args *a)
 /* sysconfig(which): _CONFIG_* of sys/sysconfig.h */
 sysret_t solaris_sysconfig(const struct syscall_args *a)
 {
-    u64 total = kernel.mem_limit ? kernel.mem_limit : memfile_size(), used = memfile_resident(), lim;
+    u64 total = kernel_mem_limit() ? kernel_mem_limit() : memfile_size(), used = memfile_resident(), lim;
 
     switch (ARG_INT(0)) {
     case 2: return 1024;                     /* NGROUPS */
@@ -108,7 +108,7 @@ sysret_t solaris_sysconfig(const struct syscall_args *a)
     case 7: return 100;
     case 8: return 4;                        /* XOPEN_VERSION */
     case 10: return 100;                     /* PROF_TCK */
-    case 11: case 12: case 44: return kernel.ncpus;
+    case 11: case 12: case 44: return kernel_ncpus();
     case 13: return 4096;                    /* AIO_LISTIO_MAX */
     case 14: return -1;                      /* AIO_MAX: no limit */
     case 15: return 0;
@@ -129,7 +129,7 @@ sysret_t solaris_sysconfig(const struct syscall_args *a)
     case 30: case 31: case 32: case 33: case 34: case 35: case 36: case 37: case 38: return 0;   /* cache geometry: not told */
     case 42: return 30000;                   /* MAXPID */
     case 43: return 3;                        /* stacks are readable and writable */
-    case 45: return kernel.ncpus - 1;
+    case 45: return kernel_ncpus() - 1;
     case 46: return 40;                      /* SYMLOOP_MAX */
     case 47: return INT32_MAX;
     default: return -EINVAL;
@@ -255,7 +255,7 @@ sysret_t solaris_getloadavg(const struct syscall_args *a)
 /* p_online(cpu, flag): 3 asks for the status; 2 is on line */
 sysret_t solaris_p_online(const struct syscall_args *a)
 {
-    if (ARG_U32(0) >= kernel.ncpus) return -EINVAL;
+    if (ARG_U32(0) >= kernel_ncpus()) return -EINVAL;
     return ARG_INT(1) == 3 || ARG_INT(1) == 2 ? 2 : ARG_INT(1) >= 1 && ARG_INT(1) <= 6 ? -EPERM : -EINVAL;
 }
 
@@ -263,7 +263,7 @@ sysret_t solaris_processor_info(const struct syscall_args *a)
 {
     struct { s32 state; char type[16], fpu[32]; s32 clock; } i;
 
-    if (ARG_U32(0) >= kernel.ncpus) return -EINVAL;
+    if (ARG_U32(0) >= kernel_ncpus()) return -EINVAL;
     memset(&i, 0, sizeof(i));
     i.state = 2;
     strcpy(i.type, "i386");
@@ -278,7 +278,7 @@ sysret_t solaris_processor_bind(const struct syscall_args *a)
     s32 none = -1, cpu = ARG_INT(2);
     struct task *t;
 
-    if (cpu != -1 && cpu != -2 && (u32)cpu >= kernel.ncpus) return -EINVAL;
+    if (cpu != -1 && cpu != -2 && (u32)cpu >= kernel_ncpus()) return -EINVAL;
     switch (ARG_INT(0)) {
     case 0:                              /* P_PID */
         if (ARG_INT(1) == -1) break;

@@ -208,14 +208,14 @@ sysret_t solaris_pset(const struct syscall_args *a)
     case PSET_CREATE: case PSET_DESTROY: case PSET_SETATTR: return -EPERM;
     case PSET_ASSIGN: case PSET_ASSIGN_FORCED:
         if (ARG_INT(1) != PS_QUERY) return -EPERM;
-        if (ARG_U32(2) >= kernel.ncpus) return -EINVAL;
+        if (ARG_U32(2) >= kernel_ncpus()) return -EINVAL;
         return a->a[3] && copy_out(a->a[3], &none, sizeof(none)) ? -EFAULT : 0;
     case PSET_INFO:                      /* (set, type, n, cpus) */
         if (ARG_INT(1) != PS_NONE && ARG_INT(1) != PS_MYID) return -EINVAL;
         if (a->a[2] && copy_out(a->a[2], &type, sizeof(type))) return -EFAULT;
         if (!a->a[3]) return 0;
         if (copy_in(&n, a->a[3], sizeof(n))) return -EFAULT;
-        have = kernel.ncpus;
+        have = kernel_ncpus();
         for (s32 cpu = 0; a->a[4] && cpu < (s32)MIN(n, have); cpu++)
             if (copy_out(a->a[4] + (u64)cpu * 4, &cpu, sizeof(cpu))) return -EFAULT;
         return copy_out(a->a[3], &have, sizeof(have));

@@ -41,6 +41,16 @@ static void put_u64(struct target *t, const char *file, u64 v)
     put(t, file, s);
 }
 
+/*
+ * The container's tasks are counted by the sentry. One of them takes up to three of the host's (a thread of the sentry, a
+ * stub's process and its thread), which may outlive it for a moment; supervisor, gofer, broker, execs are some more.
+ */
+static void put_pids(struct target *t, s64 pids)
+{
+    if (pids > 0 && pids < (INT32_MAX - 64) / 4) put_s64(t, "pids.max", 4 * pids + 64);
+    else put(t, "pids.max", "max");
+}
+
 /* --- v1 --- */
 
 static void v1_memory(struct target *t, const struct oci_resources *r)
@@ -136,10 +146,7 @@ static void v1_devices(struct target *t, const struct oci_resources *r)
 static void v1_rest(struct target *t, const struct oci_resources *r)
 {
     char file[96], v[96];
-    if (r->has_pids && r->pids) {
-        if (r->pids > 0) put_s64(t, "pids.max", r->pids);
-        else put(t, "pids.max", "max");
-    }
+    if (r->has_pids && r->pids) put_pids(t, r->pids);
     for (unsigned i = 0; i < r->nhuge; i++) {
         snprintf(file, sizeof(file), "hugetlb.%.40s.limit_in_bytes", r->huge[i].size);
         put_u64(t, file, r->huge[i].limit);
@@ -238,7 +245,7 @@ int cgroup_v2_apply(const char *dir, const struct oci_resources *r)
     v2_memory(&t, r);
     v2_cpu(&t, r);
     v2_io(&t, r);
-    if (r->has_pids && r->pids) put_max(&t, "pids.max", r->pids > 0 ? r->pids : -1);
+    if (r->has_pids && r->pids) put_pids(&t, r->pids);
     for (unsigned i = 0; i < r->nhuge; i++) {
         snprintf(file, sizeof(file), "hugetlb.%.40s.max", r->huge[i].size);
         put_u64(&t, file, r->huge[i].limit);

@@ -1,5 +1,5 @@
 /* From config.json to the plans of sentry and gofer. Host paths are opened here, with the caller's rights. */
-#include "runtime/oci/create.h"
+#include "runtime/oci/cgroup.h"
 #include "runtime/oci/oci.h"
 #include "runtime/plan_build.h"
 #include "sentry/base/alloc.h"
@@ -301,6 +301,17 @@ static int add_devices(struct oplan *o)
 
 /* --- cgroups: the container's own directories of the host's, read-only, so that limits and use are the true ones --- */
 
+/* The host's count our own tasks, which are more than the container's. */
+static void own_pids_files(struct oplan *o, const char *dir, u32 flags)
+{
+    static const struct { const char *name; enum plan_mount_type type; } files[] = { { "pids.max", PM_PIDS_MAX }, { "pids.current", PM_PIDS_CURRENT } };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        struct plan_mount m = { .type = files[i].type, .flags = flags };
+        AUTO_FREE char *at = xasprintf("%s/%s", dir, files[i].name);
+        emit_mount(o, &m, at, "cgroup");
+    }
+}
+
 static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm)
 {
     const struct oci_create *c = o->c;
@@ -320,12 +331,10 @@ static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm)
         if (fd < 0) continue;
         struct plan_mount m = { .type = PM_GOFER, .mode = S_IFDIR | 0755, .flags = pm.flags | MNT_RDONLY };
         m.gofer_root = add_root(o, fd, PLAN_ROOT_RO | PLAN_ROOT_NOEXEC);
-        if (!names[0]) {
-            emit_mount(o, &m, dest, "cgroup");
-            break;
-        }
-        AUTO_FREE char *at = xasprintf("%s/%s", dest, !strncmp(names, "name=", 5) ? names + 5 : names);
+        AUTO_FREE char *at = names[0] ? xasprintf("%s/%s", dest, !strncmp(names, "name=", 5) ? names + 5 : names) : xstrdup(dest);
         emit_mount(o, &m, at, "cgroup");
+        if (cgroup_has(c->cg[i].dir, "pids.max")) own_pids_files(o, at, m.flags);
+        if (!names[0]) break;
         while ((comma = strchr(names, ','))) { /* cpu -> cpu,cpuacct */
             AUTO_FREE char *link = xasprintf("%s/%.*s", dest, (int)(comma - names), names);
             plan_add2(&o->p->sentry, PLAN_LINK, NULL, 0, (const char *[]){ c->cg[i].controllers, link }, 2);
@@ -453,6 +462,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     if (add_network(&o)) return -1;
     struct plan_options po = { .trace_fd = -1, .ncpus = plan_cpu_count(), .flags = PLAN_OPT_CONTAINER | PLAN_OPT_HOLD | (oci.debug ? PLAN_OPT_DEBUG : 0) };
     if (cfg->res.memory.has_limit && cfg->res.memory.limit > 0) po.mem_limit = (u64)cfg->res.memory.limit;
+    if (cfg->res.has_pids && cfg->res.pids > 0) po.pids = (u32)MIN(cfg->res.pids, (s64)UINT32_MAX - 1);
     plan_add(&p->sentry, PLAN_OPTION, &po, sizeof(po));
     const char *platform = config_annotation(cfg, "sundog.platform");
     plan_add_str(&p->sentry, PLAN_PLATFORM, platform ? platform : oci.platform ? oci.platform : "auto");

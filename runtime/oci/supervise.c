@@ -1,6 +1,7 @@
 /* The supervisor's life: requests of verbs, signals, reports of the sentry, the end. */
 #include "runtime/oci/oci.h"
 #include "runtime/oci/supervisor.h"
+#include "runtime/plan_build.h"
 #include "runtime/profile/runlog.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
@@ -212,7 +213,21 @@ static void watch(struct supervisor *s, struct client *c)
     wire_send_fds(c->fd, WIRE_REPLY, 0, 0, &s->record, 1);
 }
 
-static void serve(struct supervisor *s, struct client *c, const struct wire_msg *m, int *fds, unsigned nfds)
+/* The cgroup has its new values. Our own affinity is what a cpuset leaves, for the sandbox as for us. */
+static void limits(struct supervisor *s, struct client *c, const void *data, size_t len)
+{
+    struct control_limits l;
+    if (len != sizeof(l)) {
+        refuse(c, -EINVAL, "malformed limits");
+        return;
+    }
+    memcpy(&l, data, sizeof(l));
+    l.ncpus = plan_cpu_count();
+    int r = supervise_send(s, CTL_LIMITS, &l, sizeof(l), NULL, 0, &c->seq);
+    if (r) refuse(c, r, "the sentry does not answer");
+}
+
+static void serve(struct supervisor *s, struct client *c, const struct wire_msg *m, const void *data, size_t len, int *fds, unsigned nfds)
 {
     int r = 0;
     switch (m->op) {
@@ -241,6 +256,7 @@ static void serve(struct supervisor *s, struct client *c, const struct wire_msg 
         if (r) refuse(c, r, "the sentry does not answer");
         break;
     case WIRE_WATCH: watch(s, c); break;
+    case WIRE_LIMITS: limits(s, c, data, len); break;
     default: refuse(c, -ENOSYS, "unknown request");
     }
     for (unsigned i = 0; i < nfds; i++) close(fds[i]);
@@ -252,10 +268,11 @@ static bool client_event(struct supervisor *s, struct client *c)
     struct wire_msg m;
     int fds[WIRE_FDS];
     unsigned nfds = 0;
-    ssize_t n = wire_recv(c->fd, &m, NULL, 0, fds, &nfds, 0);
+    u8 data[128];
+    ssize_t n = wire_recv(c->fd, &m, data, sizeof(data), fds, &nfds, 0);
     if (n == -ETIMEDOUT) return true;
     if (n >= 0) {
-        serve(s, c, &m, fds, nfds);
+        serve(s, c, &m, data, (size_t)n, fds, nfds);
         return true;
     }
     for (unsigned i = 0; i < nfds; i++) close(fds[i]);

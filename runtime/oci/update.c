@@ -1,7 +1,9 @@
 /* update: other limits for a running container. */
 #include "runtime/oci/create.h"
 #include "runtime/oci/oci.h"
+#include "runtime/oci/wire.h"
 #include "sentry/base/alloc.h"
+#include "sentry/control/control.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -48,6 +50,17 @@ static json_object *read_resources(const char *path)
     return json_parse_text("resources", buf, n);
 }
 
+/* What the host's cgroup says now is to be seen inside, too, and tasks are counted there. */
+static int tell_sandbox(const char *id, const struct oci_resources *res)
+{
+    struct control_limits l = { 0 };
+    struct wire_msg answer;
+    if (res->memory.has_limit && res->memory.limit) l.memory = MAX(res->memory.limit, (s64)-1);
+    if (res->has_pids && res->pids) l.pids = res->pids > 0 ? MIN(res->pids, (s64)UINT32_MAX - 1) : -1;
+    int r = wire_request_with(id, WIRE_LIMITS, &l, sizeof(l), &answer);
+    return r ? oci_fail("the host's limits are changed, but not those inside: %s", strerror(-r)) : 0;
+}
+
 int oci_cmd_update(int argc, char **argv)
 {
     struct oci_resources res = { 0 };
@@ -86,6 +99,7 @@ int oci_cmd_update(int argc, char **argv)
     if (!r) r = state_load(id, &s);
     if (!r && !state_alive(&s)) r = oci_fail("container not running");
     if (!r) r = oci_cgroup_update(&s, &res);
+    if (!r) r = tell_sandbox(id, &res);
     state_free(&s);
     resources_free(&res);
     json_object_put(doc);

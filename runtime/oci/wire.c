@@ -104,17 +104,27 @@ int wire_connect(int dirfd)
     return r;
 }
 
-int wire_request(const char *id, u32 op, s32 a0, s32 a1, struct wire_msg *answer, void *more, size_t size)
+static int request(const char *id, const struct wire_msg *m, const void *data, size_t len, struct wire_msg *answer, void *more, size_t size)
 {
     int dirfd;
     if (state_dir_open(id, &dirfd)) return -ENOENT;
     int sock = wire_connect(dirfd);
     close(dirfd);
     if (sock < 0) return sock;
-    int r = wire_send(sock, op, a0, a1, NULL, 0);
+    int r = wire_send(sock, m->op, m->a[0], m->a[1], data, len);
     ssize_t n = r ? r : wire_recv(sock, answer, more, size, NULL, NULL, ANSWER_TIMEOUT);
     close(sock);
     if (n < 0) return (int)n;
     answer->a[2] = (s32)n; /* how much came with it */
     return answer->a[0];
+}
+
+int wire_request(const char *id, u32 op, s32 a0, s32 a1, struct wire_msg *answer, void *more, size_t size)
+{
+    return request(id, &(struct wire_msg){ .op = op, .a = { a0, a1 } }, NULL, 0, answer, more, size);
+}
+
+int wire_request_with(const char *id, u32 op, const void *data, size_t len, struct wire_msg *answer)
+{
+    return request(id, &(struct wire_msg){ .op = op }, data, len, answer, NULL, 0);
 }

@@ -13,6 +13,7 @@ enum wire_op {
     WIRE_EXEC,           /* descriptors: plan, then those it speaks of */
     WIRE_WINSIZE,        /* a: rows, cols; for the exec of this connection */
     WIRE_PAUSE, WIRE_RESUME, WIRE_PS, WIRE_STATS,
+    WIRE_LIMITS,         /* struct control_limits, without the CPUs: those the supervisor has itself by now */
     WIRE_WATCH,          /* until this connection ends; answered with the record (base/evlog.h) as descriptor */
     WIRE_REPLY = 64,     /* a[0]: 0 or -errno; a[1]: pid or exit status; then text or records */
     WIRE_EXITED,         /* the exec of this connection: a[0] wait status */
@@ -34,5 +35,6 @@ int wire_listen(int dirfd);                                                     
 int wire_connect(int dirfd);                                                             /* -errno */
 /* One request and its answer. a[0] of the answer, or -errno of the way there. */
 int wire_request(const char *id, u32 op, s32 a0, s32 a1, struct wire_msg *answer, void *more, size_t size);
+int wire_request_with(const char *id, u32 op, const void *data, size_t len, struct wire_msg *answer);
 
 #endif

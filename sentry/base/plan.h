@@ -60,7 +60,8 @@ struct plan_record { u16 kind, flags; u32 len; };
 
 struct plan_cred { u32 uid, gid, umask; u32 ngroups; u64 caps[5]; /* inheritable permitted effective bounding ambient */ u32 no_new_privs; u32 pad; };
 struct plan_rlimit { u32 which, pad; u64 soft, hard; };
-enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, tmpfs above */, PM_PROC, PM_SYS, PM_DEV, PM_DEVPTS, PM_MQUEUE, PM_CGROUP };
+enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, tmpfs above */, PM_PROC, PM_SYS, PM_DEV, PM_DEVPTS, PM_MQUEUE, PM_CGROUP,
+    PM_PIDS_CURRENT, PM_PIDS_MAX /* files: the container's own figures over those of its cgroup on the host */ };
 struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 how; /* PLAN_MOUNT_* */ u32 uid, gid; /* of a tmpfs' root */
                     u32 upper_root; /* PM_OVERLAY: gofer root above + 1; 0: tmpfs */ u32 pad; };
 #define PLAN_MOUNT_COPYUP 1u  /* tmpfs: starts with what lay there */
@@ -85,7 +86,7 @@ struct plan_dns_server { u8 ip[16]; u32 scope; u16 port, pad; };
 #define PLAN_OPT_CONTAINER 256u   /* init is an init, errors are worded as container engines know them, HOME is looked up */
 #define PLAN_OPT_HOLD 512u        /* load the program, then wait for CTL_START */
 #define PLAN_OPT_NO_PATCH 32u
-struct plan_options { u32 flags; s32 trace_fd; /* where strace and events go; -1 stderr */ u64 mem_limit; u32 ncpus; u32 pad; };
+struct plan_options { u32 flags; s32 trace_fd; /* where strace and events go; -1 stderr */ u64 mem_limit; u32 ncpus; u32 pids; /* tasks, 0: no limit */ };
 
 /*
  * The network. Rules are for mode host: the first that matches decides, else the direction's default. Sentry and broker

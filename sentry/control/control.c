@@ -9,6 +9,7 @@
 #include "sentry/base/log.h"
 #include "sentry/base/service.h"
 #include "sentry/fs/devpts/tty.h"
+#include "sentry/kernel/resources.h"
 #include "sentry/kernel/task.h"
 #include "sentry/policy/policy.h"
 
@@ -97,6 +98,15 @@ static s32 control_signal(s32 pid, s32 signo)
     return r;
 }
 
+static s32 control_set_limits(const struct control_limits *l)
+{
+    if (l->memory < -1 || l->pids < -1 || l->pids >= UINT32_MAX) return -EINVAL;
+    if (l->memory) resources_set_memory(MAX(l->memory, (s64)0));
+    if (l->pids) resources_set_pids((u32)MAX(l->pids, (s64)0));
+    if (l->ncpus) resources_set_cpus(l->ncpus);
+    return 0;
+}
+
 static u32 start_word;   /* (a) futex: 1 once CTL_START came */
 
 void control_wait_start(void)
@@ -173,6 +183,13 @@ static void control_serve(const struct control_msg *m, const u8 *data, int *fds,
         let_start();
         control_reply(m, 0);
         return;
+    case CTL_LIMITS: {
+        struct control_limits l;
+        if (m->len != sizeof(l)) break;
+        memcpy(&l, data, sizeof(l));
+        control_reply(m, control_set_limits(&l));
+        return;
+    }
     case CTL_STACKS:
         control_reply(m, -EOPNOTSUPP);
         return;

@@ -32,11 +32,13 @@ enum control_kind {
      */
     CTL_WATCH,
     CTL_START,            /* of a sandbox started with PLAN_OPT_HOLD */
+    CTL_LIMITS,           /* struct control_limits: from now on */
 };
 /* Payload of CTL_STARTED after the tid and a u32 of padding, with --timing: steps of the sentry's start, in order. */
 struct control_timing { char name[24]; s64 when; /* CLOCK_MONOTONIC, end of the step */ };
 struct control_proc { s32 pid, ppid; u32 uid; char state; char comm[16]; char args[75]; u64 utime_ns, stime_ns, start_ns; };
 struct control_stats { u64 utime_ns, stime_ns, mem_used, mem_limit; u32 nr_tasks, nr_processes; };
+struct control_limits { s64 memory, pids; /* 0: as it is, -1: none */ u32 ncpus; /* 0: as it is */ u32 pad; };
 struct control_msg { u32 kind, seq; u32 len, pad; };
 #define CONTROL_MAX (256 * 1024)
 

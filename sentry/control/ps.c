@@ -51,7 +51,7 @@ u32 control_ps(struct control_proc *out, u32 max)
 
 void control_stats(struct control_stats *out)
 {
-    *out = (struct control_stats){ .mem_used = memfile_resident(), .mem_limit = kernel.mem_limit };
+    *out = (struct control_stats){ .mem_used = memfile_resident(), .mem_limit = kernel_mem_limit() };
     struct tgroup *tg;
     for (s32 next = 1; (tg = tgroup_next_get(next)); tgroup_put(tg)) {
         struct rusage_acc ru;

@@ -78,7 +78,7 @@ static bool parse_size(const char *s, u64 *out)
     case 't': case 'T': shift = 40; break;
     case '%':
         if (v > 100 || end[1]) return false;
-        *out = (kernel.mem_limit ? kernel.mem_limit : memfile_size()) / 100 * v;
+        *out = (kernel_mem_limit() ? kernel_mem_limit() : memfile_size()) / 100 * v;
         return true;
     default: break;
     }

@@ -182,7 +182,7 @@ int kclock_sleep_until(int id, ktime_t until, ktime_t *remain)
             int err = cpu_gettime(id, &now); /* r still says how the sleep before ended */
             if (err) return err;
             /* No faster than all CPUs together, no finer than 10 ms. */
-            ktime_t step = (until - now) / (ktime_t)(kernel.ncpus ? kernel.ncpus : 1);
+            ktime_t step = (until - now) / (ktime_t)(kernel_ncpus() ? kernel_ncpus() : 1);
             deadline = ktime_add_sat(clock_mono(), MAX(step, 10 * NSEC_PER_MSEC));
         } else {
             now = clock_now(host_id(id));

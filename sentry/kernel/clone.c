@@ -198,7 +198,8 @@ static int link_child(struct task *c, const struct clone_args_k *a)
     } else if (kernel.max_tasks && kernel.nr_tasks >= kernel.max_tasks) {
         r = -EAGAIN;
         if (policy_limit_hit) policy_limit_hit("processes");
-    } else if (ns && (ns->dead || (ns->init && ns->init->group_exit))) r = -ENOMEM;
+    } else if (kernel.nr_tasks >= kernel_pids_limit()) r = -EAGAIN;
+    else if (ns && (ns->dead || (ns->init && ns->init->group_exit))) r = -ENOMEM;
     else if (a->set_tid_n && !ns) r = pid_in_use_locked(a->set_tid[0]) ? -EEXIST : a->set_tid[0];
     else r = pid_alloc_locked();
     if (r < 0) goto out;

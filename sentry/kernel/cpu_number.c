@@ -24,7 +24,8 @@ struct cpu_numbers {
     TAILQ_HEAD(, cpu_wait) waiting;    /* first come, first served */
     unsigned nwaiting;                 /* (a) to read */
     u64 cids[16];                      /* concurrency ids in use */
-    struct cpu_slot slot[];            /* kernel.ncpus */
+    unsigned nslots;                   /* (c) CPUs there were at first: more that come are not used, fewer are */
+    struct cpu_slot slot[];
 };
 
 u32 cpu_number_tick = 1;
@@ -41,13 +42,15 @@ static void numbers_end(struct mm_attachment *a)
 static struct cpu_numbers *numbers_of(struct mm *mm)
 {
     struct mm_attachment *a = atomic_load(&mm->cpu_numbers);
-    size_t size = sizeof(struct cpu_numbers) + kernel.ncpus * sizeof(struct cpu_slot);
+    unsigned ncpus = kernel_ncpus();
+    size_t size = sizeof(struct cpu_numbers) + ncpus * sizeof(struct cpu_slot);
 
     if (!a) {
         struct cpu_numbers *n = aligned_alloc(_Alignof(struct cpu_slot), (size + 63) & ~(size_t)63);
         if (!n) return NULL;
         memset(n, 0, size);
         n->att.end = numbers_end;
+        n->nslots = ncpus;
         lock_init(&n->lock, LC_TIMER);
         TAILQ_INIT(&n->waiting);
         if (__atomic_compare_exchange_n(&mm->cpu_numbers, &a, &n->att, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) a = &n->att;
@@ -56,12 +59,23 @@ static struct cpu_numbers *numbers_of(struct mm *mm)
     return container_of(a, struct cpu_numbers, att);
 }
 
-static bool allowed(const struct task *t, unsigned cpu)
+static unsigned slots(const struct cpu_numbers *n) { return MIN(kernel_ncpus(), n->nslots); }
+
+static bool asked_for(const struct task *t, unsigned cpu)
 {
     return __atomic_load_n(&t->cpus_allowed[cpu / 8], __ATOMIC_RELAXED) >> (cpu % 8) & 1;
 }
 
-static unsigned slots(void) { return MIN(kernel.ncpus, (unsigned)sizeof(current->cpus_allowed) * 8); }
+/* As task_cpus: when none of those asked for is there any more, all are allowed. */
+static bool allowed(const struct cpu_numbers *n, const struct task *t, unsigned cpu)
+{
+    unsigned count = slots(n);
+    if (cpu >= count) return false;
+    if (asked_for(t, cpu)) return true;
+    for (unsigned i = 0; i < count; i++)
+        if (asked_for(t, i)) return false;
+    return true;
+}
 
 static bool word_change(struct cpu_slot *s, u32 from, u32 to)
 {
@@ -95,7 +109,7 @@ static void release_locked(struct cpu_numbers *n, struct cpu_slot *s)
     unsigned cpu = (unsigned)(s - n->slot);
 
     TAILQ_FOREACH(w, &n->waiting, link)
-        if (allowed(w->t, cpu)) break;
+        if (allowed(n, w->t, cpu)) break;
     if (!w) {
         n->cids[(u32)s->concurrency_id / 64] &= ~(1ULL << (u32)s->concurrency_id % 64);
         s->holder = NULL;
@@ -116,17 +130,17 @@ static bool take_locked(struct cpu_numbers *n, struct task *t)
     u32 mine = (u32)t->tid << 2 | CPU_SLOT_IN;
     ktime_t now = clock_mono();
 
-    for (unsigned i = 0; i < slots(); i++) {
+    for (unsigned i = 0; i < slots(n); i++) {
         struct cpu_slot *s = &n->slot[i];
-        if (s->holder || !allowed(t, i)) continue;
+        if (s->holder || !allowed(n, t, i)) continue;
         atomic_store(&s->word, mine);
         hold_locked(n, s, t);
         return true;
     }
-    for (unsigned i = 0; i < slots(); i++) {
+    for (unsigned i = 0; i < slots(n); i++) {
         struct cpu_slot *s = &n->slot[i];
         u32 w = atomic_load(&s->word);
-        if (!allowed(t, i) || (w & CPU_SLOT_IN)) continue;
+        if (!allowed(n, t, i) || (w & CPU_SLOT_IN)) continue;
         if (atomic_load(&s->holder->state) == TASK_RUNNING && now - s->since < SLICE) continue;
         if (!word_change(s, w, mine)) continue;
         hold_locked(n, s, t);
@@ -140,8 +154,8 @@ static void relieve_locked(struct cpu_numbers *n, struct task *t)
 {
     struct cpu_slot *old = NULL;
 
-    for (unsigned i = 0; i < slots(); i++)
-        if (allowed(t, i) && !(atomic_load(&n->slot[i].word) & CPU_SLOT_WANTED) && (!old || n->slot[i].since < old->since)) old = &n->slot[i];
+    for (unsigned i = 0; i < slots(n); i++)
+        if (allowed(n, t, i) && !(atomic_load(&n->slot[i].word) & CPU_SLOT_WANTED) && (!old || n->slot[i].since < old->since)) old = &n->slot[i];
     if (!old || clock_mono() - old->since < SLICE) return;
     u32 w = atomic_load(&old->word);
     if ((w & CPU_SLOT_IN) && word_change(old, w, w | CPU_SLOT_WANTED)) task_set_work(old->holder, TW_NOTIFY);
@@ -156,7 +170,7 @@ static bool claim(struct task *t)
 
     lock(&n->lock);
     if (!take_locked(n, t)) {
-        turns += (ktime_t)(n->nwaiting / slots());   /* so far back in the queue nothing comes of looking sooner */
+        turns += (ktime_t)(n->nwaiting / slots(n));   /* so far back in the queue nothing comes of looking sooner */
         TAILQ_INSERT_TAIL(&n->waiting, &w, link);
         atomic_store(&n->nwaiting, n->nwaiting + 1);
         while (!w.granted) {
@@ -190,7 +204,7 @@ static bool still_mine(struct task *t)
     lock(&n->lock);
     if (s->holder == t) {
         /* A number that is no longer allowed is given up here. */
-        if (allowed(t, (unsigned)(s - n->slot))) ok = (atomic_load(&s->word) & CPU_SLOT_IN) || word_change(s, mine, mine | CPU_SLOT_IN);
+        if (allowed(n, t, (unsigned)(s - n->slot))) ok = (atomic_load(&s->word) & CPU_SLOT_IN) || word_change(s, mine, mine | CPU_SLOT_IN);
         else release_locked(n, s);
     }
     if (!ok) t->cpu_slot = NULL;

@@ -66,7 +66,7 @@ again:
     }
     pt->cpu_armed = left != KTIME_NEVER;
     if (pt->cpu_armed) {
-        ktime_t step = left / (ktime_t)(kernel.ncpus ? kernel.ncpus : 1);
+        ktime_t step = left / (ktime_t)(kernel_ncpus() ? kernel_ncpus() : 1);
         ktimer_set(kt, ktime_add_sat(clock_mono(), MAX(step, CPU_CHECK_PERIOD)));
     }
     unlock(&tg->timers_lock);

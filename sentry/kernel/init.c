@@ -9,6 +9,7 @@
 #include "sentry/base/plan.h"
 #include "sentry/control/control.h"
 #include "sentry/kernel/init_internal.h"
+#include "sentry/kernel/resources.h"
 #include "sentry/policy/policy.h"
 #include "sentry/vfs/file.h"
 
@@ -71,6 +72,8 @@ static int new_super(struct init *in, const struct plan_mount *m, struct super *
     case PM_DEV: return devfs_new(out);
     case PM_DEVPTS: return devpts_new(out);
     case PM_CGROUP: return tmpfs_new(GPAGE_SIZE, 0555, 0, 0, out);
+    case PM_PIDS_CURRENT:
+    case PM_PIDS_MAX: return resources_pids_file_new(m->type == PM_PIDS_MAX, out);
     case PM_MQUEUE: /* names of POSIX queues: a tmpfs by another name */
         r = tmpfs_new(m->size, m->mode, 0, 0, out);
         if (!r) tmpfs_rename(*out, "mqueue");

@@ -38,7 +38,7 @@ static void settle_malloc(void)
     pthread_t thread;
 
     /* Else malloc counts the host's CPUs by reading /sys when it makes its third arena: a path-taking host call. */
-    mallopt(M_ARENA_MAX, (int)MIN(2 * kernel.ncpus, 16u));
+    mallopt(M_ARENA_MAX, (int)MIN(2 * kernel_ncpus(), 16u));
     if (!pthread_create(&thread, NULL, shrink_arena, NULL)) pthread_join(thread, NULL);
 }
 
@@ -46,7 +46,8 @@ void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned n
 {
     kernel.pops = pops;
     kernel.platform = p;
-    kernel.ncpus = ncpus ? ncpus : 1;
+    kernel.ncpus = ncpus ? MIN(ncpus, (u32)CPUS_MAX) : 1;
+    kernel.pids_limit = UINT32_MAX;
     kernel.next_tid = 1;
     kernel.pid_max = 4194304;
     kernel.max_tasks = TASKS_DEFAULT_MAX;
@@ -70,8 +71,7 @@ struct task *task_alloc(void)
     t->syscall_nr = ~0ULL;
     t->start_time = clock_mono() - kernel.boot_mono;
     t->timer_slack_ns = t->timer_slack_default = 50000;
-    /* Bit n of the mask is CPU n; more than the platform has are never shown. */
-    for (unsigned i = 0; i < kernel.ncpus && i < sizeof t->cpus_allowed * 8; i++) t->cpus_allowed[i / 8] |= (u8)(1u << i % 8);
+    memset(t->cpus_allowed, 0xff, sizeof(t->cpus_allowed)); /* also those that may come later */
     return t;
 }
 

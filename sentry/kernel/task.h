@@ -33,6 +33,7 @@ struct cpu_numbers;
 struct cpu_slot;
 
 #define TASK_COMM_LEN 16
+#define CPUS_MAX 1024
 #define KRLIM_NLIMITS 16
 
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
@@ -133,7 +134,7 @@ struct task {
     u32 personality;                       /* (t) */
     int nice, sched_policy, sched_prio;    /* (a) */
     int sched_reset;                       /* (a) SCHED_RESET_ON_FORK */
-    u8 cpus_allowed[128];                  /* (a, byte-wise) affinity mask */
+    u8 cpus_allowed[CPUS_MAX / 8];         /* (a, byte-wise) affinity as it was asked for; task_cpus says what it comes to */
     unsigned cpu_shown;                    /* (t) what getcpu says */
     int oom_score_adj;                     /* (a) */
     u32 ioprio;
@@ -231,16 +232,25 @@ struct kernel {
     const struct platform_ops *pops;
     bool patch;                        /* (c) call sites may be patched: the platform can, and the user has not forbidden it */
     struct platform *platform;
-    unsigned ncpus;
     ktime_t boot_mono, boot_real;
     char nodename[65], domainname[65];     /* under uts_lock */
     lock_t uts_lock;
+    /* (a) what the sandbox may use; read by the functions below, set by resources.c */
     u64 mem_limit;                         /* bytes shown in meminfo */
+    u32 ncpus;                             /* at least 1, at most CPUS_MAX */
+    u32 pids_limit;                        /* of a container's resources: tasks, UINT32_MAX: none */
     u32 max_tasks;                         /* of the whole sandbox, TASKS_DEFAULT_MAX unless its policy says otherwise */
     bool kill_on_init_exit;
     struct task *zapper;                   /* (T) last thread of init, waiting for all others to go; borrowed */
 };
 extern struct kernel kernel;
+
+static inline u32 kernel_ncpus(void) { return __atomic_load_n(&kernel.ncpus, __ATOMIC_RELAXED); }
+static inline u64 kernel_mem_limit(void) { return __atomic_load_n(&kernel.mem_limit, __ATOMIC_RELAXED); }
+static inline u32 kernel_pids_limit(void) { return __atomic_load_n(&kernel.pids_limit, __ATOMIC_RELAXED); }
+
+/* --- CPUs (kernel/resources.c): those a task may run on now, as a mask; returns how many the sandbox has. sched_setaffinity(2) --- */
+u32 task_cpus(struct task *t, u8 mask[CPUS_MAX / 8]);
 
 /* --- life cycle (kernel/task.c, clone.c, exec.c, exit.c) --- */
 void kernel_init(const struct platform_ops *pops, struct platform *p, unsigned ncpus);

@@ -120,6 +120,13 @@ u64 memfile_resident(void)
     return (u64)st.st_blocks * 512;
 }
 
+/* Warm pages are few under a limit: they come on top of it. */
+static u64 warm_max(void)
+{
+    u64 limit = atomic_load(&limit_pages);
+    return limit && limit / 32 < WARM_MAX ? limit / 32 : WARM_MAX;
+}
+
 /*
  * Pages are handed out in larger runs than are touched, so the count of those handed out is only a cheap upper bound;
  * past the limit the host is asked how much is really there.
@@ -129,7 +136,8 @@ static bool within_limit(u64 n)
     u64 limit = atomic_load(&limit_pages);
     if (!limit || atomic_load(&allocated) + n <= limit) return true;
     u64 held = memfile_resident() >> GPAGE_SHIFT, spare = __atomic_load_n(&warm_pages, __ATOMIC_RELAXED);
-    return held - MIN(held, spare) + n <= limit;
+    spare = MIN(spare, held);
+    return held - MIN(spare, warm_max()) + n <= limit;
 }
 
 /* Returns how many of them were warm. */
@@ -241,7 +249,7 @@ static void punch(mpage_t p, u64 n)
 static bool reserve_warm(u64 n)
 {
     lock(&alloc_lock);
-    bool ok = warm_pages + n <= WARM_MAX;
+    bool ok = warm_pages + n <= warm_max();
     if (ok) __atomic_add_fetch(&warm_pages, n, __ATOMIC_RELAXED);
     unlock(&alloc_lock);
     return ok;
@@ -277,7 +285,7 @@ static void free_some(mpage_t p, u64 n)
 
 static void free_run(mpage_t p, u64 n)
 {
-    while (n > WARM_RUN && __atomic_load_n(&warm_pages, __ATOMIC_RELAXED) + WARM_RUN <= WARM_MAX) {
+    while (n > WARM_RUN && __atomic_load_n(&warm_pages, __ATOMIC_RELAXED) + WARM_RUN <= warm_max()) {
         free_some(p, WARM_RUN);
         p += WARM_RUN;
         n -= WARM_RUN;

@@ -172,6 +172,7 @@ def pod_with_two_containers(cri, handler):
     stats = field(cri("ContainerStats", (1, server)), 1)
     check("memory in use is told", 0 < field(stats, 3, 2, 1, default=0) < 1 << 30, stats)
     cri("UpdateContainerResources", (1, server), (2, [(4, 2 * MEMORY)]))
+    check("the new limit inside", f"{2 * MEMORY // 1024} kB" in exec_sync(cri, server, "grep", "MemTotal", "/proc/meminfo")[1])
 
     # An end by itself, an end asked for, and one by force.
     cri("StopContainer", (1, client), (2, 30))

@@ -55,11 +55,11 @@ int proc_show_cpuinfo(struct synth_node *n UNUSED, struct strbuf *b)
             __cpuid(0x80000002 + i, q[0], q[1], q[2], q[3]);
             memcpy(brand + i * 16, q, 16);
         }
-    for (unsigned cpu = 0; cpu < kernel.ncpus; cpu++) {
+    for (unsigned cpu = 0; cpu < kernel_ncpus(); cpu++) {
         strbuf_printf(b, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\nstepping\t: %u\n", cpu, vendor, family,
                       model, brand[0] ? brand : "unknown", a & 15);
         strbuf_printf(b, "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\napicid\t\t: %u\nfpu\t\t: yes\n"
-                         "fpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", kernel.ncpus, cpu, kernel.ncpus, cpu, max);
+                         "fpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", kernel_ncpus(), cpu, kernel_ncpus(), cpu, max);
         for (size_t i = 0; i < ARRAY_LEN(features); i++)
             if (has(&features[i])) strbuf_printf(b, " %s", features[i].name);
         strbuf_printf(b, "\nbugs\t\t:\nclflush size\t: %u\ncache_alignment\t: 64\naddress sizes\t: 48 bits physical, 48 bits virtual\n\n",

@@ -152,20 +152,21 @@ static const char *state_name(char c)
 
 static void show_cpus_allowed(struct task *t, struct strbuf *b)
 {
-    unsigned n = kernel.ncpus ? kernel.ncpus : 1, words = (n + 31) / 32;
+    u8 mask[sizeof(t->cpus_allowed)];
+    unsigned n = task_cpus(t, mask), words = (n + 31) / 32;
     strbuf_printf(b, "Cpus_allowed:\t");
     for (unsigned w = words; w-- > 0;) {
         u32 v = 0;
         for (unsigned i = 0; i < 32 && w * 32 + i < n; i++)
-            if (t->cpus_allowed[(w * 32 + i) / 8] >> (i & 7) & 1) v |= 1u << i;
+            if (mask[(w * 32 + i) / 8] >> (i & 7) & 1) v |= 1u << i;
         strbuf_printf(b, w + 1 == words ? "%x" : ",%08x", v);
     }
     strbuf_printf(b, "\nCpus_allowed_list:\t");
     bool first = true;
     for (unsigned i = 0; i < n; i++) {
-        if (!(t->cpus_allowed[i / 8] >> (i & 7) & 1)) continue;
+        if (!(mask[i / 8] >> (i & 7) & 1)) continue;
         unsigned j = i;
-        while (j + 1 < n && (t->cpus_allowed[(j + 1) / 8] >> ((j + 1) & 7) & 1)) j++;
+        while (j + 1 < n && (mask[(j + 1) / 8] >> ((j + 1) & 7) & 1)) j++;
         strbuf_printf(b, j == i ? "%s%u" : "%s%u-%u", first ? "" : ",", i, j);
         first = false;
         i = j;

@@ -22,8 +22,8 @@ void proc_memory(u64 *total, u64 *free_)
 {
     struct sysinfo si;
     u64 used = memfile_resident();
-    if (kernel.mem_limit) {
-        *total = kernel.mem_limit;
+    if (kernel_mem_limit()) {
+        *total = kernel_mem_limit();
         *free_ = *total > used ? *total - used : 0;
     } else if (sysinfo(&si) == 0) {
         *total = (u64)si.totalram * si.mem_unit;
@@ -83,11 +83,11 @@ static int show_stat(struct synth_node *n UNUSED, struct strbuf *b)
 {
     u64 user, sys, tick = NSEC_PER_SEC / 100, up = uptime_ns();
     total_cpu(&user, &sys);
-    u64 all = up * kernel.ncpus, idle = all > user + sys ? all - user - sys : 0;
+    u64 all = up * kernel_ncpus(), idle = all > user + sys ? all - user - sys : 0;
     strbuf_printf(b, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)(user / tick), (unsigned long long)(sys / tick), (unsigned long long)(idle / tick));
-    for (unsigned i = 0; i < kernel.ncpus; i++)
-        strbuf_printf(b, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i, (unsigned long long)(user / tick / kernel.ncpus),
-                      (unsigned long long)(sys / tick / kernel.ncpus), (unsigned long long)(idle / tick / kernel.ncpus));
+    for (unsigned i = 0; i < kernel_ncpus(); i++)
+        strbuf_printf(b, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i, (unsigned long long)(user / tick / kernel_ncpus()),
+                      (unsigned long long)(sys / tick / kernel_ncpus()), (unsigned long long)(idle / tick / kernel_ncpus()));
     strbuf_printf(b, "intr 0\nctxt 0\nbtime %lld\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
                   (long long)(kernel.boot_real / NSEC_PER_SEC), (unsigned long long)kernel.forks, running_tasks());
     return 0;
@@ -97,7 +97,7 @@ static int show_uptime(struct synth_node *n UNUSED, struct strbuf *b)
 {
     u64 user, sys, up = uptime_ns();
     total_cpu(&user, &sys);
-    u64 all = up * kernel.ncpus, idle = all > user + sys ? all - user - sys : 0;
+    u64 all = up * kernel_ncpus(), idle = all > user + sys ? all - user - sys : 0;
     strbuf_printf(b, "%.2f %.2f\n", (double)up / 1e9, (double)idle / 1e9);
     return 0;
 }

@@ -12,7 +12,7 @@
 
 static int show_cpu_list(struct synth_node *n UNUSED, struct strbuf *b)
 {
-    if (kernel.ncpus > 1) strbuf_printf(b, "0-%u\n", kernel.ncpus - 1);
+    if (kernel_ncpus() > 1) strbuf_printf(b, "0-%u\n", kernel_ncpus() - 1);
     else strbuf_printf(b, "0\n");
     return 0;
 }
@@ -20,7 +20,7 @@ static int show_core_id(struct synth_node *n, struct strbuf *b) { strbuf_printf(
 /* CPUs first..last as the kernel prints a mask: 32-bit groups, highest first. */
 static int cpu_mask(struct strbuf *b, unsigned first, unsigned last)
 {
-    unsigned words = (kernel.ncpus + 31) / 32;
+    unsigned words = (kernel_ncpus() + 31) / 32;
     for (unsigned w = words; w-- > 0;) {
         u32 v = 0;
         for (unsigned i = 0; i < 32; i++)
@@ -31,7 +31,7 @@ static int cpu_mask(struct strbuf *b, unsigned first, unsigned last)
     return 0;
 }
 static int show_cpu_mask(struct synth_node *n, struct strbuf *b) { return cpu_mask(b, (unsigned)n->id, (unsigned)n->id); }
-static int show_all_cpus_mask(struct synth_node *n UNUSED, struct strbuf *b) { return cpu_mask(b, 0, kernel.ncpus - 1); }
+static int show_all_cpus_mask(struct synth_node *n UNUSED, struct strbuf *b) { return cpu_mask(b, 0, kernel_ncpus() - 1); }
 CONST_FILE(show_0, "0")
 CONST_FILE(show_1, "1")
 CONST_FILE(show_empty_line, "")
@@ -52,13 +52,13 @@ static int lookup_cpu(struct synth_node *dir UNUSED, const char *name, struct sy
     char *end;
     if (strncmp(name, "cpu", 3) || name[3] < '0' || name[3] > '9' || (name[3] == '0' && name[4])) return -ENOENT;
     unsigned long i = strtoul(name + 3, &end, 10);
-    if (*end || i >= kernel.ncpus) return -ENOENT;
+    if (*end || i >= kernel_ncpus()) return -ENOENT;
     *child = (struct synth_node){ .e = &cpu_n, .id = (s64)i };
     return 0;
 }
 static bool next_cpu(struct synth_node *dir UNUSED, s64 from, s64 *id, char name[32], u8 *dtype)
 {
-    if (from >= (s64)kernel.ncpus) return false;
+    if (from >= (s64)kernel_ncpus()) return false;
     *id = from;
     snprintf(name, 32, "cpu%lld", (long long)from);
     *dtype = DT_DIR;

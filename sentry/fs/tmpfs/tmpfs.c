@@ -80,7 +80,7 @@ void tmpfs_inode_free(struct inode *i)
     free(t);
 }
 
-static u64 default_size(void) { return (kernel.mem_limit ? kernel.mem_limit : memfile_size()) / 2; }
+static u64 default_size(void) { return (kernel_mem_limit() ? kernel_mem_limit() : memfile_size()) / 2; }
 
 /* As in mountinfo. */
 static char *options_text(const struct tmpfs_super *s, u32 mode)
