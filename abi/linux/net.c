@@ -157,7 +157,8 @@ sysret_t linux_getsockopt(const struct syscall_args *a)
     if (ARG_INT(1) == SOL_PACKET && ARG_INT(2) == PACKET_HDRLEN && copy_in(val, a->a[3], MIN((size_t)len, sizeof(s32)))) return -EFAULT;
     ssize_t n = net_getsockopt(s, ARG_INT(1), ARG_INT(2), val, MIN((size_t)len, sizeof val));
     if (n < 0) return n;
-    if (n && copy_out(a->a[3], val, (size_t)n)) return -EFAULT;
+    size_t room = MIN((size_t)len, (size_t)n);     /* one option tells more than there is room for */
+    if (room && copy_out(a->a[3], val, room)) return -EFAULT;
     len = (s32)n;
     return copy_out(a->a[4], &len, sizeof len);
 }

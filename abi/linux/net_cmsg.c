@@ -61,7 +61,6 @@ static int inet_in(struct net_msg *m, const struct socket *s, const struct linux
         struct linux_in_pktinfo p;
         if (n != sizeof p) return -EINVAL;
         memcpy(&p, data, sizeof p);
-        if (p.ifindex && p.ifindex != 1 && !s->host) return -ENODEV;
         memcpy(m->src_ip, v4_prefix, 12);
         memcpy(m->src_ip + 12, p.spec_dst, 4);
         m->src_ifindex = p.ifindex > 0 ? (u32)p.ifindex : 0;
@@ -72,7 +71,6 @@ static int inet_in(struct net_msg *m, const struct socket *s, const struct linux
         struct linux_in6_pktinfo p;
         if (n < sizeof p) return -EINVAL;
         memcpy(&p, data, sizeof p);
-        if (p.ifindex && p.ifindex != 1 && !s->host) return -ENODEV;
         memcpy(m->src_ip, p.addr, 16);
         m->src_ifindex = (u32)p.ifindex;
         m->has_src = true;
@@ -181,8 +179,8 @@ static void put_inet(struct sink *k, const struct net_msg *m, struct socket *s)
     s32 ttl = m->got_ttl, tos = m->got_tos;
 
     if (v4 && (m->got & WANT_PKTINFO)) {
-        struct linux_in_pktinfo p = { .ifindex = s->host ? (s32)m->ifindex : 1 };
-        memcpy(p.spec_dst, s->host ? m->spec_dst : m->to_ip + 12, 4);
+        struct linux_in_pktinfo p = { .ifindex = (s32)m->ifindex };
+        memcpy(p.spec_dst, s->host || s->type == SOCK_DGRAM ? m->spec_dst : m->to_ip + 12, 4);
         memcpy(p.addr, m->to_ip + 12, 4);
         put(k, IPPROTO_IP, IP_PKTINFO, &p, sizeof p);
     }
@@ -195,7 +193,7 @@ static void put_inet(struct sink *k, const struct net_msg *m, struct socket *s)
     }
     if (s->domain != AF_INET6) return;
     if (m->got & WANT_PKTINFO6) {
-        struct linux_in6_pktinfo p = { .ifindex = s->host ? m->ifindex : 1 };
+        struct linux_in6_pktinfo p = { .ifindex = (s32)m->ifindex };
         memcpy(p.addr, m->to_ip, 16);
         put(k, IPPROTO_IPV6, IPV6_PKTINFO, &p, sizeof p);
     }

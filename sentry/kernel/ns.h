@@ -76,7 +76,7 @@ struct ipc_settings {
 };
 struct ipc_ns { struct ns ns; struct ipc_settings set; };
 #define NET_NS_LO_SETTINGS 2
-struct net_ns { struct ns ns; u32 lo_up; /* (a) its one interface is up */ u32 lo_settings[NET_NS_LO_SETTINGS]; /* (a) net/socket.h */ struct inet_ns *inet; /* (a) owned; net/inet_ns.h */ };
+struct net_ns { struct ns ns; struct net_devs *devs; /* (a) owned; net/dev.h */ u32 lo_settings[NET_NS_LO_SETTINGS]; /* (a) net/socket.h */ struct inet_ns *inet; /* (a) owned; net/inet_ns.h */ };
 struct pid_ns;
 struct nsproxy {
     refcount_t refs;

@@ -11,6 +11,7 @@ static void fill_meta(struct socket *s, struct net_msg *m, struct sockbuf *b)
     m->cred = b->cred;
     m->stamp = b->stamp;
     memcpy(m->to_ip, b->to_ip, 16);
+    if (!s->host) m->ifindex = b->ifindex ? b->ifindex : 1;
     m->got_tos = b->tos;
     m->got_ttl = b->ttl;
     m->nl_group = b->nl_groups;

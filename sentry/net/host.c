@@ -3,7 +3,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/dev.h"
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -226,6 +226,7 @@ int net_host_init(const int *socks, unsigned n, struct net_rules *rules)
     net_plan = *rules;
     *rules = (struct net_rules){ 0 };
     if (net_plan.head.mode == PLAN_NET_NONE) net_stack = &net_none;
+    if (net_plan.head.mode == PLAN_NET_LOOPBACK) net_devs(NULL);
     if (net_plan.head.mode != PLAN_NET_HOST) return 0;
     net_stack = &net_host;
     return n ? netb_connect_channels(socks, n) : -EINVAL;

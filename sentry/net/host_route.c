@@ -4,13 +4,13 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/host.h"
 #include "sentry/net/links.h"
 #include "sentry/net/netlink.h"
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/if.h>
 #include <string.h>
 
 #define DATAGRAM 3776u             /* NLMSG_GOODSIZE of a kernel with pages of 4 KiB */
@@ -142,18 +142,35 @@ static int by_index(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+static void own_links(struct links *k)
+{
+    struct net_devs *v = net_devs(current_net());
+    const struct netdev *d;
+
+    k->v = xzalloc(DEVS_MAX * sizeof *k->v);
+    read_lock(&net_lock);
+    TAILQ_FOREACH(d, &v->devs, link) {
+        struct net_link *l = &k->v[k->n++];
+        *l = (struct net_link){ .index = d->index, .iflink = d->index, .flags = dev_flags(d) & 0xffff, .mtu = d->mtu, .type = d->kind->type, .txqlen = d->txqlen,
+                                .group = d->group, .addr_len = d->addr_len, .carrier = d->carrier,
+                                .stats = { d->rx_packets, d->tx_packets, d->rx_bytes, d->tx_bytes, [6] = d->rx_dropped, d->tx_dropped } };
+        memcpy(l->name, d->name, sizeof l->name);
+        memcpy(l->alias, d->alias, sizeof l->alias);
+        memcpy(l->addr, d->addr, d->addr_len);
+        if (d->kind != &dev_lo) memset(l->broadcast, 0xff, d->addr_len);
+    }
+    rw_unlock(&net_lock);
+}
+
 struct net_link *net_links_get(size_t *n)
 {
     struct links k = { 0 };
-    if (net_plan.head.mode == PLAN_NET_HOST) {
+    if (!net_devs_own(current_net()) && net_plan.head.mode == PLAN_NET_HOST) {
         struct { u32 strict; struct nlmsghdr h; struct ifinfomsg i; } q = { .h = { .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_DUMP } };
         netb_call_pieces(NETB_ROUTE, &q, sizeof q, NULL, 0, link_piece, &k);
         if (k.n) qsort(k.v, k.n, sizeof *k.v, by_index);
-    } else if (net_plan.head.mode == PLAN_NET_LOOPBACK) {
-        k.v = xnew(struct net_link);
-        k.n = 1;
-        *k.v = (struct net_link){ .index = 1, .iflink = 1, .flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING, .mtu = 65536, .type = ARPHRD_LOOPBACK,
-                                  .txqlen = 1000, .name = "lo", .addr_len = 6, .carrier = 1 };
+    } else if (net_devs_own(current_net())) {
+        own_links(&k);
     }
     *n = k.n;
     return k.v;

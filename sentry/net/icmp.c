@@ -1,5 +1,5 @@
-/* What the loopback answers by itself: echo requests, and packets for a port or protocol that is not there. RFC 792, 4443 */
-#include "sentry/net/ip.h"
+/* What the sandbox answers by itself: echo requests, and packets for a port or protocol that is not there. RFC 792, 4443 */
+#include "sentry/net/dev.h"
 #include "sentry/net/inet_ns.h"
 
 #include "sentry/base/alloc.h"
@@ -32,7 +32,8 @@ static void send_icmp(struct net_ns *net, u8 *buf, u32 len, const u8 src[16], co
     u16 sum = v4 ? ip_checksum(icmp, len) : ip_payload_checksum(&p, proto);
     memcpy(icmp + 2, &sum, sizeof sum);
     count(net, v4, icmp[0], p.len);
-    ip_cross(net, &p);
+    if (net_is_local(net, dst)) ip_cross(net, &p);
+    else ip_send(net, &p, 0);
 }
 
 void icmp_count_unreachable(struct net_ns *net, bool v4, u32 len)
@@ -50,7 +51,7 @@ void icmp_arrive(struct net_ns *net, const struct ip_packet *p)
     if (len) mib_icmp(net, p->v4, ICMP_IN, icmp[0]);
     if (len < ICMP_HEADER || icmp[0] != (p->v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) || icmp[1]) return;
     if (p->v4 ? ip_checksum(icmp, len) : ip_payload_checksum(p, IPPROTO_ICMPV6)) return;
-    if (!ip_is_loopback(p->dst)) return;
+    if (!net_is_local(net, p->dst)) return;
     u32 header = ip_header_size(p->v4);
     u8 *buf = try_zalloc(1, header + len);
     if (!buf) return;
@@ -62,8 +63,8 @@ void icmp_arrive(struct net_ns *net, const struct ip_packet *p)
 
 void icmp_unreachable(struct net_ns *net, const struct ip_packet *p, bool port)
 {
-    /* Nobody is told about a packet to many, and only the sandbox's own address has a sender. */
-    if (!ip_watched() || !ip_is_loopback(p->dst) || !ip_is_loopback(p->src)) return;
+    /* Nobody is told about a packet to many. On lo the answer is made for who looks. */
+    if (p->multi || !net_is_local(net, p->dst) || (!ip_watched() && net_is_local(net, p->src))) return;
     u32 header = ip_header_size(p->v4), max = p->v4 ? ICMP4_QUOTE_MAX : ICMP6_QUOTE_MAX;
     u32 quote = MIN(p->len, max - header - ICMP_HEADER);
     u8 *buf = try_zalloc(1, header + ICMP_HEADER + quote);

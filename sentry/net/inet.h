@@ -28,6 +28,14 @@ int inet_getname(struct socket *s, struct net_addr *out, bool peer);
 /* shutdown(2) of UDP and raw sockets: marks the socket and tells whether it was connected; raw ones take data as before. */
 int inet_dgram_shutdown(struct socket *s, u32 which);
 void inet_source_for(const struct net_addr *dest, u8 ip[16]);
+/*
+ * Where what s sends to `to` goes (route_put() it): as its bound device, its address, options for groups and the ancillary
+ * data of the message m (NULL: none) want it. No lock held. The errors of route_find().
+ */
+struct route_result;
+/* IP_PKTINFO: our own address for what m received; one of the interface if it was sent to many. fib_compute_spec_dst() */
+void inet_spec_dst(struct socket *s, struct net_msg *m);
+int inet_route(struct socket *s, const struct net_msg *m, const struct net_addr *to, struct route_result *out);
 
 /* inet_port.c. Tables are per protocol, under port_lock (tcp_ends.h), which is taken inside of a socket's lock. */
 int inet_bind(struct socket *s, const struct net_addr *a);
@@ -42,10 +50,20 @@ int inet_connect_port_locked(struct socket *s);
 void inet_register(struct socket *s);            /* a connection to be accepted: both ends are set already */
 int inet_listen_check(struct socket *s);         /* -EADDRINUSE: another one listens there */
 void inet_set_local(struct socket *s, const u8 ip[16]);
-struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port);                    /* counted */
-struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport);
-/* Every UDP socket that gets a multicast or broadcast datagram; counted, at most max. */
-unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max);
+/* What came, from whom, by which interface. */
+struct inet_flow { const struct net_ns *net; int protocol; u8 dst[16], src[16]; u16 dport, sport; u32 ifindex; };
+struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port, u32 ifindex);       /* counted */
+struct socket *udp_find(const struct inet_flow *f);
+/* Every UDP socket that gets a datagram for a group or for everybody; counted, at most max. */
+unsigned udp_find_multicast(const struct inet_flow *f, struct socket **out, unsigned max);
+
+/* inet_mcast.c: groups. False: the option is none of those. */
+bool inet_mcast_setopt(struct socket *s, int level, int opt, const void *val, size_t len, int *r);
+struct ip_mreqn;
+int inet_mcast_interface(struct socket *s, const struct ip_mreqn *q);
+/* port_lock held. *any: it is in the group, whatever it thinks of the source. */
+bool inet_is_member_locked(const struct socket *s, const u8 group[16], u32 ifindex, const u8 src[16], bool *any);
+void inet_members_free(struct socket *s);
 
 /* inet_opt.c */
 void inet_init(struct socket *s);

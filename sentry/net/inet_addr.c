@@ -1,5 +1,5 @@
-/* Internet addresses of the loopback. The host has lo only: 127.0.0.1/8 and ::1/128. */
-#include "sentry/net/inet.h"
+/* Internet addresses, and where what is sent to them goes. */
+#include "sentry/net/dev.h"
 #include <string.h>
 
 static const u8 v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -51,7 +51,42 @@ int inet_check_dest(struct socket *s, struct net_addr *a)
         if (v4) ip_set_v4(a->in.ip, 0x7f000001);
         else memcpy(a->in.ip, v6_loopback, 16);
     }
-    return net_lo_up(s) ? 0 : -ENETUNREACH;
+    return 0;
+}
+
+void inet_spec_dst(struct socket *s, struct net_msg *m)
+{
+    u8 ip[16];
+
+    memcpy(m->spec_dst, m->to_ip + 12, 4);
+    if (!ip_is_v4(m->to_ip) || !(ip_is_multicast(m->to_ip) || net_is_broadcast(s->net, m->to_ip))) return;
+    struct netdev *d = dev_by_index(s->net, m->ifindex);
+    if (!d) return;
+    read_lock(&net_lock);
+    if (!d->gone && dev_source_locked(d, m->to_ip, ip)) memcpy(m->spec_dst, ip + 12, 4);
+    rw_unlock(&net_lock);
+    dev_put(d);
+}
+
+int inet_route(struct socket *s, const struct net_msg *m, const struct net_addr *to, struct route_result *out)
+{
+    struct route_query q = { .oif = m ? m->src_ifindex : 0, .mark = (u32)s->mark };
+    bool v4 = ip_is_v4(to->in.ip), multi = ip_is_multicast(to->in.ip);
+
+    memcpy(q.dst, to->in.ip, 16);
+    lock(&s->lock);
+    if (!q.oif) q.oif = s->bound_if;
+    if (!q.oif && !v4 && (multi || (to->in.ip[0] == 0xfe && (to->in.ip[1] & 0xc0) == 0x80))) q.oif = to->in.scope;
+    if (!q.oif && multi) q.oif = v4 ? s->in.mc_index : s->in.mc_if6;
+    memcpy(q.src, s->in.local.in.ip, 16);
+    q.tos = (u8)(v4 ? s->in.tos : 0) & 0x1c;
+    if (m && m->has_src && !ip_is_any(m->src_ip) && net_is_local(s->net, m->src_ip)) memcpy(q.src, m->src_ip, 16);
+    /* What a socket of groups is bound to is no source. */
+    if (ip_is_multicast(q.src) || net_is_broadcast(s->net, q.src)) ip_set_v4(q.src, 0);
+    if (ip_is_any(q.src) && v4 && multi && s->in.mc_if) ip_set_v4(q.src, s->in.mc_if);
+    unlock(&s->lock);
+    q.has_src = !ip_is_any(q.src) && ip_is_v4(q.src) == v4;
+    return route_find(s->net, &q, out);
 }
 
 int inet_accepted_name(struct socket *s, struct net_addr *out)

@@ -1,6 +1,6 @@
 #include "sentry/net/inet_ns.h"
 #include "sentry/base/alloc.h"
-#include "sentry/kernel/ns.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/tcp_ends.h"
 
 #define FIRST_VALUE(name, dir, file, v, min, max) [IS_##name] = v,
@@ -36,6 +36,7 @@ void mib_icmp(struct net_ns *n, bool v4, enum icmp_way way, u8 type)
 void net_ns_exit(struct net_ns *n)
 {
     struct inet_ns *i = n->inet;
+    net_devs_exit(n);
     if (!i) return;
     tcp_tw_purge(i);
     free(i);

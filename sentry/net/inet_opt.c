@@ -1,7 +1,7 @@
 /* Options of the levels IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP; TCP's are in tcp_opt.c. ip(7), ipv6(7) */
 #include "sentry/kernel/task.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/inet_ns.h"
-#include "sentry/net/ip.h"
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -36,47 +36,6 @@ static int want_bit(struct socket *s, u32 bit, int on)
     return 0;
 }
 
-static int membership(struct socket *s, const u8 group[16], bool join)
-{
-    int r = -EADDRNOTAVAIL;
-
-    if (!ip_is_multicast(group)) return -EINVAL;
-    lock(&s->lock);
-    struct inet_sock *in = &s->in;
-    unsigned i = 0;
-    while (i < in->nmembers && !ip_equal(in->members[i], group)) i++;
-    if (join) {
-        if (i < in->nmembers) r = -EADDRINUSE;
-        else if (i == IN_MEMBERSHIPS) r = -ENOBUFS;
-        else {
-            memcpy(in->members[i], group, 16);
-            in->nmembers++;
-            r = 0;
-        }
-    } else if (i < in->nmembers) {
-        memcpy(in->members[i], in->members[--in->nmembers], 16);
-        r = 0;
-    }
-    unlock(&s->lock);
-    return r;
-}
-
-static int member_v4(struct socket *s, const void *val, size_t len, bool join)
-{
-    struct ip_mreqn r = { 0 };
-    u8 ip[16];
-
-    if (len < sizeof(struct ip_mreq)) return -EINVAL;
-    memcpy(&r, val, MIN(len, sizeof r));
-    if (len < sizeof r) r.imr_ifindex = 0;
-    u32 via = ntohl(r.imr_address.s_addr);
-    ip_set_v4(ip, ntohl(r.imr_multiaddr.s_addr));
-    if (!ip_is_multicast(ip)) return -EINVAL;
-    /* Without a route for groups the interface must be named, and there is one. */
-    if (r.imr_ifindex ? (u32)r.imr_ifindex != LO_INDEX : via >> 24 != 127) return -ENODEV;
-    return membership(s, ip, join);
-}
-
 static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
 {
     struct inet_sock *i = &s->in;
@@ -87,17 +46,12 @@ static int ip_setopt(struct socket *s, int opt, const void *val, size_t len)
     int v = 0, r;
 
     switch (opt) {
-    case IP_ADD_MEMBERSHIP: return s->type == SOCK_STREAM ? -EPROTO : member_v4(s, val, len, true);
-    case IP_DROP_MEMBERSHIP: return s->type == SOCK_STREAM ? -EPROTO : member_v4(s, val, len, false);
     case IP_MULTICAST_IF: {
         struct ip_mreqn q = { 0 };
         if (len < 4) return -EINVAL;
         if (len >= sizeof(struct ip_mreq)) memcpy(&q, val, MIN(len, sizeof q));
         else memcpy(&q.imr_address, val, 4);
-        u32 via = ntohl(q.imr_address.s_addr);
-        if (q.imr_ifindex ? q.imr_ifindex != (int)LO_INDEX : via && via >> 24 != 127) return -EADDRNOTAVAIL;
-        i->mc_if = q.imr_ifindex || via ? (via ? via : 0x7f000001) : 0;
-        return 0;
+        return s->type == SOCK_STREAM ? -EINVAL : inet_mcast_interface(s, &q);
     }
     case IP_OPTIONS: return len ? -EINVAL : 0;
     default: break;
@@ -193,20 +147,19 @@ static int to_v4(struct socket *s, int family)
     return r;
 }
 
+static bool has_device(struct socket *s, int index)
+{
+    struct netdev *d = index > 0 ? dev_by_index(s->net, (u32)index) : NULL;
+    dev_put(d);
+    return d;
+}
+
 static int ip6_setopt(struct socket *s, int opt, const void *val, size_t len)
 {
     struct inet_sock *i = &s->in;
     int v = 0, r;
 
     if (s->domain != AF_INET6) return -ENOPROTOOPT;
-    if (opt == IPV6_JOIN_GROUP || opt == IPV6_LEAVE_GROUP) {
-        struct ipv6_mreq q;
-        if (len < sizeof q) return -EINVAL;
-        memcpy(&q, val, sizeof q);
-        if (!ip_is_multicast(q.ipv6mr_multiaddr.s6_addr)) return -EINVAL;
-        if (q.ipv6mr_interface != LO_INDEX) return -ENODEV;
-        return membership(s, q.ipv6mr_multiaddr.s6_addr, opt == IPV6_JOIN_GROUP);
-    }
     r = opt_int(val, len, &v);
     if (r) return r;
     if (len < sizeof(int)) return -EINVAL;
@@ -222,7 +175,8 @@ static int ip6_setopt(struct socket *s, int opt, const void *val, size_t len)
         else i->mc_hops = v == -1 ? 1 : v;
         return 0;
     case IPV6_MULTICAST_IF:
-        if (v && v != (int)LO_INDEX) return -ENODEV;
+        if (v && !has_device(s, v)) return -ENODEV;
+        if (v && s->bound_if && s->bound_if != (u32)v) return -EINVAL;
         i->mc_if6 = (u32)v;
         return 0;
     case IPV6_MULTICAST_LOOP: i->mc_loop = !!v; return 0;
@@ -278,6 +232,9 @@ static ssize_t ip6_getopt(struct socket *s, int opt, void *val, size_t size)
 
 int inet_setopt(struct socket *s, int level, int opt, const void *val, size_t len)
 {
+    int r;
+
+    if ((level == IPPROTO_IP || (level == IPPROTO_IPV6 && s->domain == AF_INET6)) && inet_mcast_setopt(s, level, opt, val, len, &r)) return r;
     switch (level) {
     case IPPROTO_IP: return ip_setopt(s, opt, val, len);
     case IPPROTO_IPV6: return ip6_setopt(s, opt, val, len);

@@ -4,6 +4,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/tcp_ends.h"
 #include <linux/capability.h>
 #include <netinet/in.h>
@@ -23,12 +24,12 @@ static struct port_bucket *bucket(const struct socket *s, u16 port) { return &ta
 /* --- who is in whose way --- */
 
 /* What a socket, or what is left of one, holds. */
-struct claim { const u8 *ip; bool six, v6only, reuse, reuseport, listens, past; u32 uid; };
+struct claim { const u8 *ip; bool six, v6only, reuse, reuseport, listens, past; u32 uid, bound_if; };
 
 static struct claim claim_of(const struct socket *s)
 {
     return (struct claim){ .ip = s->in.local.in.ip, .six = s->domain == AF_INET6, .v6only = s->in.v6only, .reuse = s->in.reuse,
-                           .reuseport = s->in.reuseport, .listens = atomic_load(&s->state) == ST_LISTEN, .uid = s->uid };
+                           .reuseport = s->in.reuseport, .bound_if = s->bound_if, .listens = atomic_load(&s->state) == ST_LISTEN, .uid = s->uid };
 }
 
 static struct claim claim_left(const struct tcp_tw *t)
@@ -40,6 +41,8 @@ static struct claim claim_left(const struct tcp_tw *t)
 /* inet_rcv_saddr_equal() with wildcards: the order of the two matters where only one is of IPv6. */
 static bool meet(const struct claim *a, const struct claim *b)
 {
+    /* Each on a device of its own. */
+    if (a->bound_if && b->bound_if && a->bound_if != b->bound_if) return false;
     bool a4 = ip_is_v4(a->ip), b4 = ip_is_v4(b->ip), a_any = ip_is_any(a->ip), b_any = ip_is_any(b->ip);
 
     if (!a->six || (a4 && b4)) return !b->v6only && (ip_equal(a->ip, b->ip) || a_any || b_any);
@@ -208,13 +211,11 @@ static int check_bind(const struct socket *s, const struct net_addr *a)
         /* Old programs leave the family out with INADDR_ANY. */
         if (s->domain != AF_INET || a->family != AF_UNSPEC || !ip_is_any(ip)) return s->domain == AF_INET6 && a->family == AF_INET ? -EINVAL : -EAFNOSUPPORT;
     }
-    bool multi = s->type != SOCK_STREAM && (ip_is_multicast(ip) || ip_is_broadcast(ip));
+    bool multi = s->type != SOCK_STREAM && (ip_is_multicast(ip) || net_is_broadcast(s->net, ip));
     if (s->domain == AF_INET6 && ip_is_v4(ip) && s->in.v6only) return -EINVAL;
     if (s->domain == AF_INET6 && !ip_is_v4(ip) && ip_is_multicast(ip) && s->type == SOCK_STREAM) return -EINVAL;
     bool free_to = s->in.freebind || inet_setting(s->net, s->domain == AF_INET6 && !ip_is_v4(ip) ? IS_IP6_NONLOCAL_BIND : IS_IP_NONLOCAL_BIND);
-    if (!ip_is_any(ip) && !ip_is_loopback(ip) && !multi && !free_to) return -EADDRNOTAVAIL;
-    if (ip_is_broadcast(ip) && !multi) return -EADDRNOTAVAIL;
-    if (!ip_is_any(ip) && !net_lo_up(s)) return -EADDRNOTAVAIL;
+    if (!ip_is_any(ip) && !multi && !free_to && !net_is_local(s->net, ip)) return -EADDRNOTAVAIL;
     return port && port < inet_setting(s->net, IS_IP_UNPRIVILEGED_PORTS) && !ns_capable(net_owner(s), CAP_NET_BIND_SERVICE) ? -EACCES : 0;
 }
 
@@ -322,16 +323,20 @@ static bool covers(const struct socket *s, bool v4)
     return ip_is_v4(s->in.local.in.ip) ? v4 : !v4 || !s->in.v6only;
 }
 
-/* How well the local address fits: 0 not at all. */
-static int fit(const struct socket *o, const u8 dst[16])
+/* How well the local address and the device fit: 0 not at all. */
+static int fit(const struct socket *o, const u8 dst[16], u32 ifindex)
 {
     const u8 *ip = o->in.local.in.ip;
-    if (ip_equal(ip, dst)) return 8;
+    u32 bound = atomic_load(&o->bound_if);
+    int more = bound ? 3 : 0;
+
+    if (bound && bound != ifindex) return 0;
+    if (ip_equal(ip, dst)) return 8 + more;
     if (!ip_is_any(ip) || !covers(o, ip_is_v4(dst))) return 0;
-    return ip_is_v4(ip) == ip_is_v4(dst) ? 2 : 1;
+    return (ip_is_v4(ip) == ip_is_v4(dst) ? 2 : 1) + more;
 }
 
-struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port)
+struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port, u32 ifindex)
 {
     struct socket *o, *best = NULL;
     int score = 0;
@@ -341,7 +346,7 @@ struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16
     lock(&port_lock);
     LIST_FOREACH(o, &table[0][port % BUCKETS].bound, in.port_link) {
         if (o->net != net || o->in.local.in.port != port || atomic_load(&o->state) != ST_LISTEN) continue;
-        int f = fit(o, dst);
+        int f = fit(o, dst, ifindex);
         if (!f || f < score) continue;
         same = f > score ? 1 : same + 1;
         /* A group by SO_REUSEPORT shares the connections. */
@@ -353,56 +358,62 @@ struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16
     return best;
 }
 
-static int udp_score(const struct socket *o, const u8 dst[16], const u8 src[16], u16 sport)
+static int udp_score(const struct socket *o, const struct inet_flow *f)
 {
-    int f = fit(o, dst);
-    if (!f || !o->in.connected) return f;
-    if (o->in.remote.in.port != sport || !ip_equal(o->in.remote.in.ip, src)) return 0;
-    return f + 16;
+    int n = fit(o, f->dst, f->ifindex);
+    if (!n || !o->in.connected) return n;
+    if (o->in.remote.in.port != f->sport || !ip_equal(o->in.remote.in.ip, f->src)) return 0;
+    return n + 16;
 }
 
-struct socket *udp_find(const struct net_ns *net, int protocol, const u8 dst[16], u16 dport, const u8 src[16], u16 sport)
+struct socket *udp_find(const struct inet_flow *f)
 {
     struct socket *o, *best = NULL;
     int score = 0;
     unsigned same = 0;
     /* Of a group by SO_REUSEPORT the same one gets all of a flow. */
-    u32 pick = (u32)sport << 16 | dport;
+    u32 pick = (u32)f->sport << 16 | f->dport;
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) {
-        if (o->net != net || o->in.local.in.port != dport) continue;
-        int f = udp_score(o, dst, src, sport);
-        if (f < score || !f) continue;
-        if (f == score && !(o->in.reuseport && best->in.reuseport)) continue;
-        same = f > score ? 1 : same + 1;
-        if (f > score || (pick = pick * 1103515245 + 12345) / 65536 % same == 0) best = o;
-        score = f;
+    LIST_FOREACH(o, &table[table_of(f->protocol)][f->dport % BUCKETS].bound, in.port_link) {
+        if (o->net != f->net || o->in.local.in.port != f->dport) continue;
+        int n = udp_score(o, f);
+        if (n < score || !n) continue;
+        if (n == score && !(o->in.reuseport && best->in.reuseport)) continue;
+        same = n > score ? 1 : same + 1;
+        if (n > score || (pick = pick * 1103515245 + 12345) / 65536 % same == 0) best = o;
+        score = n;
     }
     if (best && !ref_get_unless_zero(&best->refs)) best = NULL;
     unlock(&port_lock);
     return best;
 }
 
-static bool is_member(const struct socket *o, const u8 group[16])
+/* Does anybody of the namespace want the group there? The interface takes it in then. */
+static bool joined_locked(const struct inet_flow *f)
 {
-    for (unsigned i = 0; i < o->in.nmembers; i++)
-        if (ip_equal(o->in.members[i], group)) return true;
+    const struct socket *o;
+    bool any;
+
+    for (unsigned k = 1; k < ARRAY_LEN(table); k++)
+        for (unsigned i = 0; i < BUCKETS; i++)
+            LIST_FOREACH(o, &table[k][i].bound, in.port_link)
+                if (o->net == f->net && inet_is_member_locked(o, f->dst, f->ifindex, f->src, &any)) return true;
     return false;
 }
 
-unsigned udp_find_multicast(const struct net_ns *net, int protocol, const u8 group[16], u16 dport, const u8 src[16], u16 sport, struct socket **out, unsigned max)
+unsigned udp_find_multicast(const struct inet_flow *f, struct socket **out, unsigned max)
 {
+    bool group = ip_is_multicast(f->dst), any;
     struct socket *o;
     unsigned n = 0;
-    bool joined = false, all = ip_is_broadcast(group);    /* to everybody, no member needed */
 
     lock(&port_lock);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) joined |= o->net == net && is_member(o, group);
-    LIST_FOREACH(o, &table[table_of(protocol)][dport % BUCKETS].bound, in.port_link) {
-        if ((!joined && !all) || n == max || o->net != net || o->in.local.in.port != dport || !fit(o, group)) continue;
-        if (!all && !is_member(o, group) && !o->in.mc_all) continue;
-        if (o->in.connected && (o->in.remote.in.port != sport || !ip_equal(o->in.remote.in.ip, src))) continue;
+    bool taken = !group || joined_locked(f);
+    LIST_FOREACH(o, &table[table_of(f->protocol)][f->dport % BUCKETS].bound, in.port_link) {
+        if (!taken || n == max || o->net != f->net || o->in.local.in.port != f->dport || !fit(o, f->dst, f->ifindex)) continue;
+        if (group && !inet_is_member_locked(o, f->dst, f->ifindex, f->src, &any) && (any || !o->in.mc_all)) continue;
+        if (o->in.connected && (o->in.remote.in.port != f->sport || !ip_equal(o->in.remote.in.ip, f->src))) continue;
         if (ref_get_unless_zero(&o->refs)) out[n++] = o;
     }
     unlock(&port_lock);

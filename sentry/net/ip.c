@@ -1,5 +1,5 @@
 /* Packets of the loopback: headers, checksums, where a packet goes. See ip.h. */
-#include "sentry/net/ip.h"
+#include "sentry/net/dev.h"
 
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/bpf.h"
@@ -88,6 +88,29 @@ bool ip_cross(struct net_ns *net, const struct ip_packet *p)
     return raw_deliver(net, p);
 }
 
+void ip_send_routed(struct net_ns *net, struct ip_packet *p, const struct route_result *way)
+{
+    bool lo = way->ifindex == LO_INDEX;
+
+    p->ifindex = way->ifindex;
+    p->multi = way->kind == ROUTE_MULTICAST || way->kind == ROUTE_BROADCAST;
+    if (lo) packet_show(net, p);
+    if (lo || p->multi) ip_arrive(net, p);
+    if (!lo) dev_send_ip(way->dev, p, way->next, way->kind);
+}
+
+void ip_send(struct net_ns *net, struct ip_packet *p, u32 oif)
+{
+    struct route_query q = { .has_src = true, .oif = oif };
+    struct route_result way;
+
+    memcpy(q.dst, p->dst, 16);
+    memcpy(q.src, p->src, 16);
+    if (route_find(net, &q, &way)) return;
+    ip_send_routed(net, p, &way);
+    route_put(&way);
+}
+
 void ip_arrive(struct net_ns *net, const struct ip_packet *p)
 {
     bool taken = raw_deliver(net, p);
@@ -128,7 +151,7 @@ u8 *ip_make_udp(struct ip_packet *p, int protocol, const struct net_addr *from, 
 void ip_filter_packet(const struct ip_packet *p, struct bpf_packet *out)
 {
     *out = (struct bpf_packet){ .frame = p->bytes, .frame_len = p->len, .transport = p->header, .no_link = true,
-                                .proto = p->v4 ? ETH_P_IP : ETH_P_IPV6, .kind = PACKET_HOST, .hatype = ARPHRD_LOOPBACK, .ifindex = LO_INDEX };
+                                .proto = p->v4 ? ETH_P_IP : ETH_P_IPV6, .kind = PACKET_HOST, .hatype = ARPHRD_LOOPBACK, .ifindex = p->ifindex ? p->ifindex : LO_INDEX };
 }
 
 void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, const struct net_addr *to, const struct sockbuf *b,

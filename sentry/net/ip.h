@@ -18,7 +18,8 @@
 struct ip_packet {
     const u8 *bytes;               /* the whole, from the IP header on */
     u32 len, header;               /* of the whole; of the IP header (IPv6: the fixed one) */
-    bool v4;
+    bool v4, multi;                /* multi: it came for a group or for everybody */
+    u32 ifindex;                   /* of what it came by; 0: lo */
     u8 proto, tos, ttl;
     u8 src[16], dst[16];
 };
@@ -50,6 +51,10 @@ u8 *ip_make_udp(struct ip_packet *p, int protocol, const struct net_addr *from, 
 /* p as filters see it. */
 struct bpf_packet;
 void ip_filter_packet(const struct ip_packet *p, struct bpf_packet *out);
+/* A packet of our own goes where `way` leads. ip_send() finds that out by its addresses; what has no way is lost. No lock held. */
+struct route_result;
+void ip_send_routed(struct net_ns *net, struct ip_packet *p, const struct route_result *way);
+void ip_send(struct net_ns *net, struct ip_packet *p, u32 oif);
 /* UDP hands a datagram over by itself: shows it, with headers, to who looks; if nobody has the port, the ICMP error too. */
 void ip_show_udp(struct net_ns *net, int protocol, const struct net_addr *from, const struct net_addr *to, const struct sockbuf *b,
                  bool has_port);

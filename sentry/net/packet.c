@@ -1,8 +1,8 @@
 /*
- * Packet sockets on lo: frames of what packets there are (ip.h), and frames put in. packet(7)
+ * Packet sockets: the frames of devices, on lo those of what packets there are (ip.h), and frames put in. packet(7)
  * A frame on lo is seen twice: on its way out by who asked for everything, then on its way in.
  */
-#include "sentry/net/inet_ns.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/filter.h"
 #include "sentry/net/ip.h"
 #include "sentry/net/packet.h"
@@ -87,25 +87,26 @@ static void receive(struct socket *s, const struct packet_frame *f)
     unlock(&s->lock);
 }
 
-static bool wants_locked(const struct socket *s, const struct net_ns *net, u16 proto, bool out)
+static bool wants_locked(const struct socket *s, const struct net_ns *net, const struct packet_frame *f)
 {
-    if (s->net != net || (s->pk.ifindex && s->pk.ifindex != (s32)LO_INDEX)) return false;
+    bool out = f->kind == PACKET_OUTGOING;
+
+    if (s->net != net || (s->pk.ifindex && s->pk.ifindex != f->ifindex)) return false;
     if (s->pk.protocol == ETH_P_ALL) return !out || !s->pk.no_outgoing;
-    return !out && s->pk.protocol && s->pk.protocol == proto;
+    return !out && s->pk.protocol && s->pk.protocol == f->proto;
 }
 
-static void show_one_way(struct net_ns *net, const struct socket *from, struct packet_frame *f, bool out)
+void packet_deliver(struct net_ns *net, const struct socket *from, const struct packet_frame *f)
 {
     struct socket *s;
     size_t n = 0, room;
 
-    f->kind = out ? PACKET_OUTGOING : PACKET_HOST;
     lock(&packet_lock);
     room = npacket;
     struct socket **to = try_zalloc(room + 1, sizeof(struct socket *));
     if (to)
         LIST_FOREACH(s, &packet_sockets, pk.link)
-            if (n < room && !(out && s == from) && wants_locked(s, net, f->proto, out) && ref_get_unless_zero(&s->refs)) to[n++] = s;
+            if (n < room && !(f->kind == PACKET_OUTGOING && s == from) && wants_locked(s, net, f) && ref_get_unless_zero(&s->refs)) to[n++] = s;
     unlock(&packet_lock);
     for (size_t i = 0; i < n; i++) {
         receive(to[i], f);
@@ -114,17 +115,7 @@ static void show_one_way(struct net_ns *net, const struct socket *from, struct p
     free(to);
 }
 
-static void show(struct net_ns *net, const struct socket *from, const u8 *frame, u32 len, u16 proto)
-{
-    struct packet_frame f = { .bytes = frame, .len = len, .net = ETH_HLEN, .proto = proto, .hatype = ARPHRD_LOOPBACK, .halen = ETH_ALEN,
-                              .ifindex = (s32)LO_INDEX };
-
-    memcpy(f.src, frame + ETH_ALEN, ETH_ALEN);
-    clock_gettime(CLOCK_REALTIME, &f.now);
-    show_one_way(net, from, &f, true);
-    show_one_way(net, from, &f, false);
-}
-
+/* What crosses lo without being a frame: seen on its way out, then on its way in. */
 void packet_show(struct net_ns *net, const struct ip_packet *p)
 {
     struct ethhdr e = { .h_proto = htons(p->v4 ? ETH_P_IP : ETH_P_IPV6) };
@@ -134,47 +125,48 @@ void packet_show(struct net_ns *net, const struct ip_packet *p)
     if (!frame) return;
     memcpy(frame, &e, sizeof e);
     memcpy(frame + ETH_HLEN, p->bytes, p->len);
-    show(net, NULL, frame, ETH_HLEN + p->len, ntohs(e.h_proto));
+    struct packet_frame f = { .bytes = frame, .len = ETH_HLEN + p->len, .net = ETH_HLEN, .proto = ntohs(e.h_proto), .hatype = ARPHRD_LOOPBACK,
+                              .halen = ETH_ALEN, .ifindex = (s32)LO_INDEX, .kind = PACKET_OUTGOING };
+    clock_gettime(CLOCK_REALTIME, &f.now);
+    packet_deliver(net, NULL, &f);
+    f.kind = PACKET_HOST;
+    packet_deliver(net, NULL, &f);
     free(frame);
 }
 
 /* --- sending --- */
 
-/* What a frame holds, once it has come in. IPv4 from an address of our own is a martian unless lo is told otherwise. */
-static void frame_arrive(struct net_ns *net, const u8 *data, u32 len, u16 proto)
+static ssize_t send_by(struct socket *s, struct net_msg *m, struct netdev *d, u16 proto)
 {
-    struct ip_packet p;
+    u64 n = m->u->resid;
+    u32 link = dev_header(d), header = s->type == SOCK_RAW ? 0 : link;
 
-    if (proto == ETH_P_IP) {
-        struct iphdr h;
-        if (!ip4_parse(&p, data, len)) return;
-        memcpy(&h, data, sizeof h);
-        u32 total = ntohs(h.tot_len);
-        if (h.version != 4 || total < p.header || total > len || ip_checksum(data, p.header)) return;
-        p.len = total;
-        if (!*lo_setting(net, LO_ACCEPT_LOCAL) || !*lo_setting(net, LO_ROUTE_LOCALNET)) return;
-    } else if (proto == ETH_P_IPV6) {
-        if (!ip6_parse(&p, data, len)) return;
-        struct ip6_hdr h;
-        memcpy(&h, data, sizeof h);
-        u32 total = IP6_HEADER + ntohs(h.ip6_plen);
-        if (data[0] >> 4 != 6 || total > len) return;
-        p.len = total;
-    } else {
-        return;
+    if (!(d->flags & IFF_UP)) return -ENETDOWN;
+    if (n + header > (u64)d->mtu + link) return -EMSGSIZE;
+    if (n + header < link) return -EINVAL;
+    u8 *frame = try_zalloc(1, header + n + 1);
+    if (!frame) return -ENOBUFS;
+    if (n && uio_copy_in(m->u, frame + header, n) < (ssize_t)n) {
+        free(frame);
+        return -EFAULT;
     }
-    mib_add(net, MIB_IP_IN_PACKETS + !p.v4, 1);
-    mib_add(net, MIB_IP_IN_OCTETS + !p.v4, p.len);
-    if (ip_is_loopback(p.dst)) ip_arrive(net, &p);
+    struct ethhdr e = { .h_proto = htons(proto) };
+    if (header) {
+        if (m->name) memcpy(e.h_dest, m->name->ll.addr, ETH_ALEN);
+        if (d->kind != &dev_lo) memcpy(e.h_source, d->addr, ETH_ALEN);
+        memcpy(frame, &e, sizeof e);
+    }
+    if (link) memcpy(&e, frame, sizeof e);
+    dev_send(d, frame, header + (u32)n, ntohs(e.h_proto), s);
+    free(frame);
+    return (ssize_t)n;
 }
 
 static ssize_t packet_sendmsg(struct socket *s, struct net_msg *m)
 {
-    u64 n = m->u->resid;
-    u32 header = s->type == SOCK_RAW ? 0 : ETH_HLEN;
     s32 ifindex;
     u16 proto;
-    int r;
+    ssize_t r;
 
     lock(&s->lock);
     ifindex = s->pk.ifindex;
@@ -186,40 +178,27 @@ static ssize_t packet_sendmsg(struct socket *s, struct net_msg *m)
         ifindex = m->name->ll.ifindex;
         proto = m->name->ll.protocol;
     }
-    if (ifindex != (s32)LO_INDEX) return -ENXIO;
-    if (!net_lo_up(s)) return -ENETDOWN;
-    if (r) return r;
-    if (n + header > LO_MTU + ETH_HLEN) return -EMSGSIZE;
-    if (!header && n < ETH_HLEN) return -EINVAL;
-    u8 *frame = try_zalloc(1, header + n + 1);
-    if (!frame) return -ENOBUFS;
-    if (n && uio_copy_in(m->u, frame + header, n) < (ssize_t)n) {
-        free(frame);
-        return -EFAULT;
-    }
-    struct ethhdr e = { .h_proto = htons(proto) };
-    if (header) {
-        if (m->name) memcpy(e.h_dest, m->name->ll.addr, ETH_ALEN);
-        memcpy(frame, &e, sizeof e);
-    }
-    memcpy(&e, frame, sizeof e);
-    u32 len = header + (u32)n;
-    show(s->net, s, frame, len, ntohs(e.h_proto));
-    frame_arrive(s->net, frame + ETH_HLEN, len - ETH_HLEN, ntohs(e.h_proto));
-    free(frame);
-    return (ssize_t)n;
+    struct netdev *d = ifindex > 0 ? dev_by_index(s->net, (u32)ifindex) : NULL;
+    if (!d) return -ENXIO;
+    if (!r) r = send_by(s, m, d, proto);
+    dev_put(d);
+    return r;
 }
 
 /* --- names --- */
 
 static int packet_bind(struct socket *s, const struct net_addr *a)
 {
+    struct netdev *d = NULL;
+
     if (a->truncated || a->family != AF_PACKET) return -EINVAL;
-    if (a->ll.ifindex && a->ll.ifindex != (s32)LO_INDEX) return -ENODEV;
+    if (a->ll.ifindex && !(a->ll.ifindex > 0 && (d = dev_by_index(s->net, (u32)a->ll.ifindex)))) return -ENODEV;
     lock(&packet_lock);
     s->pk.ifindex = a->ll.ifindex;
     if (a->ll.protocol) s->pk.protocol = a->ll.protocol;
     unlock(&packet_lock);
+    if (d && !(d->flags & IFF_UP)) sock_set_error(s, ENETDOWN);
+    dev_put(d);
     return 0;
 }
 
@@ -231,9 +210,12 @@ static int packet_getname(struct socket *s, struct net_addr *out, bool peer)
     out->ll.ifindex = s->pk.ifindex;
     out->ll.protocol = s->pk.protocol;
     unlock(&packet_lock);
-    if (out->ll.ifindex) {
-        out->ll.hatype = ARPHRD_LOOPBACK;
-        out->ll.halen = ETH_ALEN;
+    struct netdev *d = out->ll.ifindex ? dev_by_index(s->net, (u32)out->ll.ifindex) : NULL;
+    if (d) {
+        out->ll.hatype = d->kind->type;
+        out->ll.halen = d->addr_len;
+        memcpy(out->ll.addr, d->addr, d->addr_len);
+        dev_put(d);
     }
     return 0;
 }

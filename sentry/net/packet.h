@@ -42,6 +42,9 @@ u32 packet_ring_freezes(struct packet_ring *r);        /* times that all blocks 
 int packet_ring_mmap(struct socket *s, struct mm_map_req *req);
 
 
+/* Shows a frame to the packet sockets of a namespace; from: who sent it, not shown it. Its way is f->kind. No lock held. */
+void packet_deliver(struct net_ns *net, const struct socket *from, const struct packet_frame *f);
+
 /* packet_opt.c */
 int packet_setopt(struct socket *s, int level, int opt, const void *val, size_t len);
 ssize_t packet_getopt(struct socket *s, int level, int opt, void *val, size_t size);

@@ -1,5 +1,5 @@
 /* Options of packet sockets. packet(7) */
-#include "sentry/net/ip.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/packet.h"
 #include <linux/if_packet.h>
 #include <string.h>
@@ -8,13 +8,15 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-static int membership(const void *val, size_t len)
+static int membership(struct socket *s, const void *val, size_t len)
 {
     struct packet_mreq q = { 0 };
 
     if (len < sizeof q) return -EINVAL;
     memcpy(&q, val, sizeof q);
-    return q.mr_ifindex == (s32)LO_INDEX ? 0 : -ENODEV;     /* lo gets all there is anyway */
+    struct netdev *d = q.mr_ifindex > 0 ? dev_by_index(s->net, (u32)q.mr_ifindex) : NULL;
+    dev_put(d);
+    return d ? 0 : -ENODEV;        /* packet sockets get all that a device gets anyway */
 }
 
 int packet_setopt(struct socket *s, int level, int opt, const void *val, size_t len)
@@ -22,7 +24,7 @@ int packet_setopt(struct socket *s, int level, int opt, const void *val, size_t 
     int v;
 
     if (level != SOL_PACKET) return -ENOPROTOOPT;
-    if (opt == PACKET_ADD_MEMBERSHIP || opt == PACKET_DROP_MEMBERSHIP) return membership(val, len);
+    if (opt == PACKET_ADD_MEMBERSHIP || opt == PACKET_DROP_MEMBERSHIP) return membership(s, val, len);
     if (opt == PACKET_RX_RING) return packet_ring_set(s->pk.ring, val, len);
     if (len < sizeof v) return -EINVAL;
     memcpy(&v, val, sizeof v);

@@ -2,9 +2,9 @@
  * Raw sockets over the loopback: what one sends arrives at once, at raw sockets of its protocol and at what the kernel
  * does with it. They also see the UDP datagrams of the sandbox, and segments of TCP made for who looks (tcp_show.c). raw(7), ipv6(7), icmp(7)
  */
+#include "sentry/net/dev.h"
 #include "sentry/net/inet_ns.h"
 #include "sentry/net/filter.h"
-#include "sentry/net/ip.h"
 
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
@@ -57,6 +57,7 @@ static bool wants_locked(const struct socket *s, const struct net_ns *net, const
     const struct inet_sock *in = &s->in;
 
     if (s->net != net || s->protocol != p->proto || (s->domain == AF_INET) != p->v4) return false;
+    if (s->bound_if && s->bound_if != (p->ifindex ? p->ifindex : LO_INDEX)) return false;
     if (in->connected && !ip_is_any(in->remote.in.ip) && !ip_equal(in->remote.in.ip, p->src)) return false;
     return ip_is_any(in->local.in.ip) || ip_equal(in->local.in.ip, p->dst);
 }
@@ -83,6 +84,7 @@ static void queue(struct socket *s, const struct ip_packet *p, const struct time
     b->from.family = (u16)s->domain;
     memcpy(b->from.in.ip, p->src, 16);
     memcpy(b->to_ip, p->dst, 16);
+    b->ifindex = p->ifindex;
     b->tos = p->tos;
     b->ttl = p->ttl;
     b->stamp = *now;
@@ -132,13 +134,11 @@ static int destination(struct socket *s, const struct net_msg *m, struct net_add
         if (to->in.port > 255 || (to->in.port && to->in.port != s->protocol && s->protocol != IPPROTO_RAW)) return -EINVAL;
     }
     if (ip_is_any(to->in.ip)) inet_source_for(to, to->in.ip);
-    if (ip_is_broadcast(to->in.ip) && !s->broadcast) return -EACCES;
-    if (m->name && (r = net_policy(s, CR_CONNECT, to))) return r;
-    return ip_is_loopback(to->in.ip) && net_lo_up(s) ? 0 : -ENETUNREACH;
+    return m->name ? net_policy(s, CR_CONNECT, to) : 0;
 }
 
 /* IP_HDRINCL: the header is the sender's, but for what raw(7) says is always filled in. */
-static int complete_header(struct ip_packet *p, u8 *buf, u32 len, const struct net_addr *to)
+static int complete_header(struct ip_packet *p, u8 *buf, u32 len, const struct net_addr *to, const u8 src[16])
 {
     struct iphdr h;
 
@@ -147,38 +147,31 @@ static int complete_header(struct ip_packet *p, u8 *buf, u32 len, const struct n
     memcpy(&h, buf, sizeof h);
     h.tot_len = htons((u16)len);
     h.check = 0;
-    if (!h.saddr) {
-        u8 src[16];
-        inet_source_for(to, src);
-        memcpy(&h.saddr, src + 12, 4);
-    }
+    if (!h.saddr) memcpy(&h.saddr, src + 12, 4);
     memcpy(buf, &h, sizeof h);
     h.check = ip_checksum(buf, p->header);
     memcpy(buf, &h, sizeof h);
     return ip4_parse(p, buf, len) ? 0 : -EINVAL;
 }
 
-static int transmit(struct socket *s, struct net_msg *m, const struct net_addr *to, u8 *buf, u32 header, u32 n)
+static int transmit(struct socket *s, struct net_msg *m, const struct net_addr *to, const struct route_result *way, u8 *buf, u32 header, u32 n)
 {
     bool v4 = ip_is_v4(to->in.ip);
     struct ip_packet p;
-    u8 src[16];
     int r;
 
     if (n && uio_copy_in(m->u, buf + header, n) < (ssize_t)n) return -EFAULT;
     if (s->in.hdrincl) {
-        r = complete_header(&p, buf, n, to);
+        r = complete_header(&p, buf, n, to, way->src);
         if (r) return r;
     } else {
         lock(&s->lock);
-        memcpy(src, s->in.local.in.ip, 16);
         int tos = m->tos >= 0 ? m->tos : v4 ? s->in.tos : MAX(s->in.tclass, 0);
         int ttl = m->ttl >= 0 ? m->ttl : v4 ? s->in.ttl : s->in.hops;
         int at = s->in.checksum_at;
         unlock(&s->lock);
-        if (m->has_src && ip_is_loopback(m->src_ip)) memcpy(src, m->src_ip, 16);
-        if (ip_is_any(src)) inet_source_for(to, src);
-        ip_build(&p, buf, n, src, to->in.ip, (u8)s->protocol, (u8)tos, (u8)ttl);
+        if (way->kind == ROUTE_MULTICAST && m->ttl < 0) ttl = v4 ? s->in.mc_ttl : s->in.mc_hops;
+        ip_build(&p, buf, n, way->src, to->in.ip, (u8)s->protocol, (u8)tos, (u8)ttl);
         if (!v4 && at >= 0) {
             if ((u32)at + 2 > n) return -EINVAL;
             memset(buf + header + at, 0, 2);
@@ -189,8 +182,7 @@ static int transmit(struct socket *s, struct net_msg *m, const struct net_addr *
     }
     mib_packets(s->net, p.v4, 1, p.len);
     if (p.proto == (p.v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6) && p.len > p.header) mib_icmp(s->net, p.v4, ICMP_OUT, p.bytes[p.header]);
-    packet_show(s->net, &p);
-    ip_arrive(s->net, &p);
+    ip_send_routed(s->net, &p, way);
     return 0;
 }
 
@@ -210,10 +202,15 @@ static ssize_t raw_sendmsg(struct socket *s, struct net_msg *m)
     if (r) return r;
     u32 header = s->in.hdrincl ? 0 : ip_header_size(ip_is_v4(to.in.ip));
     if (ip_is_v4(to.in.ip) && n + header > IP_PACKET_MAX) return -EMSGSIZE;
-    u8 *buf = try_zalloc(1, header + n + 1);
-    if (!buf) return -ENOBUFS;
-    r = transmit(s, m, &to, buf, header, (u32)n);
+    struct route_result way;
+    if ((r = inet_route(s, m, &to, &way))) return r;
+    u8 *buf = NULL;
+    if (way.kind == ROUTE_BROADCAST && !s->broadcast) r = -EACCES;
+    else if (way.ifindex != LO_INDEX && n + header > way.mtu) r = -EMSGSIZE;
+    else if (!(buf = try_zalloc(1, header + n + 1))) r = -ENOBUFS;
+    else r = transmit(s, m, &to, &way, buf, header, (u32)n);
     free(buf);
+    route_put(&way);
     return r ? r : (ssize_t)n;
 }
 
@@ -226,7 +223,7 @@ static int raw_bind(struct socket *s, const struct net_addr *a)
     if (a->truncated) return -EINVAL;
     if (a->family != s->domain) return s->domain == AF_INET6 ? -EINVAL : -EAFNOSUPPORT;
     if (s->domain == AF_INET6 && ip_is_v4(a->in.ip)) return -EADDRNOTAVAIL;
-    if (!ip_is_any(a->in.ip) && !ip_is_loopback(a->in.ip) && !s->in.freebind) return -EADDRNOTAVAIL;
+    if (!ip_is_any(a->in.ip) && !s->in.freebind && !net_is_local(s->net, a->in.ip) && !ip_is_multicast(a->in.ip)) return -EADDRNOTAVAIL;
     lock(&s->lock);
     if (s->state != ST_CLOSE) r = -EINVAL;
     else inet_set_local(s, a->in.ip);
@@ -238,14 +235,20 @@ static int raw_connect(struct socket *s, const struct net_addr *a, bool nonblock
 {
     struct net_addr to = *a;
     bool off = a->family == AF_UNSPEC && !a->truncated;
+    u8 src[16];
 
     if (!off) {
         if (a->truncated) return -EINVAL;
         if (a->family != s->domain) return -EAFNOSUPPORT;
         if (s->domain == AF_INET6 && ip_is_v4(a->in.ip)) return -ENETUNREACH;
         if (ip_is_any(to.in.ip)) inet_source_for(a, to.in.ip);
-        if (ip_is_broadcast(to.in.ip) && !s->broadcast) return -EACCES;
-        if (!ip_is_loopback(to.in.ip) || !net_lo_up(s)) return -ENETUNREACH;
+        struct route_result way;
+        int r = inet_route(s, NULL, &to, &way);
+        if (r) return r;
+        memcpy(src, way.src, sizeof src);
+        bool all = way.kind == ROUTE_BROADCAST;
+        route_put(&way);
+        if (all && !s->broadcast) return -EACCES;
     }
     lock(&s->lock);
     s->in.connected = !off;
@@ -254,11 +257,7 @@ static int raw_connect(struct socket *s, const struct net_addr *a, bool nonblock
         memset(&s->in.remote.in, 0, sizeof s->in.remote.in);
     } else {
         s->in.remote = to;
-        if (ip_is_any(s->in.local.in.ip)) {
-            u8 src[16];
-            inet_source_for(&to, src);
-            inet_set_local(s, src);
-        }
+        if (ip_is_any(s->in.local.in.ip)) inet_set_local(s, src);
     }
     unlock(&s->lock);
     return 0;
@@ -381,9 +380,15 @@ static void raw_release(struct socket *s)
     dgram_release(s);
 }
 
+static void raw_free(struct socket *s)
+{
+    leave(s);
+    inet_members_free(s);
+}
+
 static const struct sock_ops raw_ops = {
     .bind = raw_bind, .connect = raw_connect, .getname = raw_getname, .sendmsg = raw_sendmsg, .recvmsg = dgram_recvmsg,
-    .shutdown = inet_dgram_shutdown, .poll = raw_poll, .setopt = raw_setopt, .getopt = raw_getopt, .release = raw_release, .free = leave,
+    .shutdown = inet_dgram_shutdown, .poll = raw_poll, .setopt = raw_setopt, .getopt = raw_getopt, .release = raw_release, .free = raw_free,
 };
 
 int raw_create(struct socket *s)

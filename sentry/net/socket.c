@@ -24,7 +24,6 @@ static TAILQ_HEAD(, socket) all_sockets = TAILQ_HEAD_INITIALIZER(all_sockets);
 static size_t nsockets;
 
 struct net_ns *current_net(void) { return current && current->ns ? current->ns->net : NULL; }
-bool net_lo_up(const struct socket *s) { return !s->net || atomic_load(&s->net->lo_up); }
 struct user_ns *net_owner(const struct socket *s) { return s->net ? s->net->ns.owner : NULL; }
 u32 net_mark(const struct net_ns *n) { return n ? n->ns.inum : 0; }
 

@@ -50,6 +50,7 @@ struct sockbuf {
     struct scm_files *files;       /* owned; NULL: none */
     struct timespec stamp;
     u8 to_ip[16];                  /* UDP: where it was sent to */
+    u32 ifindex;                   /* ...and by which interface it came; 0: lo */
     u8 tos, ttl;
     u32 full_len, net_off;         /* packet sockets: before a filter cut it; of the network header */
     u32 nl_groups;                 /* netlink: multicast group it came by */
@@ -80,7 +81,6 @@ enum sock_state { ST_CLOSE, ST_CONNECTING, ST_ESTABLISHED, ST_LISTEN };
 
 /* No urgent data; the byte waits for MSG_OOB; it was taken, but the mark is still ahead of the reader. */
 enum tcp_urg { URG_NONE, URG_VALID, URG_READ };
-#define IN_MEMBERSHIPS 20
 struct inet_sock {
     struct net_addr local, remote; /* local: under the port table's lock as well */
     bool bound, connected;         /* (l); bound: in the port table */
@@ -108,11 +108,11 @@ struct inet_sock {
     char congestion[16];
     int tos, ttl, mc_ttl, mc_loop, mc_all, recverr, mtu_discover, minttl;
     int tclass, hops, mc_hops, recverr6, mtu_discover6;
-    u32 mc_if, mc_if6;
+    u32 mc_index, mc_if, mc_if6;   /* where groups are sent: interface, address of one (host order), interface */
     bool hdrincl;                  /* raw: the sender writes the IP header */
     int checksum_at;               /* raw, IPv6: offset of the checksum in the payload, -1: none */
     u32 icmp_filter[8];            /* raw ICMP: set bits block a type */
-    u8 members[IN_MEMBERSHIPS][16];
+    struct in_member *members;     /* owned; inet_mcast.c, under port_lock */
     unsigned nmembers;
 };
 
@@ -185,7 +185,8 @@ struct socket {
     bool keepalive, broadcast, oobinline, dontroute, no_check, debug, nolinger_set, linger, passsec, rxq_ovfl, reuse_kept;
     u32 linger_time;
     ktime_t rcvtimeo, sndtimeo;    /* KTIME_NEVER: none */
-    char bound_dev[16];
+    char bound_dev[16];            /* of a host socket */
+    u32 bound_if;                  /* (a) SO_BINDTODEVICE; 0: none */
 
     struct host_sock *host;        /* (c) owned by the host stack; NULL: a socket of the sandbox's own */
     union { struct inet_sock in; struct unix_sock un; struct packet_sock pk; void *priv; };
@@ -206,7 +207,7 @@ struct net_msg {
     u32 got;                       /* WANT_* that hold */
     struct timespec stamp;
     u8 to_ip[16]; u16 to_port; u8 got_tos, got_ttl;
-    u32 ifindex; u8 spec_dst[4];   /* with a host socket: by which interface it came, our own IPv4 address there */
+    u32 ifindex; u8 spec_dst[4];   /* by which interface it came, our own IPv4 address there */
     struct net_err error; bool has_error;
     s32 inq;                       /* TCP, with WANT_INQ: bytes left */
     u32 nl_group; bool has_nl_group;
@@ -243,8 +244,7 @@ struct net_stack_ops {
 };
 extern const struct net_stack_ops net_loopback;
 extern const struct net_stack_ops *net_stack;
-/* Namespaces of the guest's own have a loopback and nothing else. network_namespaces(7) */
-bool net_lo_up(const struct socket *s);
+/* network_namespaces(7) */
 struct user_ns *net_owner(const struct socket *s);
 u32 net_mark(const struct net_ns *n);    /* 0: the initial one */
 struct net_ns *current_net(void);        /* borrowed */

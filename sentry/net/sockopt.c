@@ -1,5 +1,6 @@
 /* SOL_SOCKET options. socket(7) */
 #include "sentry/kernel/task.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/filter.h"
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -101,15 +102,36 @@ static int setopt_locked(struct socket *s, int opt, int v, const void *val, size
     case SO_RXQ_OVFL: s->rxq_ovfl = v; return 0;
     case SO_BUSY_POLL: return v < 0 ? -EINVAL : 0;
     case SO_ATTACH_BPF: return -EOPNOTSUPP;     /* there are no programs of bpf(2) */
-    case SO_BINDTODEVICE: {
-        char name[16] = { 0 };
-        memcpy(name, val, MIN(len, sizeof name - 1));
-        if (*name && strcmp(name, "lo")) return -ENODEV;
-        memcpy(s->bound_dev, name, sizeof name);
-        return 0;
-    }
     default: return -ENOPROTOOPT;
     }
+}
+
+/* sock_setbindtodevice(), sock_bindtoindex() */
+static int bind_to_device(struct socket *s, const char *name, int index)
+{
+    struct netdev *d = NULL;
+
+    if (s->bound_if && !ns_capable(net_owner(s), CAP_NET_RAW)) return -EPERM;
+    if (index < 0) return -EINVAL;
+    if (name && *name) d = dev_by_name(s->net, name);
+    else if (!name && index) d = dev_by_index(s->net, (u32)index);
+    if (!d && (name ? *name != 0 : index != 0)) return -ENODEV;
+    atomic_store(&s->bound_if, d ? d->index : 0);
+    dev_put(d);
+    return 0;
+}
+
+static int bound_name(struct socket *s, char name[IFNAMSIZ])
+{
+    struct netdev *d = s->bound_if ? dev_by_index(s->net, s->bound_if) : NULL;
+
+    memset(name, 0, IFNAMSIZ);
+    if (!d) return s->bound_if ? -ENODEV : 0;
+    read_lock(&net_lock);
+    memcpy(name, d->name, IFNAMSIZ);
+    rw_unlock(&net_lock);
+    dev_put(d);
+    return 0;
 }
 
 int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t len)
@@ -117,10 +139,14 @@ int net_setsockopt(struct socket *s, int level, int opt, const void *val, size_t
     int v = 0, r;
 
     if (level != SOL_SOCKET || s->ops->all_options) return s->ops->setopt ? s->ops->setopt(s, level, opt, val, len) : -EOPNOTSUPP;
-    if (opt != SO_BINDTODEVICE) {
-        if (len < sizeof v) return -EINVAL;
-        memcpy(&v, val, sizeof v);
+    if (opt == SO_BINDTODEVICE) {
+        char name[IFNAMSIZ] = { 0 };
+        memcpy(name, val, MIN(len, sizeof name - 1));
+        return bind_to_device(s, name, 0);
     }
+    if (len < sizeof v) return -EINVAL;
+    memcpy(&v, val, sizeof v);
+    if (opt == SO_BINDTOIFINDEX) return bind_to_device(s, NULL, v);
     if (opt == SO_DETACH_FILTER) return filter_detach(s);
     if (opt == SO_LOCK_FILTER) return filter_lock(s, v);
     lock(&s->lock);
@@ -193,8 +219,11 @@ static ssize_t getopt_locked(struct socket *s, int opt, void *val, size_t size)
     }
     case SO_PEERNAME: return -ENOPROTOOPT;
     case SO_PEERSEC: return -ENOPROTOOPT;
+    case SO_BINDTOIFINDEX: v = (int)s->bound_if; break;
     case SO_BINDTODEVICE: {
-        size_t n = strlen(s->bound_dev);
+        size_t n;
+        if (!s->host && bound_name(s, s->bound_dev)) return -ENODEV;
+        n = strlen(s->bound_dev);
         if (!n) return 0;
         return size < sizeof s->bound_dev ? -EINVAL : put_bytes(val, size, s->bound_dev, n + 1);
     }

@@ -4,6 +4,7 @@
  */
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/tcp.h"
 #include "sentry/net/tcp_ends.h"
 #include "sentry/net/tcp_show.h"
@@ -191,7 +192,7 @@ static void clear_other_end(struct socket *c)
 /* Starts it: outcome in c's state (still CONNECTING when the backlog is full). */
 static void start_connect(struct socket *c)
 {
-    struct socket *l = tcp_find_listener(c->net, c->in.remote.in.ip, c->in.remote.in.port), *child = NULL;
+    struct socket *l = tcp_find_listener(c->net, c->in.remote.in.ip, c->in.remote.in.port, LO_INDEX), *child = NULL;
     bool queued = false;
 
     if (l) {
@@ -231,9 +232,14 @@ static int begin_connect(struct socket *s, struct net_addr *to)
     int r = inet_check_dest(s, to);
 
     if (r) return r;
-    if (!ip_is_loopback(to->in.ip)) return -ENETUNREACH;
+    /* Connections end inside of the sandbox: no segments go out by a device. */
+    struct route_result way;
+    if ((r = inet_route(s, NULL, to, &way))) return r;
+    memcpy(src, way.src, sizeof src);
+    enum route_kind kind = way.kind;
+    route_put(&way);
+    if (kind != ROUTE_LOCAL && kind != ROUTE_UNICAST) return -ENETUNREACH;
     if ((r = ktimer_service_start())) return r;
-    inet_source_for(to, src);
     lock(&s->lock);
     if (s->state != ST_CLOSE) {
         r = s->state == ST_LISTEN || s->state == ST_ESTABLISHED ? -EISCONN : -EALREADY;
@@ -258,7 +264,8 @@ static int begin_connect(struct socket *s, struct net_addr *to)
     }
     unlock(&s->lock);
     if (!r) mib_add(s->net, MIB_TCP_ACTIVE_OPENS, 1);
-    if (!r) start_connect(s);
+    if (!r && kind == ROUTE_LOCAL) start_connect(s);
+    else if (!r) finish_connect(s, NULL, EHOSTUNREACH);
     return r;
 }
 

@@ -1,11 +1,11 @@
-/* UDP between sockets of the sandbox. A datagram arrives at once or is lost. udp(7) */
+/* UDP. Between sockets of the sandbox a datagram arrives at once or is lost; others go out by devices. udp(7) */
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/filter.h"
-#include "sentry/net/ip.h"
-#include "sentry/net/udp.h"
 #include "sentry/net/inet_ns.h"
+#include "sentry/net/udp.h"
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
 #include <netinet/udp.h>
@@ -40,16 +40,16 @@ static int udp_connect(struct socket *s, const struct net_addr *a, bool nonblock
     }
     r = inet_check_dest(s, &to);
     if (r) return r;
-    if (ip_is_broadcast(to.in.ip) && !s->broadcast) return -EACCES;
-    bool all_by_lo = ip_is_broadcast(to.in.ip) && ip_is_loopback(s->in.local.in.ip);
-    if (!ip_is_loopback(to.in.ip) && !all_by_lo && !(ip_is_multicast(to.in.ip) && s->in.mc_if)) return -ENETUNREACH;
+    struct route_result way;
+    if ((r = inet_route(s, NULL, &to, &way))) return r;
+    memcpy(src, way.src, sizeof src);
+    bool all = way.kind == ROUTE_BROADCAST;
+    route_put(&way);
+    if (all && !s->broadcast) return -EACCES;
     r = inet_autobind(s);
     if (r) return r;
     lock(&s->lock);
-    if (ip_is_any(s->in.local.in.ip)) {
-        inet_source_for(&to, src);
-        inet_set_local(s, src);
-    }
+    if (ip_is_any(s->in.local.in.ip)) inet_set_local(s, src);
     s->in.remote = to;
     s->in.remote.family = (u16)s->domain;
     s->in.connected = true;
@@ -135,10 +135,19 @@ static void deliver(struct socket *o, struct sockbuf *b)
     }
 }
 
-static void multicast(const struct net_ns *net, int protocol, const struct net_addr *to, const u8 src[16], u16 sport, struct sockbuf *b)
+static struct inet_flow flow_of(const struct net_ns *net, int protocol, const u8 to[16], u16 port, const struct sockbuf *b)
+{
+    struct inet_flow f = { .net = net, .protocol = protocol, .dport = port, .sport = b->from.in.port, .ifindex = b->ifindex ? b->ifindex : LO_INDEX };
+    memcpy(f.dst, to, 16);
+    memcpy(f.src, b->from.in.ip, 16);
+    return f;
+}
+
+/* For a group, or for everybody: a copy to each that wants it. */
+static void deliver_to_all(const struct inet_flow *f, const struct sockbuf *b)
 {
     struct socket *o[MULTI_MAX];
-    unsigned n = udp_find_multicast(net, protocol, to->in.ip, to->in.port, src, sport, o, MULTI_MAX);
+    unsigned n = udp_find_multicast(f, o, MULTI_MAX);
 
     for (unsigned i = 0; i < n; i++) {
         struct sockbuf *c = sockbuf_new(b->len);
@@ -148,49 +157,89 @@ static void multicast(const struct net_ns *net, int protocol, const struct net_a
             c->stamp = b->stamp;
             c->tos = b->tos;
             c->ttl = b->ttl;
+            c->ifindex = b->ifindex;
             memcpy(c->to_ip, b->to_ip, 16);
-            memcpy(c->data, b->data, b->len);
+            memcpy(c->data, b->data + b->off, b->len);
             deliver(o[i], c);
         }
         socket_put(o[i]);
     }
+}
+
+/* Out by a device. */
+static void send_by_device(struct socket *s, const struct route_result *way, const struct net_addr *to, const struct sockbuf *b)
+{
+    struct ip_packet p;
+    u8 *buf = ip_make_udp(&p, s->protocol, &b->from, to->in.ip, to->in.port, b);
+
+    if (buf && (way->kind != ROUTE_MULTICAST || b->ttl)) dev_send_ip(way->dev, &p, way->next, way->kind);
+    free(buf);
+}
+
+/* To a group or to everybody. On lo whoever sends receives, whatever IP_MULTICAST_LOOP says. */
+static void send_to_many(struct socket *s, const struct route_result *way, const struct net_addr *to, const struct sockbuf *b)
+{
+    bool v4 = ip_is_v4(to->in.ip), all = way->kind == ROUTE_BROADCAST, lo = way->ifindex == LO_INDEX;
+    struct inet_flow f = flow_of(s->net, s->protocol, to->in.ip, to->in.port, b);
+
+    mib_add(s->net, (all ? MIB_IP_BCAST : MIB_IP_MCAST) + !v4, 1);
+    if (lo || all || s->in.mc_loop) {
+        if (!all) mib_add(s->net, MIB_IP_IN_MCAST + !v4, 1);
+        deliver_to_all(&f, b);
+    }
+    if (!lo) send_by_device(s, way, to, b);
+}
+
+/* To an address of this host. Takes over b. */
+static void send_here(struct socket *s, const struct net_addr *to, struct sockbuf *b)
+{
+    struct inet_flow f = flow_of(s->net, s->protocol, to->in.ip, to->in.port, b);
+    bool v4 = ip_is_v4(to->in.ip);
+    struct socket *o = udp_find(&f);
+
+    if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, to, b, o);
+    if (o) {
+        deliver(o, b);
+        socket_put(o);
+        return;
+    }
+    mib_udp(s->net, s->protocol == IPPROTO_UDPLITE, v4, UDP_MIB_NO_PORTS);
+    if (!ip_watched()) icmp_count_unreachable(s->net, v4, b->len + (u32)sizeof(struct udphdr));
+    refused(s, to, b);
     sockbuf_free(b);
 }
 
 void udp_transmit(struct socket *s, const struct net_addr *to, struct sockbuf *b)
 {
-    bool v4 = ip_is_v4(to->in.ip), many = ip_is_multicast(to->in.ip) || ip_is_broadcast(to->in.ip);
-    struct socket *o = NULL;
+    struct route_query q = { .has_src = true, .mark = (u32)s->mark, .oif = b->ifindex == LO_INDEX && !ip_is_multicast(to->in.ip) ? 0 : b->ifindex };
+    bool v4 = ip_is_v4(to->in.ip);
+    struct route_result way;
 
-    bool lite = s->protocol == IPPROTO_UDPLITE, all = ip_is_broadcast(to->in.ip);
-    u64 octets = ip_header_size(v4) + sizeof(struct udphdr) + b->len;
+    memcpy(q.dst, to->in.ip, 16);
+    memcpy(q.src, b->from.in.ip, 16);
     clock_gettime(CLOCK_REALTIME, &b->stamp);
-    mib_udp(s->net, lite, v4, UDP_MIB_OUT);
-    mib_packets(s->net, v4, 1, octets);
-    if (many) mib_add(s->net, (all ? MIB_IP_BCAST : MIB_IP_MCAST) + !v4, 1);
-    if (!many) o = udp_find(s->net, s->protocol, to->in.ip, to->in.port, b->from.in.ip, b->from.in.port);
-    if (ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, to, b, many || o);
-    if (many) {
-        bool loops = !v4 || s->in.mc_loop || all;
-        if (loops && !all) mib_add(s->net, MIB_IP_IN_MCAST + !v4, 1);
-        if (loops) multicast(s->net, s->protocol, to, b->from.in.ip, b->from.in.port, b);
-        else sockbuf_free(b);
-    } else if (o) {
-        deliver(o, b);
-        socket_put(o);
+    mib_udp(s->net, s->protocol == IPPROTO_UDPLITE, v4, UDP_MIB_OUT);
+    mib_packets(s->net, v4, 1, ip_header_size(v4) + sizeof(struct udphdr) + b->len);
+    if (route_find(s->net, &q, &way)) {        /* it was there just before */
+        sockbuf_free(b);
+        return;
+    }
+    if (way.kind == ROUTE_LOCAL) {
+        send_here(s, to, b);
     } else {
-        mib_udp(s->net, lite, v4, UDP_MIB_NO_PORTS);
-        if (!ip_watched()) icmp_count_unreachable(s->net, v4, b->len + (u32)sizeof(struct udphdr));
-        refused(s, to, b);
+        if (way.ifindex == LO_INDEX && ip_watched()) ip_show_udp(s->net, s->protocol, &b->from, to, b, true);
+        if (way.kind == ROUTE_UNICAST) send_by_device(s, &way, to, b);
+        else send_to_many(s, &way, to, b);
         sockbuf_free(b);
     }
+    route_put(&way);
 }
 
 /* A datagram of what m holds; NULL and *err. */
-static struct sockbuf *take_data(struct socket *s, struct net_msg *m, const struct net_addr *to, int *err)
+static struct sockbuf *take_data(struct socket *s, struct net_msg *m, const struct net_addr *to, const struct route_result *way, int *err)
 {
     u64 n = m->u->resid;
-    bool v4 = ip_is_v4(to->in.ip), multi = ip_is_multicast(to->in.ip);
+    bool v4 = ip_is_v4(to->in.ip), multi = way->kind == ROUTE_MULTICAST;
     struct sockbuf *b = sockbuf_new(n);
 
     *err = -ENOBUFS;
@@ -204,17 +253,17 @@ static struct sockbuf *take_data(struct socket *s, struct net_msg *m, const stru
     lock(&s->lock);
     b->from = s->in.local;
     unlock(&s->lock);
-    if (m->has_src && ip_is_loopback(m->src_ip)) memcpy(b->from.in.ip, m->src_ip, 16);
-    if (ip_is_any(b->from.in.ip) || ip_is_v4(b->from.in.ip) != v4) inet_source_for(to, b->from.in.ip);
+    memcpy(b->from.in.ip, way->src, 16);
     memcpy(b->to_ip, to->in.ip, 16);
+    b->ifindex = way->ifindex;
     b->tos = (u8)(m->tos >= 0 ? m->tos : v4 ? s->in.tos : MAX(s->in.tclass, 0));
     b->ttl = (u8)(m->ttl >= 0 ? m->ttl : multi ? (v4 ? s->in.mc_ttl : s->in.mc_hops) : v4 ? s->in.ttl : s->in.hops);
     *err = 0;
     return b;
 }
 
-/* Where m goes: the checks of ip_route_output_key() and before. */
-static int destination(struct socket *s, const struct net_msg *m, struct net_addr *to)
+/* Where m goes, and by which way: the checks of ip_route_output_key() and before. */
+static int destination(struct socket *s, const struct net_msg *m, struct net_addr *to, struct route_result *way)
 {
     int r = 0;
 
@@ -227,47 +276,58 @@ static int destination(struct socket *s, const struct net_msg *m, struct net_add
     } else {
         r = -EDESTADDRREQ;
     }
-    /* A packet to everybody goes out by the interface of its source. */
-    bool from_lo = ip_is_loopback(s->in.local.in.ip) || (m->has_src && ip_is_loopback(m->src_ip));
     unlock(&s->lock);
     if (!r && m->name && !to->truncated && !to->in.port && to->family != AF_UNSPEC) r = -EINVAL;
     if (!r) r = inet_check_dest(s, to);
     if (!r && m->name) r = net_policy(s, CR_CONNECT, to);
-    if (r) return r;
-    bool v4 = ip_is_v4(to->in.ip), all = ip_is_broadcast(to->in.ip), multi = ip_is_multicast(to->in.ip);
-    if (!ip_is_loopback(to->in.ip) && !(all && from_lo) && !(multi && (v4 ? s->in.mc_if : s->in.mc_if6))) return -ENETUNREACH;
-    return all && !s->broadcast ? -EACCES : 0;
+    if (r || (r = inet_route(s, m, to, way))) return r;
+    if (way->kind == ROUTE_BROADCAST && !s->broadcast) r = -EACCES;
+    if (r) route_put(way);
+    return r;
+}
+
+static ssize_t send_routed(struct socket *s, struct net_msg *m, const struct net_addr *to, const struct route_result *way, bool more)
+{
+    u64 n = m->u->resid;
+    int r = 0;
+
+    if (n > udp_max(to)) {
+        if (n <= 65535 || !ip_is_v4(to->in.ip)) udp_too_long(s, to);
+        return -EMSGSIZE;
+    }
+    /* Nothing is sent in pieces. */
+    if (way->ifindex != LO_INDEX && n + sizeof(struct udphdr) + ip_header_size(ip_is_v4(to->in.ip)) > way->mtu) return -EMSGSIZE;
+    lock(&s->lock);
+    if (s->err) r = sock_take_error_locked(s);
+    else if (s->shut & SHUT_SND) r = -EPIPE;
+    unlock(&s->lock);
+    if (r || (r = inet_autobind(s))) return r;
+    struct sockbuf *b = take_data(s, m, to, way, &r);
+    if (!b) return r;
+    if (!more) {
+        udp_transmit(s, to, b);
+    } else if (!n || (r = udp_hold(s, to, b))) {
+        sockbuf_free(b);
+        return r;
+    }
+    return (ssize_t)n;
 }
 
 static ssize_t udp_sendmsg(struct socket *s, struct net_msg *m)
 {
     u64 n = m->u->resid;
     bool more = (m->flags & MSG_MORE) || atomic_load(&s->in.udp_cork);
+    struct route_result way;
     struct net_addr to;
-    int r = 0;
+    int r;
 
     if (n > 65535 && s->domain == AF_INET) return -EMSGSIZE;
     if (m->flags & MSG_OOB) return -EOPNOTSUPP;
     if (udp_held(s)) return n > 65535 ? -EMSGSIZE : udp_append(s, m, more);
-    if ((r = destination(s, m, &to))) return r;
-    if (n > udp_max(&to)) {
-        if (n <= 65535 || !ip_is_v4(to.in.ip)) udp_too_long(s, &to);
-        return -EMSGSIZE;
-    }
-    lock(&s->lock);
-    if (s->err) r = sock_take_error_locked(s);
-    else if (s->shut & SHUT_SND) r = -EPIPE;
-    unlock(&s->lock);
-    if (r || (r = inet_autobind(s))) return r;
-    struct sockbuf *b = take_data(s, m, &to, &r);
-    if (!b) return r;
-    if (!more) {
-        udp_transmit(s, &to, b);
-    } else if (!n || (r = udp_hold(s, &to, b))) {
-        sockbuf_free(b);
-        return r;
-    }
-    return (ssize_t)n;
+    if ((r = destination(s, m, &to, &way))) return r;
+    ssize_t done = send_routed(s, m, &to, &way, more);
+    route_put(&way);
+    return done;
 }
 
 bool udp_arrive(struct net_ns *net, const struct ip_packet *p)
@@ -276,29 +336,32 @@ bool udp_arrive(struct net_ns *net, const struct ip_packet *p)
     u32 len = p->len - p->header;
 
     /* What is malformed is dropped without a word. */
-    if (len < sizeof h || ip_is_multicast(p->dst)) return true;
+    if (len < sizeof h) return true;
     memcpy(&h, p->bytes + p->header, sizeof h);
     u32 want = ntohs(h.len);
     if (want < sizeof h || want > len || (!h.check && !p->v4)) return true;
     struct ip_packet trimmed = *p;
     trimmed.len = p->header + want;
     if (h.check && ip_payload_checksum(&trimmed, IPPROTO_UDP)) return true;
-    struct socket *o = udp_find(net, IPPROTO_UDP, p->dst, ntohs(h.dest), p->src, ntohs(h.source));
-    if (!o) return false;
     struct sockbuf *b = sockbuf_new(want - sizeof h);
-    if (b) {
-        b->len = want - (u32)sizeof h;
-        memcpy(b->data, p->bytes + p->header + sizeof h, b->len);
-        memcpy(b->from.in.ip, p->src, 16);
-        b->from.in.port = ntohs(h.source);
-        memcpy(b->to_ip, p->dst, 16);
-        b->tos = p->tos;
-        b->ttl = p->ttl;
-        clock_gettime(CLOCK_REALTIME, &b->stamp);
-        deliver(o, b);
-    }
-    socket_put(o);
-    return true;
+    if (!b) return true;
+    b->len = want - (u32)sizeof h;
+    memcpy(b->data, p->bytes + p->header + sizeof h, b->len);
+    memcpy(b->from.in.ip, p->src, 16);
+    b->from.in.port = ntohs(h.source);
+    memcpy(b->to_ip, p->dst, 16);
+    b->tos = p->tos;
+    b->ttl = p->ttl;
+    b->ifindex = p->ifindex;
+    clock_gettime(CLOCK_REALTIME, &b->stamp);
+    struct inet_flow f = flow_of(net, IPPROTO_UDP, p->dst, ntohs(h.dest), b);
+    struct socket *o = NULL;
+    bool found = p->multi || (o = udp_find(&f));
+    if (p->multi) deliver_to_all(&f, b);
+    if (o) deliver(o, b);
+    else sockbuf_free(b);
+    if (o) socket_put(o);
+    return found;
 }
 
 static ssize_t udp_recvmsg(struct socket *s, struct net_msg *m)
@@ -307,6 +370,7 @@ static ssize_t udp_recvmsg(struct socket *s, struct net_msg *m)
     ssize_t r = dgram_recvmsg(s, m);
     if (r >= 0 && !(m->flags & (MSG_PEEK | MSG_ERRQUEUE)) && memcmp(m->to_ip, none, 16))
         mib_udp(s->net, s->protocol == IPPROTO_UDPLITE, ip_is_v4(m->to_ip), UDP_MIB_IN);
+    if (r >= 0 && m->got & WANT_PKTINFO) inet_spec_dst(s, m);
     lock(&s->lock);
     m->to_port = s->in.local.in.port;
     unlock(&s->lock);
@@ -326,6 +390,7 @@ static void udp_free(struct socket *s)
 {
     udp_drop_held(s);
     inet_unbind(s);
+    inet_members_free(s);
 }
 
 const struct sock_ops udp_ops = {

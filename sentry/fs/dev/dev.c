@@ -6,6 +6,7 @@
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/tty.h"
+#include "sentry/net/tun.h"
 
 #include <linux/random.h>
 #include <stdio.h>
@@ -141,6 +142,8 @@ int chrdev_open(struct inode *ino, struct dentry *d UNUSED, struct file *f)
         return pty_master_open(f);
     } else if (ino->rdev == LOOP_CTL_RDEV) {
         return loop_ctl_open(f);
+    } else if (maj == 10 && min == 200) {
+        return tun_open(f);
     } else if (maj >= 136 && maj <= 143) {
         return open_pts((maj - 136) * 256 + min, f);
     }
@@ -173,6 +176,22 @@ static int make_node(struct inode *dir, struct dentry *d, const void *arg)
 static int make_link(struct inode *dir, struct dentry *d, const void *arg) { return dir->ops->symlink(dir, d, arg); }
 static int make_dir(struct inode *dir, struct dentry *d, const void *arg) { return dir->ops->mkdir(dir, d, *(const u32 *)arg); }
 
+static int dev_create_in(struct super *sb, const char *dir, const struct node *n)
+{
+    struct dentry *parent, *d = NULL;
+    int err = dentry_lookup(sb->root, dir, strlen(dir), &parent);
+    if (err) return err;
+    err = dentry_lookup(parent, n->name, strlen(n->name), &d);
+    if (!err) {
+        lock(&parent->inode->lock);
+        err = make_node(parent->inode, d, n);
+        unlock(&parent->inode->lock);
+        dentry_put(d);
+    }
+    dentry_put(parent);
+    return err;
+}
+
 int devfs_new(struct super **out)
 {
     static const struct node nodes[] = {
@@ -180,11 +199,12 @@ int devfs_new(struct super **out)
         { "random", S_IFCHR | 0666, 0x108 }, { "urandom", S_IFCHR | 0666, 0x109 }, { "tty", S_IFCHR | 0666, 0x500 },
         { "loop-control", S_IFCHR | 0660, LOOP_CTL_RDEV },
     };
+    static const struct node tun = { "tun", S_IFCHR | 0666, 0xac8 };
     static const struct { const char *name, *target; } links[] = {
         { "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
         { "ptmx", "pts/ptmx" }, { "core", "/proc/kcore" },
     };
-    static const struct { const char *name; u32 mode; } dirs[] = { { "pts", 0755 }, { "shm", 01777 }, { "mqueue", 01777 } };
+    static const struct { const char *name; u32 mode; } dirs[] = { { "pts", 0755 }, { "net", 0755 }, { "shm", 01777 }, { "mqueue", 01777 } };
     struct super *sb;
     int err = tmpfs_new(0, 0755, 0, 0, &sb);
     if (err) return err;
@@ -196,6 +216,7 @@ int devfs_new(struct super **out)
     }
     for (size_t i = 0; i < ARRAY_LEN(links) && !err; i++) err = dev_create(sb, links[i].name, make_link, links[i].target);
     for (size_t i = 0; i < ARRAY_LEN(dirs) && !err; i++) err = dev_create(sb, dirs[i].name, make_dir, &dirs[i].mode);
+    if (!err) err = dev_create_in(sb, "net", &tun);
     if (err) {
         super_put(sb);
         return err;

@@ -16,7 +16,7 @@ static int take_text(void *b, const u8 *p, size_t n)
     for (size_t i = 0; i < n; i++) strbuf_printf(b, "%c", p[i]);
     return 0;
 }
-/* A network namespace of the guest's own has its loopback only. */
+/* A network namespace of the guest's own is never the host's. */
 static u32 mode(void) { return current_net() ? PLAN_NET_LOOPBACK : net_plan.head.mode; }
 
 /* With the host's network: the text of the host's file. False: this sandbox has a network of its own. */
@@ -35,7 +35,7 @@ static int show_dev(struct synth_node *n UNUSED, struct strbuf *b)
     strbuf_printf(b, "Inter-|   Receive                                                |  Transmit\n"
                      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n");
     if (mode() == PLAN_NET_NONE) return 0;
-    strbuf_printf(b, "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
+    proc_net_dev(b);
     return 0;
 }
 static int show_route(struct synth_node *n UNUSED, struct strbuf *b)
@@ -43,6 +43,7 @@ static int show_route(struct synth_node *n UNUSED, struct strbuf *b)
     int r;
     if (host_text(NETB_PROC_ROUTE, b, &r)) return r;
     strbuf_printf(b, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
+    if (mode() != PLAN_NET_NONE) proc_net_route(b);
     return 0;
 }
 static int show_if_inet6(struct synth_node *n UNUSED, struct strbuf *b)
@@ -50,7 +51,7 @@ static int show_if_inet6(struct synth_node *n UNUSED, struct strbuf *b)
     int r;
     if (host_text(NETB_PROC_IF_INET6, b, &r)) return r;
     if (mode() == PLAN_NET_NONE) return 0;
-    strbuf_printf(b, "00000000000000000000000000000001 01 80 10 80       lo\n");
+    proc_net_if_inet6(b);
     return 0;
 }
 static int show_ipv6_route(struct synth_node *n UNUSED, struct strbuf *b)
@@ -58,8 +59,7 @@ static int show_ipv6_route(struct synth_node *n UNUSED, struct strbuf *b)
     int r;
     if (host_text(NETB_PROC_IPV6_ROUTE, b, &r)) return r;
     if (mode() == PLAN_NET_NONE) return 0;
-    strbuf_printf(b, "00000000000000000000000000000001 80 00000000000000000000000000000000 00 00000000000000000000000000000000 "
-                     "00000100 00000001 00000000 00000001       lo\n");
+    proc_net_ipv6_route(b);
     return 0;
 }
 static int show_arp(struct synth_node *n UNUSED, struct strbuf *b)

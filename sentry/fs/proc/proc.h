@@ -12,6 +12,11 @@ extern const struct synth_entry proc_net_dir[];     /* children of /proc/PID/net
 extern const struct synth_entry proc_sys_ipc[], proc_sys_fs_mqueue[], proc_sys_fs_dir[], proc_sys_vm_limits[], proc_sys_keys[];
 int proc_show_threads_max(struct synth_node *n, struct strbuf *b);
 int proc_store_threads_max(struct synth_node *n, char *text, size_t len);
+/* Contents of files in /proc/net (net_dev.c): of the sandbox's own devices */
+void proc_net_dev(struct strbuf *b);
+void proc_net_route(struct strbuf *b);
+void proc_net_if_inet6(struct strbuf *b);
+void proc_net_ipv6_route(struct strbuf *b);
 /* /proc/sys/net/DIR (net_sysctl.c) */
 int proc_sys_net_lookup(struct synth_node *dir, const char *name, struct synth_node *child);
 bool proc_sys_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
