@@ -13,6 +13,7 @@ struct file;
 struct exec_image;
 struct strbuf;
 struct synth_entry;
+struct core_dump;
 
 /* What uname(2) and /proc say: the Linux whose behaviour abi/linux follows. */
 #define KERNEL_RELEASE "6.12.0-sundog"
@@ -61,6 +62,7 @@ struct abi {
     int (*task_fork)(struct task *parent, struct task *child, u64 clone_flags);   /* copies abi_data */
     void (*task_exit)(struct task *t);   /* own thread, mm still there, at exit and at exec: robust list, ... (not clear_child_tid) */
     void (*task_free)(struct task *t);
+    void (*core)(struct core_dump *c);   /* writes the core file of current's process (kernel/coredump.h); NULL: it never has one */
     const char *(*sysname)(void);                                                 /* uname sysname */
     const char *(*errno_name)(int err);
     const char *(*signal_name)(int sig);

@@ -98,6 +98,7 @@ const struct abi abi_linux = {
     .task_fork = linux_task_fork,
     .task_exit = linux_task_exit,
     .task_free = linux_task_free,
+    .core = linux_core,
     .sysname = linux_sysname,
     .errno_name = linux_errno_name,
     .signal_name = linux_signal_name,

@@ -50,6 +50,8 @@ bool linux_rseq_signal(struct task *t);                             /* before a 
 
 /* Around what a handler calls: it may answer -EPARKED, which is the handler's result then. Not while calls are traced or timed. */
 void linux_parking(bool on);
+struct core_dump;
+void linux_core(struct core_dump *c);                               /* core.c */
 
 struct rusage_acc;
 int linux_copy_out_rusage(gaddr_t p, const struct rusage_acc *ru) MUST_CHECK;

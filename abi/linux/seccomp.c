@@ -4,6 +4,7 @@
  */
 #include "abi/linux/linux.h"
 #include "abi/linux/uapi_net.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
 #include "sentry/kernel/bpf.h"
@@ -63,13 +64,22 @@ static u32 run_filters(struct seccomp_filter *f, const struct seccomp_data_k *d,
     return ret;
 }
 
-static NORETURN void kill_thread(struct task *t, int signo)
+/* The last thread's end, or that of all, is the process's, as if by a signal that nobody can catch. */
+static NORETURN void kill_process(u64 nr, u32 data, const struct guest_regs *r)
+{
+    struct ksiginfo info = { .signo = SIGSYS, .code = 1 /* SYS_SECCOMP */, .err = (int)data, .call_addr = r->rip,
+                             .syscall = (s32)nr, .arch = AUDIT_ARCH_X86_64 };
+    task_die(&info);
+}
+
+static NORETURN void kill_thread(struct task *t, int signo, u64 nr, u32 data)
 {
     unsigned threads;
 
     lock(&kernel.tasklist);
     threads = t->tg->nr_tasks;
     unlock(&kernel.tasklist);
+    if (threads <= 1 && signo == SIGSYS) kill_process(nr, data, &t->regs);
     if (threads <= 1) task_group_exit((u32)signo);
     task_exit((u32)signo);
 }
@@ -81,7 +91,7 @@ bool linux_seccomp_check(struct task *t, u64 nr, const struct syscall_args *a, s
 
     if (t->seccomp_mode == MODE_STRICT) {
         if (nr == LINUX_NR_read || nr == LINUX_NR_write || nr == LINUX_NR_exit || nr == LINUX_NR_rt_sigreturn) return true;
-        kill_thread(t, SIGKILL);
+        kill_thread(t, SIGKILL, nr, 0);
     }
     struct seccomp_data_k d = { .nr = (s32)nr, .arch = AUDIT_ARCH_X86_64, .ip = r->rip,
                                 .args = { a->a[0], a->a[1], a->a[2], a->a[3], a->a[4], a->a[5] } };
@@ -108,9 +118,9 @@ bool linux_seccomp_check(struct task *t, u64 nr, const struct syscall_args *a, s
         return false;
     }
     case SECCOMP_RET_KILL_THREAD:
-        kill_thread(t, SIGSYS);
+        kill_thread(t, SIGSYS, nr, data);
     default:
-        task_group_exit(SIGSYS);
+        kill_process(nr, data, r);
     }
 }
 

@@ -240,6 +240,7 @@ sysret_t task_exec(struct exec_req *r)
     reset_xstate(t);
     task_vfork_release(t);
     if (old_mm) {
+        t->mm->core_filter = atomic_load(&old_mm->core_filter);
         t->tg->dead.maxrss_kb = MAX(t->tg->dead.maxrss_kb, atomic_load(&old_mm->rss_hwm) * (GPAGE_SIZE / 1024));
         mm_put(old_mm);
     }

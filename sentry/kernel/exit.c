@@ -3,6 +3,7 @@
 #include "sentry/base/log.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/ipc/futex.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/cpu_number.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/pid_ns.h"
@@ -160,6 +161,7 @@ void task_exit(u32 wait_status)
     struct ksiginfo fatal;
 
     park_release();
+    core_participate(t);
     if (unlikely(t->ptrace) && ptrace_event_enabled(t, 6 /* PTRACE_EVENT_EXIT */)) {
         /* It stops once more, though it may be dying of a signal; another SIGKILL ends that. */
         atomic_and(&t->work, ~(u32)TW_FATAL);
@@ -167,6 +169,7 @@ void task_exit(u32 wait_status)
     }
     lock(&kernel.tasklist);
     struct sighand *s = tgroup_lock_sighand(tg);
+    core_gone_shlocked(t);
     t->exiting = true;
     if (tg->group_exit) wait_status = tg->group_exit_code;
     bool last = --tg->nr_live == 0;
@@ -202,7 +205,8 @@ void task_group_exit(u32 wait_status)
     struct tgroup *tg = current->tg;
     struct sighand *s = tgroup_lock_sighand(tg);
 
-    tgroup_kill_shlocked(tg, wait_status);   /* keeps an earlier status; sets TW_KILL for us too */
+    /* Once only: a kill that comes later means a core file that is being written (core_participate). */
+    if (!tg->group_exit) tgroup_kill_shlocked(tg, wait_status);
     wait_status = tg->group_exit_code;
     unlock(&s->lock);
     task_exit(wait_status);

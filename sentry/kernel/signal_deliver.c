@@ -1,4 +1,5 @@
 /* The receiving side: masks, taking signals, default actions, faults. Source: signal(7), get_signal() of Linux. */
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/internal.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/trace/event.h"
@@ -107,20 +108,6 @@ int signal_take(const ksigset_t *set, struct ksiginfo *info)
     return signo;
 }
 
-static NORETURN void die_of(const struct ksiginfo *info)
-{
-    struct tgroup *tg = current->tg;
-
-    lock(&tg->sighand->lock);
-    if (!tg->fatal_info_set && !tg->group_exit) {
-        tg->fatal_info = *info;
-        tg->fatal_info_set = true;
-    }
-    unlock(&tg->sighand->lock);
-    /* No core file is ever written, so the core bit 0x80 stays clear even for SIGSEGV and its like. */
-    task_group_exit((u32)info->signo & 0x7f);
-}
-
 bool signal_dequeue_for_delivery(struct ksiginfo *info, struct ksigaction *act)
 {
     struct task *t = current;
@@ -171,7 +158,7 @@ bool signal_dequeue_for_delivery(struct ksiginfo *info, struct ksigaction *act)
         case SIG_DFL_TERM:
         case SIG_DFL_CORE:
             /* Something blocked by init and unblocked later meets the same protection as when it is sent. */
-            if (!unkillable) die_of(info);
+            if (!unkillable) task_die(info);
             break;
         }
     }

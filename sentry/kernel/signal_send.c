@@ -34,7 +34,11 @@ static bool prepare(struct task *t, int signo, bool force)
     struct tgroup *tg = t->tg;
     struct task *i;
 
-    if (tg->group_exit) return false;
+    if (tg->group_exit) {
+        /* Only what ends the writing of a core file still counts. */
+        if (unlikely(tg->core) && signo == SIGKILL) tgroup_kill_shlocked(tg, SIGKILL);
+        return false;
+    }
     if (signal_default(signo) == SIG_DFL_STOP) {
         sigpending_flush(&tg->shared_pending, &cont_signal);
         TAILQ_FOREACH(i, &tg->tasks, tg_link) sigpending_flush(&i->pending, &cont_signal);

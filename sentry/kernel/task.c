@@ -105,6 +105,7 @@ struct tgroup *tgroup_alloc(struct sighand *sh)
     waitq_init(&tg->child_wait);
     waitq_init(&tg->exit_wait);
     waitq_init(&tg->stop_wait);
+    waitq_init(&tg->core_wait);
     sigpending_init(&tg->shared_pending);
     lock_init(&tg->rlim_lock, LC_LEAF);
     lock_init(&tg->timers_lock, LC_TIMER);
@@ -128,6 +129,7 @@ void tgroup_put(struct tgroup *tg)
     waitq_fini(&tg->child_wait);
     waitq_fini(&tg->exit_wait);
     waitq_fini(&tg->stop_wait);
+    waitq_fini(&tg->core_wait);
     lock_fini(&tg->rlim_lock);
     lock_fini(&tg->timers_lock);
     if (tg->pid_ns) ns_put(&tg->pid_ns->ns);

@@ -29,6 +29,7 @@ struct seccomp_filter;
 struct sem_undo_list;
 struct key;
 struct ptrace_link;
+struct core_dump;
 struct cpu_numbers;
 struct cpu_slot;
 
@@ -157,6 +158,7 @@ struct task {
     u32 start_gate;                        /* (a) futex word: 0 closed, 1 open, 2 closed and waited for */
     u32 nproc_uid; bool nproc_charged;     /* counted against RLIMIT_NPROC of this user; under lock */
     bool exiting;                          /* (S) takes no more signals */
+    bool in_core;                          /* (S) seen by the thread that dumps the process */
     bool stopped;                          /* (S) in a group stop */
     bool frozen;                           /* (a) parked by kernel_freeze */
 };
@@ -192,6 +194,8 @@ struct tgroup {
     bool group_exit; u32 group_exit_code;  /* (S) */
     int group_stop_sig; unsigned group_stop_count; bool group_stopped;   /* (S) */
     struct waitq stop_wait;                /* stopped threads sleep here */
+    struct core_dump *core;                /* (S, a) being dumped; of the thread that does it. kernel/coredump.h */
+    struct waitq core_wait;                /* the others wait here meanwhile */
 
     lock_t rlim_lock;                      /* LC_LEAF; guards: */
     struct rlimit rlim[KRLIM_NLIMITS];     /* indices RLIMIT_* */

@@ -46,6 +46,7 @@ static void copy_fields(struct mm *to, const struct mm *from)
     memcpy(to->auxv, from->auxv, sizeof(to->auxv));
     to->auxv_n = from->auxv_n;
     to->dumpable = from->dumpable;
+    to->core_filter = atomic_load(&from->core_filter);
     to->membarrier_state = atomic_load(&from->membarrier_state);
     to->exe = from->exe;
     if (to->exe) file_get(to->exe);

@@ -120,6 +120,7 @@ struct mm {
     struct file *exe;                  /* /proc/self/exe; counted */
     u64 auxv[64]; unsigned auxv_n;     /* pairs, as put on the stack; in 64-bit words */
     int dumpable;                      /* prctl PR_SET_DUMPABLE */
+    u32 core_filter;                   /* (a) CORE_* of kernel/coredump.h */
     u32 membarrier_state;              /* (a) */
     struct text *text;                 /* (a) patched call sites, see text.h; NULL until there was a call */
     struct mm_attachment *cpu_numbers; /* (a) see kernel/cpu_number.h; owned */
@@ -167,6 +168,10 @@ void mm_for_each_vma(struct mm *mm, bool (*fn)(struct vma *v, void *arg), void *
 struct vma *mm_find_vma_locked(struct mm *mm, gaddr_t addr);
 /* Pages of [start,end) that have a page-table entry; for smaps and mincore. Needs mm->lock. */
 u64 mm_resident_locked(struct mm *mm, gaddr_t start, gaddr_t end);
+/* Is there a page in the range that is not the mapped object's? Needs mm->lock. */
+bool mm_has_private_locked(struct mm *mm, gaddr_t start, gaddr_t end);
+/* Bytes from start on, up to end, that all have an entry (*present), or none. Needs mm->lock. */
+u64 mm_present_run_locked(struct mm *mm, gaddr_t start, gaddr_t end, bool *present);
 
 /* What a fault or an access by the sentry comes to. */
 struct mm_fault_result { int signo, code; };   /* SIGSEGV/SEGV_MAPERR.., SIGBUS/BUS_ADRERR; signo 0: resolved, run again */

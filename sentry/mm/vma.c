@@ -1,4 +1,5 @@
 /* The set of VMAs of an address space: lookup, split, merge, accounting; life of struct mm. */
+#include "sentry/kernel/coredump.h"
 #include "sentry/mm/internal.h"
 #include "sentry/mm/text.h"
 
@@ -214,6 +215,28 @@ u64 mm_resident_locked(struct mm *mm, gaddr_t start, gaddr_t end)
     return n;
 }
 
+bool mm_has_private_locked(struct mm *mm, gaddr_t start, gaddr_t end)
+{
+    struct pt_cursor c;
+    gaddr_t va;
+    pt_cursor_init(&c, mm->pt, start, end);
+    for (u64 *e; (e = pt_cursor_next(&c, &va));)
+        if (*e & PTE_ANON) return true;
+    return false;
+}
+
+u64 mm_present_run_locked(struct mm *mm, gaddr_t start, gaddr_t end, bool *present)
+{
+    struct pt_cursor c;
+    gaddr_t va = start, run = start;
+    pt_cursor_init(&c, mm->pt, start, end);
+    while (run < end && pt_cursor_next(&c, &va) && va == run) run += GPAGE_SIZE;
+    *present = run != start;
+    if (*present) return run - start;
+    pt_cursor_init(&c, mm->pt, start, end);
+    return (pt_cursor_next(&c, &va) ? va : end) - start;
+}
+
 struct mm *mm_new(void)
 {
     struct mm *mm = xnew(struct mm);
@@ -233,6 +256,7 @@ struct mm *mm_new(void)
     mm->mmap_top = GUEST_ADDR_MAX;
     mm->place_from = mm->mmap_top;
     mm->dumpable = 1;
+    mm->core_filter = CORE_FILTER_DEFAULT;
     return mm;
 }
 

@@ -147,6 +147,9 @@ int ktimer_service_start(void) { return -EAGAIN; }
 void ll_layer_get(struct ll_layer *l UNUSED) {}
 void ll_layer_put(struct ll_layer *l UNUSED) {}
 void ll_reap(void) {}
+void task_die(const struct ksiginfo *info) { task_group_exit((u32)info->signo & 0x7f); }
+void core_participate(struct task *t UNUSED) {}
+void core_gone_shlocked(struct task *t UNUSED) {}
 int ll_trace(const struct ll_layer *who UNUSED, const struct cred *target UNUSED) { return 0; }
 int ll_signal(const struct ll_layer *who UNUSED, struct task *t UNUSED) { return 0; }
 void ktimer_set(struct ktimer *t UNUSED, ktime_t e UNUSED) {}

@@ -1,4 +1,5 @@
 /* /proc/PID and /proc/PID/task/TID. proc_pid_stat(5) and its siblings. */
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
@@ -348,6 +349,27 @@ static int store_oom_score_adj(struct synth_node *n, char *text, size_t len UNUS
     return ok ? 0 : -EACCES;
 }
 
+static int show_coredump_filter(struct synth_node *n, struct strbuf *b)
+{
+    struct mm *mm = proc_mm_get(n);
+    if (!mm) return 0;
+    strbuf_printf(b, "%08x\n", atomic_load(&mm->core_filter));
+    mm_put(mm);
+    return 0;
+}
+
+static int store_coredump_filter(struct synth_node *n, char *text, size_t len UNUSED)
+{
+    char *end;
+    unsigned long v = strtoul(text, &end, 0);
+    if (end == text || (*end && *end != '\n')) return -EINVAL;
+    struct mm *mm = proc_mm_get(n);
+    if (!mm) return -ESRCH;
+    atomic_store(&mm->core_filter, (u32)v & CORE_FILTER_ALL);
+    mm_put(mm);
+    return 0;
+}
+
 static int show_io(struct synth_node *n, struct strbuf *b)
 {
     TASK_OR_ESRCH(t, n);
@@ -465,6 +487,7 @@ const struct synth_entry proc_task_dir[] = {
     SYNTH_FILE("cgroup", show_cgroup),
     SYNTH_FILE("oom_score", show_zero),
     { .name = "oom_score_adj", .mode = S_IFREG | 0644, .show = show_oom_score_adj, .store = store_oom_score_adj },
+    { .name = "coredump_filter", .mode = S_IFREG | 0644, .show = show_coredump_filter, .store = store_coredump_filter },
     SYNTH_FILE("loginuid", show_unset_id),
     SYNTH_FILE("sessionid", show_unset_id),
     { .name = "io", .mode = S_IFREG | 0400, .show = show_io, .own_only = true },

@@ -2,6 +2,7 @@
 #include "abi/abi.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/ns.h"
 
 #include <stdio.h>
@@ -94,7 +95,28 @@ CONST_FILE(show_2, "2")
 CONST_FILE(show_256, "256")
 CONST_FILE(show_65534, "65534")
 CONST_FILE(show_65536, "65536")
-CONST_FILE(show_core_pattern, "core")
+static int show_core_pattern(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    char p[CORE_PATTERN_MAX + 1];
+    core_pattern_get(p);
+    strbuf_printf(b, "%s\n", p);
+    return 0;
+}
+static int store_core_pattern(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    text[strcspn(text, "\n")] = 0;
+    return capable(21) ? core_pattern_set(text) : -EPERM;
+}
+static int show_core_uses_pid(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%u\n", atomic_load(&core_uses_pid)); return 0; }
+static int store_core_uses_pid(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    char *end;
+    long v = strtol(text, &end, 10);
+    if (!capable(21)) return -EPERM;
+    if (end == text || (*end && *end != '\n')) return -EINVAL;
+    atomic_store(&core_uses_pid, v != 0);
+    return 0;
+}
 CONST_FILE(show_ngroups, "65536")
 CONST_FILE(show_50, "50")
 CONST_FILE(show_60, "60")
@@ -112,8 +134,9 @@ static const struct synth_entry kernel_dir[] = {
     { .name = "domainname", .mode = S_IFREG | 0644, .show = show_domainname, .store = store_domainname },
     { .name = "pid_max", .mode = S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max },
     { .name = "threads-max", .mode = S_IFREG | 0644, .show = proc_show_threads_max, .store = proc_store_threads_max }, SYNTH_FILE("cap_last_cap", show_cap_last), SYNTH_FILE("overflowuid", show_65534),
-    SYNTH_FILE("overflowgid", show_65534), SYNTH_FILE("ngroups_max", show_ngroups), SYNTH_FILE("core_pattern", show_core_pattern),
-    SYNTH_FILE("core_uses_pid", show_0), SYNTH_FILE("tainted", show_0), SYNTH_FILE("panic", show_0), SYNTH_FILE("randomize_va_space", show_2),
+    SYNTH_FILE("overflowgid", show_65534), SYNTH_FILE("ngroups_max", show_ngroups), 
+    { .name = "core_pattern", .mode = S_IFREG | 0644, .show = show_core_pattern, .store = store_core_pattern },
+    { .name = "core_uses_pid", .mode = S_IFREG | 0644, .show = show_core_uses_pid, .store = store_core_uses_pid }, SYNTH_FILE("tainted", show_0), SYNTH_FILE("panic", show_0), SYNTH_FILE("randomize_va_space", show_2),
     SYNTH_FILE("sched_child_runs_first", show_0), SYNTH_FILE("perf_event_paranoid", show_2), SYNTH_FILE("kptr_restrict", show_1),
     SYNTH_FILE("dmesg_restrict", show_1), SYNTH_FILE("unprivileged_bpf_disabled", show_2),
     SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), SYNTH_DIR("keys", proc_sys_keys), { .children = proc_sys_ipc } };
