@@ -148,9 +148,9 @@ struct platform_ops {
     void (*ctx_missed)(struct platform_ctx *ctx);
     /*
      * Optional, both or none. Can the context's own thread afford to have woken somebody and not say so until its next
-     * ctx_run is over, or before_sleep is called in that?
+     * ctx_run is over, or before_sleep is called in that? If so it will do it, and probably take that context over then.
      */
-    bool (*ctx_keeps)(const struct platform_ctx *ctx);
+    bool (*ctx_keeps)(struct platform_ctx *ctx);
     /*
      * The calling thread, the one of `from`, is that of `to` from now on, and the one of `to`, which sleeps, is that of `from`.
      * Neither is in ctx_run.

@@ -19,6 +19,9 @@
 #define REQ_AREA_SIZE 0x8000
 #define REQ_AREA_SHIFT 15
 #define REQ_STACK 0x1000 /* lowest byte of the handlers' stack */
+/* Room for extended state where no signal frame comes, between the request page's fields and the stack; else it lies on that. */
+#define REQ_ROOM 0x400
+#define REQ_ROOM_SIZE (REQ_STACK - REQ_ROOM)
 /* Room a handler's frames need below the saved extended state of the frame before. */
 #define REQ_FRAME_GAP 1024
 
@@ -45,6 +48,11 @@
 #define REQ_QUICK 80
 #define REQ_SELECTOR 84
 #define REQ_STATE 88
+#define REQ_SAVE_TO 96
+#define REQ_EAGER 104
+/* Values of live: in the processor; there, and saved too. */
+#define REQ_LIVE_ONLY 1
+#define REQ_LIVE_SAVED 2
 /* Orders. The first two only where the FSGSBASE instructions are missing. */
 #define REQ_SET_FS 1
 #define REQ_SET_GS 2
@@ -95,7 +103,7 @@ struct request_page {
     u32 sleeps;
     u32 kicked;     /* the thread's own note: a kick came while it was outside of guest code */
     u32 restore;    /* the signal hit while guest registers were being loaded: regs are those of before */
-    u32 live;       /* extended registers and bases are the guest's still */
+    u32 live;       /* extended registers and bases are the guest's still; REQ_LIVE_* */
     u32 pad0[9];
     u32 ack;
     u32 sentry_sleeps;
@@ -103,8 +111,10 @@ struct request_page {
     u32 orders;     /* REQ_SET_*, REQ_SAVE_STATE: to be done before anything else */
     u32 quick;      /* live, and rip is in rcx: go back by a jump */
     u32 selector;   /* of its own, to load into es; 0: none */
-    u64 state;      /* (c) where extended state is saved on order; what lies below is the stack while live */
-    u32 pad1[8];
+    u64 state;      /* (c) end of the stack while live */
+    u64 save_to;    /* where extended state is saved on order */
+    u32 eager;      /* the next call from a patched site saves them too: they will be wanted */
+    u32 pad1[5];
     struct guest_regs regs;
     u64 addr;
     u32 call_nr, call_arch;
@@ -120,6 +130,8 @@ REQ_IS(orders, REQ_ORDERS);
 REQ_IS(quick, REQ_QUICK);
 REQ_IS(selector, REQ_SELECTOR);
 REQ_IS(state, REQ_STATE);
+REQ_IS(save_to, REQ_SAVE_TO);
+REQ_IS(eager, REQ_EAGER);
 REQ_IS(live, REQ_LIVE);
 REQ_IS(regs, REQ_REGS);
 REQ_IS(regs.rdi, REQ_RDI);
@@ -129,6 +141,6 @@ REQ_IS(addr, REQ_ADDR);
 REQ_IS(call_nr, REQ_CALL);
 REQ_IS(error, REQ_ERROR);
 REQ_IS(frame, REQ_FRAME);
-_Static_assert(sizeof(struct request_page) == REQ_END, "trap_text.S");
+_Static_assert(sizeof(struct request_page) == REQ_END && REQ_END <= REQ_ROOM, "trap_text.S");
 #endif
 #endif

@@ -104,6 +104,8 @@ void stub_runners_free(struct stub_proc *p)
 
 u32 stub_state_offset(void) { return (u32)(REQ_AREA_SIZE - platform_xstate_size() - 64) & ~63u; }
 
+bool stub_state_stays(void) { return platform_xstate_size() <= REQ_ROOM_SIZE; }
+
 /* Has the mapper map the area and make the thread. */
 static int order_runner_locked(struct stub_proc *p, struct stub_runner *r)
 {
@@ -144,6 +146,9 @@ static int runner_new_locked(struct stub_proc *p, struct stub_runner **out)
 
     struct request_page *req = (struct request_page *)(void *)r->area;
     req->seq = r->seq;
+    u32 room = stub_state_stays() ? REQ_ROOM : stub_state_offset();
+    r->state = r->area + room;
+    r->state_addr = req->save_to = r->addr + room;
     req->state = r->addr + stub_state_offset();
     req->frame = req->state - REQ_FRAME_GAP;
     if (p->nrunners <= p->tmpl->nselectors) {

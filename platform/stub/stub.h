@@ -46,6 +46,9 @@ struct stub_runner {
     u8 *area;                 /* (c) the sentry's mapping of it */
     u64 addr;                 /* (c) the stub's */
     u32 seq;                  /* (holder) of the last event that was taken */
+    u8 *state;                /* (holder) room for extended state: in this area or, by exchange, in that of another runner */
+    u64 state_addr;           /* (holder) the same in the stub */
+    bool state_clean;         /* (holder) the header of what is there is as xsave leaves it */
     u64 fs_base, gs_base;     /* (holder) without FSGSBASE: what the host was told last */
     bool bases_known;         /* (holder) that was by this holder, and done */
     TAILQ_ENTRY(stub_runner) all_link; /* proc->lock */
@@ -130,6 +133,8 @@ void stub_thread_set_gone(struct stub_thread *th);
 int stub_runner_get(struct stub_proc *p, struct stub_runner **out);
 /* Offset in an area of the place where extended state is saved on order. */
 u32 stub_state_offset(void);
+/* Does it fit into REQ_ROOM, where it stays while other guest code runs? */
+bool stub_state_stays(void);
 /* Its last event was taken and it still waits for the answer. */
 void stub_runner_put(struct stub_runner *r);
 

@@ -166,8 +166,16 @@ trap_text_patched:
     rdgsbase %rax
     mov     %rax, REQ_GS_BASE(%rbp)
 1:  movl    $REQ_PATCHED_CALL, REQ_SIGNO(%rbp)
-    movl    $1, REQ_LIVE(%rbp)
+    movl    $REQ_LIVE_ONLY, REQ_LIVE(%rbp)
     movl    $0, REQ_RESTORE(%rbp)
+    cmpl    $0, REQ_EAGER(%rbp)
+    je      publish
+    mov     REQ_SAVE_TO(%rbp), %rdi
+    mov     $-1, %eax
+    mov     $-1, %edx
+    xsave64 (%rdi)
+    mov     %rdi, REQ_XSTATE(%rbp)
+    movl    $REQ_LIVE_SAVED, REQ_LIVE(%rbp)
 
 publish:
     mov     REQ_SEQ(%rbp), %r12d
@@ -217,6 +225,9 @@ trap_text_futex_ret:
 awake:
     movl    $0, REQ_SLEEPS(%rbp)
 resume:
+    prefetchw REQ_REGS(%rbp)
+    prefetchw REQ_REGS+64(%rbp)
+    prefetchw REQ_REGS+128(%rbp)
     mov     REQ_ORDERS(%rbp), %r14d
     test    %r14d, %r14d
     jnz     do_orders
@@ -304,7 +315,7 @@ do_orders:
     test    $REQ_SAVE_STATE, %r14d
     jz      set_bases
     andl    $~REQ_SAVE_STATE, REQ_ORDERS(%rbp)
-    mov     REQ_STATE(%rbp), %rdi         /* above the stack in use */
+    mov     REQ_SAVE_TO(%rbp), %rdi       /* above the stack in use, of this thread or another */
     mov     $-1, %eax
     mov     $-1, %edx
     xsave64 (%rdi)

@@ -7,6 +7,8 @@
 #include "platform/stub/request.h"
 #include "platform/stub/stub.h"
 
+#include <string.h>
+
 struct platform {
     struct platform_config cfg;  /* (c) */
     struct stub_template stubs;
@@ -50,6 +52,8 @@ struct platform_ctx {
     u8 *xstate;                  /* (t) platform_xstate_size() bytes */
     bool xstate_pending;         /* (t) xstate is to be loaded by the next run */
     bool live;                   /* (t) the runner has the guest's extended registers in the processor */
+    bool saved;                  /* (t) and has saved them too */
+    bool eager;                  /* (t) it does so at the next call */
     struct trap_spin spin;
     u32 *leaves;                 /* (t) the spin budget of the runner this thread drove before: to be 0 once ours is awake */
     u32 kicked;                  /* (a) */
@@ -59,6 +63,13 @@ struct platform_ctx {
 static inline struct request_page *trap_request(const struct stub_runner *r)
 {
     return (struct request_page *)(void *)r->area;
+}
+
+/* Before extended state is saved: xsave leaves most of the header as it is. (A sibling can spoil it, as what is saved.) */
+static inline void trap_state_clean(struct stub_runner *r)
+{
+    if (!r->state_clean) memset(r->state + 512, 0, 64);
+    r->state_clean = true;
 }
 
 /* Of the next wait. */
@@ -87,7 +98,7 @@ void trap_spin_leave(struct platform_ctx *ctx);
 void trap_ctx_missed(struct platform_ctx *ctx);
 
 /* change.c */
-bool trap_ctx_keeps(const struct platform_ctx *ctx);
+bool trap_ctx_keeps(struct platform_ctx *ctx);
 void trap_ctx_take_over(struct platform_ctx *from, struct platform_ctx *to);
 
 /* xstate.c */
@@ -95,6 +106,12 @@ int trap_ctx_get_xstate(struct platform_ctx *ctx, void *buf, size_t len);
 int trap_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
 /* Takes the extended state from the runner to ctx->xstate, for any runner to load. */
 void trap_xstate_pull(struct platform_ctx *ctx);
+/*
+ * Before an exchange of runners. True: the state is saved in the room that the runner has for it. False: it is in
+ * ctx->xstate. And after it, and after the exchange of the rooms.
+ */
+bool trap_xstate_settle(struct platform_ctx *ctx);
+void trap_xstate_exchanged(struct platform_ctx *ctx, bool settled);
 /* Puts ctx->xstate where the runner loads it from. */
 void trap_xstate_push(struct platform_ctx *ctx);
 

@@ -184,10 +184,12 @@ static bool take_event(struct platform_ctx *ctx, struct guest_regs *regs, struct
     struct request_page *req = trap_request(r), ev;
 
     if (!await_event(ctx, r, false)) return false;
+    for (size_t at = REQ_REGS; at < REQ_SS; at += 64) __asm__("prefetchw %0" : : "m"(((u8 *)req)[at]));
     r->seq = __atomic_load_n(&req->seq, __ATOMIC_ACQUIRE);
     memcpy(&ev, req, sizeof(ev));
     __asm__ volatile("" ::: "memory"); /* no second look at the page */
     ctx->live = ev.live;
+    ctx->saved = ev.live == REQ_LIVE_SAVED;
     if (!decode(&ev, regs, exit)) return false;
     if (!r->proc->tmpl->fsgsbase) {
         regs->fs_base = r->fs_base;
@@ -219,7 +221,7 @@ void trap_xstate_save(struct platform_ctx *ctx)
     struct stub_runner *r = ctx->runner;
     struct request_page *req = trap_request(r);
 
-    memset(r->area + stub_state_offset() + 512, 0, 64); /* xsave leaves most of the header as it is */
+    trap_state_clean(r);
     req->orders |= REQ_SAVE_STATE;
     answer(ctx, r);
     /* It waits in the stub's code, so there is an answer at once, or its siblings have spoilt the page. */
@@ -276,7 +278,12 @@ void trap_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest
     req->quick = ctx->live && regs->rip == regs->rcx && !(regs->eflags & EFLAGS_TF);
     if (unlikely(++ctx->spin.count >= TRAP_SPIN_WINDOW || (ctx->spin.in_turn >= TRAP_SPIN_TURNS && !ctx->spin.on)))
         trap_spin_look(ctx);
-    if (ctx->spin.on) req->spin = trap_spin_budget(ctx);
+    if (ctx->spin.on) {
+        req->spin = trap_spin_budget(ctx);
+        if (unlikely(ctx->eager)) trap_state_clean(r);
+        req->eager = ctx->eager;
+        ctx->eager = false;
+    }
     place_enter(&ctx->p->place, &ctx->place, r->tid);
     /* Kick: store kicked, load running. Here: store running, load kicked. One of the two sees the other. */
     __atomic_store_n(&ctx->place.running, (u64)(u32)r->proc->pid << 32 | (u32)r->tid, __ATOMIC_SEQ_CST);

@@ -79,7 +79,7 @@ void trap_spin_leave(struct platform_ctx *ctx)
     ctx->spin.count = 0;
     ctx->spin.since = clock_mono();
     place_pin_self(ctx->p->place.cpu[ctx->place.home]);
-    req->spin = 0;
+    req->spin = req->eager = 0;
     req->sentry_sleeps = 1;
 }
 
