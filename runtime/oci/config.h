@@ -36,6 +36,8 @@ struct oci_idmaps { struct oci_idmap *m; unsigned n; };
 #define OM_COPYUP 8u
 #define OM_IDMAP 16u
 #define OM_SRC_NOFOLLOW 32u
+#define OM_PROPAGATION_SHIFT 8        /* PLAN_MOUNT_SHARED and so on */
+#define OM_PROPAGATION(how) ((how) >> OM_PROPAGATION_SHIFT)
 struct oci_mount {
     const char *dest, *type, *source;
     u32 flags;                /* MNT_* */
@@ -81,7 +83,8 @@ struct oci_config {
     struct { bool present; const char *path; } ns[NS_KINDS];
     struct oci_idmaps uids, gids;
     struct oci_device *devices; unsigned ndevices;
-    const char *cgroups_path, *mount_label, *propagation, *intel_rdt;
+    const char *cgroups_path, *mount_label, *propagation_name, *intel_rdt;
+    u32 propagation;          /* PLAN_MOUNT_SHARED and so on */
     bool has_resources; struct oci_resources res;
     struct oci_pair *sysctl; unsigned nsysctl;
     const char **masked, **readonly; unsigned nmasked, nreadonly;
@@ -100,6 +103,7 @@ int resources_parse(struct oci_resources *r, const struct jn *n);
 void resources_free(struct oci_resources *r);
 int linux_parse(struct oci_config *c, const struct jn *n);
 int mounts_parse(struct oci_config *c, const struct jn *n);
+u32 propagation_parse(const char *word);     /* PLAN_MOUNT_SHARED and so on; 0: unknown */
 int idmaps_parse(struct oci_idmaps *m, const struct jn *obj, const char *key);
 int cap_number(const char *name);                /* -1: unknown */
 int rlimit_number(const char *name);

@@ -120,7 +120,6 @@ static int personality_parse(struct oci_config *c, const struct jn *n)
 int linux_parse(struct oci_config *c, const struct jn *n)
 {
     struct jn t;
-    static const char *const propagation[] = { "", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable" };
     if (jn_object(n)) return -1;
     if (jn_get(n, "namespaces", &t) && namespaces_parse(c, &t)) return -1;
     if (idmaps_parse(&c->uids, n, "uidMappings") || idmaps_parse(&c->gids, n, "gidMappings")) return -1;
@@ -130,13 +129,11 @@ int linux_parse(struct oci_config *c, const struct jn *n)
     }
     if (jn_get(n, "devices", &t) && devices_parse(c, &t)) return -1;
     if (jn_opt_str(n, "cgroupsPath", &c->cgroups_path) || jn_opt_str(n, "mountLabel", &c->mount_label) ||
-        jn_opt_str(n, "rootfsPropagation", &c->propagation))
+        jn_opt_str(n, "rootfsPropagation", &c->propagation_name))
         return -1;
-    if (c->propagation) {
-        size_t i = 0;
-        while (i < ARRAY_LEN(propagation) && strcmp(propagation[i], c->propagation)) i++;
+    if (c->propagation_name && *c->propagation_name && !(c->propagation = propagation_parse(c->propagation_name))) {
         jn_get(n, "rootfsPropagation", &t);
-        if (i == ARRAY_LEN(propagation)) return jn_fail(&t, "rootfsPropagation=%s is not supported", c->propagation);
+        return jn_fail(&t, "rootfsPropagation=%s is not supported", c->propagation_name);
     }
     if (jn_get(n, "resources", &t)) {
         c->has_resources = true;

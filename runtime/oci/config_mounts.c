@@ -2,6 +2,7 @@
 #include "runtime/oci/config.h"
 #include "runtime/oci/oci.h"
 #include "sentry/base/alloc.h"
+#include "sentry/base/plan.h"
 #include "sentry/vfs/mount_flags.h"
 
 #include <ctype.h>
@@ -12,23 +13,33 @@ static const struct mount_option { const char *name; u32 set, clear, how; } know
     { "nodev", MNT_NODEV, 0, 0 }, { "dev", 0, MNT_NODEV, 0 }, { "noexec", MNT_NOEXEC, 0, 0 }, { "exec", 0, MNT_NOEXEC, 0 },
     { "noatime", MNT_NOATIME, MNT_RELATIME, 0 }, { "atime", 0, MNT_NOATIME, 0 }, { "relatime", MNT_RELATIME, MNT_NOATIME, 0 },
     { "norelatime", 0, MNT_RELATIME, 0 }, { "strictatime", 0, MNT_RELATIME | MNT_NOATIME, 0 }, { "nostrictatime", 0, 0, 0 },
-    { "diratime", 0, 0, 0 }, { "nodiratime", 0, 0, 0 }, { "lazytime", 0, 0, 0 }, { "nolazytime", 0, 0, 0 },
+    { "diratime", 0, MNT_NODIRATIME, 0 }, { "nodiratime", MNT_NODIRATIME, 0, 0 }, { "lazytime", 0, 0, 0 }, { "nolazytime", 0, 0, 0 },
     /* Writes reach the host's file system as its own caching says. */
     { "sync", 0, 0, 0 }, { "async", 0, 0, 0 }, { "dirsync", 0, 0, 0 }, { "mand", 0, 0, 0 }, { "nomand", 0, 0, 0 },
     { "iversion", 0, 0, 0 }, { "noiversion", 0, 0, 0 }, { "silent", 0, 0, 0 }, { "loud", 0, 0, 0 }, { "acl", 0, 0, 0 }, { "noacl", 0, 0, 0 },
-    { "symfollow", 0, 0, 0 },
-    /* One mount namespace inside, which no mount leaves or enters: all kinds of propagation come to the same. */
-    { "private", 0, 0, 0 }, { "rprivate", 0, 0, 0 }, { "shared", 0, 0, 0 }, { "rshared", 0, 0, 0 }, { "slave", 0, 0, 0 }, { "rslave", 0, 0, 0 },
-    { "unbindable", 0, 0, 0 }, { "runbindable", 0, 0, 0 },
+    { "symfollow", 0, MNT_NOSYMFOLLOW, 0 },
+    { "nosymfollow", MNT_NOSYMFOLLOW, 0, 0 }, { "rnosymfollow", MNT_NOSYMFOLLOW, 0, 0 },
     { "rro", MNT_RDONLY, 0, 0 }, { "rrw", 0, MNT_RDONLY, 0 }, { "rnosuid", MNT_NOSUID, 0, 0 }, { "rsuid", 0, MNT_NOSUID, 0 },
     { "rnodev", MNT_NODEV, 0, 0 }, { "rdev", 0, MNT_NODEV, 0 }, { "rnoexec", MNT_NOEXEC, 0, 0 }, { "rexec", 0, MNT_NOEXEC, 0 },
     { "rnoatime", MNT_NOATIME, MNT_RELATIME, 0 }, { "ratime", 0, MNT_NOATIME, 0 }, { "rrelatime", MNT_RELATIME, MNT_NOATIME, 0 },
     { "rnorelatime", 0, MNT_RELATIME, 0 }, { "rstrictatime", 0, MNT_RELATIME | MNT_NOATIME, 0 }, { "rnostrictatime", 0, 0, 0 },
-    { "rdiratime", 0, 0, 0 }, { "rnodiratime", 0, 0, 0 }, { "rsymfollow", 0, 0, 0 },
+    { "rdiratime", 0, MNT_NODIRATIME, 0 }, { "rnodiratime", MNT_NODIRATIME, 0, 0 }, { "rsymfollow", 0, MNT_NOSYMFOLLOW, 0 },
     { "bind", 0, 0, OM_BIND }, { "rbind", 0, 0, OM_BIND | OM_REC }, { "remount", 0, 0, OM_REMOUNT }, { "tmpcopyup", 0, 0, OM_COPYUP },
     { "idmap", 0, 0, OM_IDMAP }, { "ridmap", 0, 0, OM_IDMAP | OM_REC }, { "src-nofollow", 0, 0, OM_SRC_NOFOLLOW },
 };
-static const char *const refused[] = { "nosymfollow", "rnosymfollow", "copy-symlink" };
+static const char *const refused[] = { "copy-symlink" };
+
+/* Of the mount namespace inside: nothing travels to or from the host. Bits of struct plan_mount's how, 0: no such word. */
+u32 propagation_parse(const char *s)
+{
+    static const struct { const char *name; u32 how; } kinds[] = {
+        { "shared", PLAN_MOUNT_SHARED }, { "slave", PLAN_MOUNT_SLAVE }, { "private", PLAN_MOUNT_PRIVATE }, { "unbindable", PLAN_MOUNT_UNBINDABLE } };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (!strcmp(s, kinds[i].name)) return kinds[i].how;
+        if (*s == 'r' && !strcmp(s + 1, kinds[i].name)) return kinds[i].how | PLAN_MOUNT_PROPAGATION_REC;
+    }
+    return 0;
+}
 
 static int data_u64(const struct jn *n, const char *s, bool suffix, int base, u64 *out)
 {
@@ -87,7 +98,10 @@ static int option(struct oci_mount *m, const struct jn *n, const char *s)
         m->how |= known[i].how;
         return 0;
     }
-    return *s ? data_option(m, n, s) : 0;
+    u32 kind = propagation_parse(s);
+    if (!kind) return *s ? data_option(m, n, s) : 0;
+    m->how = (m->how & ((1u << OM_PROPAGATION_SHIFT) - 1)) | kind << OM_PROPAGATION_SHIFT;
+    return 0;
 }
 
 int idmaps_parse(struct oci_idmaps *out, const struct jn *obj, const char *key)

@@ -69,9 +69,10 @@ static u32 add_root(struct oplan *o, int fd, u32 flags)
     return o->nroots++;
 }
 
-static void emit_mount(struct oplan *o, const struct plan_mount *m, const char *at, const char *source)
+/* shown: the path on the host that mountinfo tells as the root of a bind mount; "" for others. */
+static void emit_mount(struct oplan *o, const struct plan_mount *m, const char *at, const char *source, const char *shown)
 {
-    const char *s[] = { at, source, "" };
+    const char *s[] = { at, source, shown };
     plan_add2(&o->p->sentry, PLAN_MOUNT, m, sizeof(*m), s, 3);
 }
 
@@ -175,14 +176,14 @@ static int bind(struct oplan *o, const struct oci_mount *m, const char *dest, st
         if (!S_ISDIR(st.st_mode)) return mount_fail(c, m, "files of the host's kernel file systems cannot be shown to a sandbox");
         if (own == PM_CGROUP) return cgroup_mount(o, dest, *pm);
         pm->type = own;
-        emit_mount(o, pm, dest, "none");
+        emit_mount(o, pm, dest, "none", "");
         return 0;
     }
     pm->type = PM_GOFER;
     pm->mode = S_ISDIR(st.st_mode) ? S_IFDIR | 0755 : 0;
     pm->gofer_root = add_root(o, fd, PLAN_ROOT_ALLOW_SUID | (m->flags & MNT_RDONLY ? PLAN_ROOT_RO : 0) |
                               (m->flags & MNT_NOEXEC ? PLAN_ROOT_NOEXEC : 0) | (S_ISDIR(st.st_mode) ? 0 : PLAN_ROOT_FILE));
-    emit_mount(o, pm, dest, "host");
+    emit_mount(o, pm, dest, "host", source);
     return 0;
 }
 
@@ -205,7 +206,7 @@ static int add_mount(struct oplan *o, const struct oci_mount *m, unsigned index)
 {
     const struct oci_config *c = &o->c->cfg;
     AUTO_FREE char *dest = clean_path(m->dest);
-    struct plan_mount pm = { .flags = m->flags, .mode = S_IFDIR | 0755, .size = m->size };
+    struct plan_mount pm = { .flags = m->flags, .mode = S_IFDIR | 0755, .size = m->size, .how = OM_PROPAGATION(m->how) };
     bool is_dir = true;
     if (m->how & OM_REMOUNT) {
         plan_add2(&o->p->sentry, PLAN_REMOUNT, &m->flags, sizeof(m->flags), (const char *[]){ dest }, 1);
@@ -251,7 +252,7 @@ static int add_mount(struct oplan *o, const struct oci_mount *m, unsigned index)
     pm.uid = m->uid, pm.gid = m->gid;
     if (pm.type == PM_CGROUP) return cgroup_mount(o, dest, pm);
     if (pm.type == PM_TMPFS && (m->how & OM_COPYUP)) pm.how |= PLAN_MOUNT_COPYUP;
-    emit_mount(o, &pm, dest, m->source && m->source[0] ? m->source : m->type);
+    emit_mount(o, &pm, dest, m->source && m->source[0] ? m->source : m->type, "");
     return 0;
 }
 
@@ -260,9 +261,10 @@ static int add_mounts(struct oplan *o)
     const struct oci_config *c = &o->c->cfg;
     o->rootfd = open(o->c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (o->rootfd < 0) return oci_fail("config.json: root.path: %s: %s", o->c->rootfs, strerror(errno));
-    struct plan_mount root = { .type = PM_GOFER, .mode = S_IFDIR | 0755, .flags = MNT_RELATIME | (c->root.readonly ? MNT_RDONLY : 0) };
+    struct plan_mount root = { .type = PM_GOFER, .mode = S_IFDIR | 0755, .flags = MNT_RELATIME | (c->root.readonly ? MNT_RDONLY : 0),
+        .how = c->propagation };
     root.gofer_root = add_root(o, o->rootfd, PLAN_ROOT_ALLOW_SUID | (c->root.readonly ? PLAN_ROOT_RO : 0));
-    emit_mount(o, &root, "/", "rootfs");
+    emit_mount(o, &root, "/", "rootfs", "");
     for (unsigned i = 0; i < c->nmounts; i++)
         if (add_mount(o, &c->mounts[i], i)) return -1;
     return 0;
@@ -280,7 +282,7 @@ static int add_devices(struct oplan *o)
     if (!o->has_dev) {
         if (c->root.readonly) make_mount_point(o->rootfd, "/dev", true);
         struct plan_mount m = { .type = PM_TMPFS, .mode = S_IFDIR | 0755, .flags = MNT_NOSUID };
-        emit_mount(o, &m, "/dev", "tmpfs");
+        emit_mount(o, &m, "/dev", "tmpfs", "");
         o->dev_is_ours = true;
     }
     for (unsigned i = 0; i < c->ndevices; i++) {
@@ -308,7 +310,7 @@ static void own_pids_files(struct oplan *o, const char *dir, u32 flags)
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         struct plan_mount m = { .type = files[i].type, .flags = flags };
         AUTO_FREE char *at = xasprintf("%s/%s", dir, files[i].name);
-        emit_mount(o, &m, at, "cgroup");
+        emit_mount(o, &m, at, "cgroup", "");
     }
 }
 
@@ -322,7 +324,7 @@ static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm)
     if (v1 || !c->ncg) { /* read-only once its directories are made */
         struct plan_mount m = pm;
         m.flags &= ~MNT_RDONLY;
-        emit_mount(o, &m, dest, "cgroup");
+        emit_mount(o, &m, dest, "cgroup", "");
         if (pm.flags & MNT_RDONLY) plan_add2(&o->p->sentry, PLAN_REMOUNT, &pm.flags, sizeof(pm.flags), &dest, 1);
     }
     for (unsigned i = 0; i < c->ncg; i++) {
@@ -332,7 +334,7 @@ static int cgroup_mount(struct oplan *o, const char *dest, struct plan_mount pm)
         struct plan_mount m = { .type = PM_GOFER, .mode = S_IFDIR | 0755, .flags = pm.flags | MNT_RDONLY };
         m.gofer_root = add_root(o, fd, PLAN_ROOT_RO | PLAN_ROOT_NOEXEC);
         AUTO_FREE char *at = names[0] ? xasprintf("%s/%s", dest, !strncmp(names, "name=", 5) ? names + 5 : names) : xstrdup(dest);
-        emit_mount(o, &m, at, "cgroup");
+        emit_mount(o, &m, at, "cgroup", "");
         if (cgroup_has(c->cg[i].dir, "pids.max")) own_pids_files(o, at, m.flags);
         if (!names[0]) break;
         while ((comma = strchr(names, ','))) { /* cpu -> cpu,cpuacct */

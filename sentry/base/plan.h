@@ -19,7 +19,7 @@ enum plan_kind {
     PLAN_HOSTNAME,           /* string */
     PLAN_CRED,               /* struct plan_cred, then u32 groups[] */
     PLAN_RLIMIT,             /* struct plan_rlimit; repeated */
-    PLAN_MOUNT,              /* struct plan_mount, then target\0 source\0 options\0; in order; the first is the root */
+    PLAN_MOUNT,              /* struct plan_mount, then target\0 source\0 what of a file system is shown\0 (may be empty); in order; the first is the root */
     PLAN_SYMLINK,            /* target\0 linkpath\0: made in the root tmpfs before the program starts */
     PLAN_DIR,                /* u32 mode (| PLAN_DIR_OWNED), path\0 */
     PLAN_FILE,               /* u32 mode, path\0, contents (rest): small synthesised files */
@@ -65,6 +65,12 @@ enum plan_mount_type { PM_TMPFS = 1, PM_GOFER, PM_OVERLAY /* gofer root below, t
 struct plan_mount { u32 type; u32 flags; /* MNT_* of vfs.h */ u32 gofer_root; u32 mode; u64 size; u32 exclusive; u32 how; /* PLAN_MOUNT_* */ u32 uid, gid; /* of a tmpfs' root */
                     u32 upper_root; /* PM_OVERLAY: gofer root above + 1; 0: tmpfs */ u32 pad; };
 #define PLAN_MOUNT_COPYUP 1u  /* tmpfs: starts with what lay there */
+/* At most one kind of propagation; of the root at the end, when all is mounted, of others at once. */
+#define PLAN_MOUNT_SHARED 2u
+#define PLAN_MOUNT_SLAVE 4u
+#define PLAN_MOUNT_PRIVATE 8u
+#define PLAN_MOUNT_UNBINDABLE 16u
+#define PLAN_MOUNT_PROPAGATION_REC 32u
 struct plan_node { u32 mode, uid, gid, pad; u64 rdev; };
 struct plan_idmap { u32 inside, outside, count; };
 struct plan_process { u32 flags, personality; s32 oom_score_adj; u32 ioprio; s32 sched_policy, sched_prio, nice; u32 pad; };

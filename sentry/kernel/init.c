@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 
 int init_each(struct init *in, enum plan_kind kind, int (*fn)(struct init *, const u8 *data, u32 len))
 {
@@ -82,12 +83,39 @@ static int new_super(struct init *in, const struct plan_mount *m, struct super *
     return -ENODEV;
 }
 
+/* Of what is mounted at p. */
+static int set_propagation(const struct path *p, u32 how)
+{
+    u64 kind = how & PLAN_MOUNT_SHARED ? MS_SHARED : how & PLAN_MOUNT_SLAVE ? MS_SLAVE : how & PLAN_MOUNT_PRIVATE ? MS_PRIVATE :
+        how & PLAN_MOUNT_UNBINDABLE ? MS_UNBINDABLE : 0;
+    struct path top = *p;
+    if (!kind) return 0;
+    path_get(&top);
+    path_follow_mount(&top);
+    int r = vfs_change_propagation(&top, kind, how & PLAN_MOUNT_PROPAGATION_REC);
+    path_put(&top);
+    return r;
+}
+
+static int root_propagation(struct init *in UNUSED, const u8 *data, u32 len)
+{
+    struct plan_mount m;
+    struct path root;
+    const char *at = plan_string(data, len, sizeof(m), 0);
+    if (!at || strcmp(at, "/")) return 0;
+    memcpy(&m, data, sizeof(m));
+    fs_get_root(current->fs, &root);
+    int r = set_propagation(&root, m.how);
+    path_put(&root);
+    return r;
+}
+
 static int take_mount(struct init *in, const u8 *data, u32 len, bool root)
 {
     struct plan_mount m;
     const char *at = len >= sizeof(m) ? plan_string(data, len, sizeof(m), 0) : NULL;
-    const char *source = at ? plan_string(data, len, sizeof(m), 1) : NULL;
-    if (!source) return init_malformed(in, "mount");
+    const char *source = at ? plan_string(data, len, sizeof(m), 1) : NULL, *shown = source ? plan_string(data, len, sizeof(m), 2) : NULL;
+    if (!shown) return init_malformed(in, "mount");
     memcpy(&m, data, sizeof(m));
     if (root != !strcmp(at, "/")) return 0;
 
@@ -98,6 +126,7 @@ static int take_mount(struct init *in, const u8 *data, u32 len, bool root)
         init_failed(in, SANDBOX_FAILED, "mounting %s at %s: %s", source, at, init_err_text(r));
         return r;
     }
+    if (*shown) sb->shown_root = xstrdup(shown);
     if (m.type == PM_TMPFS || m.type == PM_GOFER || m.type == PM_OVERLAY) policy_attach(sb, at, m.type != PM_TMPFS);
     if (root) {
         struct mnt_ns *ns = mnt_ns_new(sb, m.flags, source);
@@ -142,6 +171,7 @@ static int take_mount(struct init *in, const u8 *data, u32 len, bool root)
             if (!r) r = vfs_remount(&top, m.flags);
             path_put(&top);
         }
+        if (!r) r = set_propagation(&p, m.how);
         path_put(&p);
     }
     super_put(sb);
@@ -240,6 +270,7 @@ struct task *init_prepare(const u8 *plan, size_t len, u32 options, struct gofer_
         init_each(&in, PLAN_MOUNT, other_mount) || init_set_names(&in) || (in.container && init_container(&in)) || init_set_process(&in) ||
         init_each(&in, PLAN_SOLARIS_PIECES, take_pieces))
         return NULL;
+    if (init_each(&in, PLAN_MOUNT, root_propagation)) return NULL;
     mnt_ns_lock_flags(current->fs->ns);
     control_timing_mark("mounts");
     current->fs->umask = in.cred.umask & 0777;

@@ -57,6 +57,7 @@ void super_put(struct super *sb)
     }
     rwlock_fini(&sb->rename_lock);
     free(sb->options);
+    free(sb->shown_root);
     if (sb->ops && sb->ops->free) sb->ops->free(sb);
     else free(sb);
 }

@@ -40,6 +40,8 @@ int mount_root_text(struct mount *m, char *buf, size_t size)
         dentry_put(d);
     }
     dentry_put(d);
+    const char *base = m->sb->shown_root;
+    if (fits && base && strcmp(base, "/")) fits = prepend(buf, &at, base);
     if (fits && !buf[at]) fits = prepend(buf, &at, "/");
     if (!fits) return -ENAMETOOLONG;
     memmove(buf, buf + at, size - at);

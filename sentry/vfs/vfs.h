@@ -72,6 +72,7 @@ struct super {
     rwlock_t rename_lock;          /* LC_RENAME: write for cross-directory renames */
     bool case_cache_forever;       /* dentries never need d_revalidate */
     void *priv;
+    char *shown_root;              /* (c) owned; what its root is of the host's file system, for listings; NULL: "/" */
     const char *policy_at;         /* (c) where it is shown, when path rules cover it; "" for the root of all */
     char *options;                 /* shown in mountinfo; owned; once mounted by super_options and super_set_options */
     u32 active;                    /* (a) struct mount on this super */

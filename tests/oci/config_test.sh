@@ -27,6 +27,12 @@ inside '/t type tmpfs \(rw,nosuid,nodev,noexec.*size=1024k,mode=700' 'mount("/t"
 inside '^root$' 'mount("/etc", "tmpfs", "tmpfs", "tmpcopyup"); sh("cut -d: -f1 /etc/passwd | head -1")'
 inside '^ro$' 'mount("/t", "tmpfs", "tmpfs", "ro", "tmpcopyup"); sh("touch /t/x 2>/dev/null || echo ro")'
 inside 'mqueue' 'mount("/dev/mqueue", "mqueue", "mqueue", "nosuid"); args("mount")'
+# propagation inside: of single mounts, and of the root
+inside '^/a shared /b private /c unbindable $' 'mount("/a", "tmpfs", "t", "shared"); mount("/b", "tmpfs", "t", "slave", "private"); mount("/c", "tmpfs", "t", "runbindable"); sh("awk \"\\$5 ~ /^.[abc]$/ { printf \\\"%s %s \\\", \\$5, \\$7 == \\\"-\\\" ? \\\"private\\\" : substr(\\$7, 1, index(\\$7 \\\":\\\", \\\":\\\") - 1) }\" /proc/self/mountinfo")'
+inside '^seen$' 'p["capabilities"] = {k: ["CAP_SYS_ADMIN"] for k in ("bounding", "effective", "permitted")}; l["rootfsPropagation"] = "rshared"; sh("mkdir /x /y; mount --bind / /x; mount -t tmpfs t /y; touch /y/f; [ -e /x/y/f ] && echo seen")'
+inside '^unseen$' 'p["capabilities"] = {k: ["CAP_SYS_ADMIN"] for k in ("bounding", "effective", "permitted")}; l["rootfsPropagation"] = "slave"; sh("mkdir /x /y; mount --bind / /x; mount -t tmpfs t /y; touch /y/f; [ -e /x/y/f ] || echo unseen")'
+inside '^refused$' 'p["capabilities"] = {k: ["CAP_SYS_ADMIN"] for k in ("bounding", "effective", "permitted")}; l["rootfsPropagation"] = "unbindable"; sh("mkdir /x; mount --bind / /x 2>/dev/null || echo refused")'
+inside "^$work/vol/d /v nosymfollow\$" "mount('/v', 'bind', '$work/vol/d', 'bind', 'nosymfollow'); sh('awk \"\\\\\$5 == \\\\\"/v\\\\\" { print \\\\\$4, \\\\\$5, \\\\\$6 ~ /nosymfollow/ ? \\\\\"nosymfollow\\\\\" : \\\\\"\\\\\" }\" /proc/self/mountinfo')"
 # masked and read-only paths
 inside '^0 0$' 'l["maskedPaths"] = ["/etc/passwd", "/var", "/nosuch"]; p["cwd"] = "/"; sh("mkdir -p /var/x 2>/dev/null; echo $(cat /etc/passwd | wc -c) $(ls /var | wc -l)")'
 inside '^ro$' 'l["readonlyPaths"] = ["/etc", "/nosuch"]; sh("touch /etc/x 2>/dev/null || echo ro")'
