@@ -55,6 +55,7 @@ sysret_t linux_newfstatat(const struct syscall_args *a)
     return do_stat((int)a->a[0], a->a[1], flags, a->a[2]);
 }
 
+#define LINUX_STATX_MNT_ID_UNIQUE 0x4000u
 static struct linux_statx_ts statx_ts(const struct timespec *t) { return (struct linux_statx_ts){ .sec = t->tv_sec, .nsec = (u32)t->tv_nsec }; }
 
 sysret_t linux_statx(const struct syscall_args *a)
@@ -74,11 +75,12 @@ sysret_t linux_statx(const struct syscall_args *a)
     }
     int err = vfs_stat((int)a->a[0], path, flags & ~AT_STATX_SYNC_TYPE, &k);
     if (err) return err;
+    bool unique = mask & LINUX_STATX_MNT_ID_UNIQUE;
     struct linux_statx s = {
-        .mask = STATX_BASIC_STATS | (k.has_btime ? STATX_BTIME : 0) | STATX_MNT_ID, .blksize = k.blksize, .attributes = k.attributes,
+        .mask = STATX_BASIC_STATS | (k.has_btime ? STATX_BTIME : 0) | (unique ? LINUX_STATX_MNT_ID_UNIQUE : STATX_MNT_ID), .blksize = k.blksize, .attributes = k.attributes,
         .nlink = (u32)k.nlink, .uid = uid_out(k.uid), .gid = gid_out(k.gid), .mode = (u16)k.mode, .ino = k.ino, .size = k.size, .blocks = k.blocks,
         .attributes_mask = k.attributes_mask, .atime = statx_ts(&k.atime), .ctime = statx_ts(&k.ctime), .mtime = statx_ts(&k.mtime),
-        .rdev_major = major(k.rdev), .rdev_minor = minor(k.rdev), .dev_major = major(k.dev), .dev_minor = minor(k.dev), .mnt_id = k.mnt_id,
+        .rdev_major = major(k.rdev), .rdev_minor = minor(k.rdev), .dev_major = major(k.dev), .dev_minor = minor(k.dev), .mnt_id = unique ? k.mnt_unique : k.mnt_id,
     };
     if (k.has_btime) s.btime = statx_ts(&k.btime);
     return copy_out(a->a[4], &s, sizeof(s));

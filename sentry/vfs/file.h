@@ -164,6 +164,8 @@ int hostfile_create(int hostfd, u32 flags, struct file **out);
 
 /* --- file systems --- */
 int tmpfs_new(u64 size_limit /* bytes, 0: half of memory */, u32 root_mode, u32 uid, u32 gid, struct super **out);
+/* Pages from first to last (included) that a file of a tmpfs has; false: it is none. */
+bool tmpfs_count_pages(struct inode *i, u64 first, u64 last, u64 *n);
 /* Sizes in bytes (0: as at first), inodes (0: no limit of its own); NULL: stays. -EINVAL: more is there already. */
 int tmpfs_set_limits(struct super *sb, const u64 *size, const u64 *inodes);
 void tmpfs_rename(struct super *sb, const char *name);             /* a fresh one is called ramfs or mqueue */

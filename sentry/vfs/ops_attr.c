@@ -26,6 +26,7 @@ int vfs_stat_path(const struct path *p, struct kstat *st)
     int r = getattr(p->dentry->inode, st);
     if (p->mnt) {
         st->mnt_id = p->mnt->id;
+        st->mnt_unique = p->mnt->unique;
         st->attributes_mask |= STATX_ATTR_MOUNT_ROOT;
         if (p->dentry == p->mnt->root) st->attributes |= STATX_ATTR_MOUNT_ROOT;
     }

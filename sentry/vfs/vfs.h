@@ -36,7 +36,7 @@ struct vma;
 #define KSYMLOOP_MAX 40
 
 struct kstat {
-    u64 dev, rdev, ino, nlink, size, blocks, mnt_id;
+    u64 dev, rdev, ino, nlink, size, blocks, mnt_id, mnt_unique;
     u32 mode, uid, gid, blksize;
     struct timespec atime, mtime, ctime, btime;
     u64 attributes, attributes_mask;      /* STATX_ATTR_* */

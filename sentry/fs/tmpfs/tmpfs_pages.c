@@ -46,13 +46,14 @@ mpage_t tmpfs_pages_find(struct tmpfs_inode *t, u64 pgoff)
 /* Takes up to n pages of the file system's quota; how many it got. */
 static u64 charge(struct tmpfs_super *s, u64 n)
 {
-    if (!s->max_pages) {
+    u64 max = atomic_load(&s->max_pages);
+    if (!max) {
         atomic_add(&s->used_pages, n);
         return n;
     }
     u64 v = atomic_load(&s->used_pages), got;
     do {
-        got = v >= s->max_pages ? 0 : MIN(n, s->max_pages - v);
+        got = v >= max ? 0 : MIN(n, max - v);
     } while (got && !__atomic_compare_exchange_n(&s->used_pages, &v, v + got, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     return got;
 }
@@ -95,6 +96,27 @@ int tmpfs_pages_make(struct tmpfs_inode *t, u64 pgoff, u64 want, mpage_t *out)
     int r = make_locked(t, pgoff, want, out);
     unlock(&t->pg_lock);
     return r;
+}
+
+static u64 count_in_locked(const struct pages_node *n, unsigned level, u64 base, u64 first, u64 last)
+{
+    u64 span = 1ULL << (BITS * level), count = 0;
+    for (unsigned k = 0; k < PAGES_FANOUT; k++) {
+        u64 start = base + k * span;
+        if (!n->slot[k] || start > last || start + (span - 1) < first) continue;
+        count += level ? count_in_locked(n->slot[k], level - 1, start, first, last) : 1;
+    }
+    return count;
+}
+
+bool tmpfs_count_pages(struct inode *i, u64 first, u64 last, u64 *n)
+{
+    if (i->map.ops != &tmpfs_map_ops) return false;
+    struct tmpfs_inode *t = tmpfs_i(i);
+    lock(&t->pg_lock);
+    *n = t->height ? count_in_locked(t->root, t->height - 1, 0, first, last) : 0;
+    unlock(&t->pg_lock);
+    return true;
 }
 
 /* Clears leaves of [from,to) below n, which covers pages from `base` on; true: n is empty now. */
