@@ -335,9 +335,9 @@ static int find_locked(struct net_devs *v, const struct route_query *q0, struct 
     memcpy(out->next, q.dst, 16);
     const struct net_route *r = lookup(v, &q, v4, &e);
     if (!r && e != -ENETUNREACH) return e;
-    if (!r && !v4 && !multi && !q.has_src && !any_address(v, false)) return -EADDRNOTAVAIL;     /* ip6_dst_lookup_tail() wants a source first */
+    if (!r && !v4 && !q.has_src && !any_address(v, false)) return -EADDRNOTAVAIL;     /* ip6_dst_lookup_tail() wants a source first */
     if (!r && !q.oif) return e;
-    if (!r && !v4 && !multi) return -ENETUNREACH;
+    if (!r && !v4) return -ENETUNREACH;
     if (r) out->entry = *r;
     else out->entry.prefix = 255;
     if (r && r->dev) d = r->dev;
