@@ -53,6 +53,8 @@ void inet_set_local(struct socket *s, const u8 ip[16]);
 /* What came, from whom, by which interface. */
 struct inet_flow { const struct net_ns *net; int protocol; u8 dst[16], src[16]; u16 dport, sport; u32 ifindex; };
 struct socket *tcp_find_listener(const struct net_ns *net, const u8 dst[16], u16 port, u32 ifindex);       /* counted */
+/* tcp_reach.c: the listener that c, with both ends set, connects to, counted; it may be in another namespace. *reached: the host is. No lock held. */
+struct socket *tcp_reach(struct socket *c, bool *reached);
 struct socket *udp_find(const struct inet_flow *f);
 /* Every UDP socket that gets a datagram for a group or for everybody; counted, at most max. */
 unsigned udp_find_multicast(const struct inet_flow *f, struct socket **out, unsigned max);

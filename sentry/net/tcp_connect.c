@@ -192,9 +192,13 @@ static void clear_other_end(struct socket *c)
 /* Starts it: outcome in c's state (still CONNECTING when the backlog is full). */
 static void start_connect(struct socket *c)
 {
-    struct socket *l = tcp_find_listener(c->net, c->in.remote.in.ip, c->in.remote.in.port, LO_INDEX), *child = NULL;
-    bool queued = false;
+    bool queued = false, reached;
+    struct socket *l = tcp_reach(c, &reached), *child = NULL;
 
+    if (!reached) {
+        finish_connect(c, NULL, EHOSTUNREACH);
+        return;
+    }
     if (l) {
         clear_other_end(c);
         lock(&l->lock);
@@ -232,7 +236,6 @@ static int begin_connect(struct socket *s, struct net_addr *to)
     int r = inet_check_dest(s, to);
 
     if (r) return r;
-    /* Connections end inside of the sandbox: no segments go out by a device. */
     struct route_result way;
     if ((r = inet_route(s, NULL, to, &way))) return r;
     memcpy(src, way.src, sizeof src);
@@ -264,8 +267,7 @@ static int begin_connect(struct socket *s, struct net_addr *to)
     }
     unlock(&s->lock);
     if (!r) mib_add(s->net, MIB_TCP_ACTIVE_OPENS, 1);
-    if (!r && kind == ROUTE_LOCAL) start_connect(s);
-    else if (!r) finish_connect(s, NULL, EHOSTUNREACH);
+    if (!r) start_connect(s);
     return r;
 }
 

@@ -4,6 +4,7 @@
  * the first one of each direction is a hash of both ends, so that nothing has to be remembered.
  */
 #include "sentry/net/tcp_show.h"
+#include "sentry/net/dev.h"
 #include "sentry/net/inet_ns.h"
 
 #include "sentry/base/alloc.h"
@@ -58,6 +59,11 @@ static struct tcp_segment *make(const struct socket *s, const struct net_addr *a
 static void transmit(struct tcp_segment *g)
 {
     if (!g) return;
+    /* One between namespaces crosses a cable: it is not shown. */
+    if (!net_is_local(g->net, g->src) || !net_is_local(g->net, g->dst)) {
+        free(g);
+        return;
+    }
     bool v4 = ip_is_v4(g->dst), syn = g->flags & TH_SYN;
     u32 header = ip_header_size(v4), own = sizeof(struct tcphdr) + (syn ? 4 : 0);
     u8 *buf = try_zalloc(1, header + own + g->len);

@@ -17,7 +17,8 @@
 #include <sys/ioctl.h>
 
 #define PI 4u                      /* struct tun_pi */
-#define QUEUE_MAX 500u             /* TUN_READQ_SIZE: packets that wait for a reader */
+#define QUEUE_MAX 500u             /* TUN_READQ_SIZE: packets that wait for a reader, */
+#define QUEUE_BYTES (512u << 10)   /* ...and what they may come to */
 #define FLAGS_KNOWN (IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_ONE_QUEUE | IFF_TUN_EXCL | IFF_MULTI_QUEUE)
 
 struct tun_packet { TAILQ_ENTRY(tun_packet) link; u32 len; u16 proto; u8 bytes[]; };
@@ -27,7 +28,7 @@ struct tun {
     lock_t lock;                   /* LC_SOCK; guards: */
     struct tun_file *file;         /* attached; borrowed, it detaches before it goes */
     TAILQ_HEAD(, tun_packet) queue;
-    unsigned nqueued;
+    unsigned nqueued; u32 bytes;
     bool persist, tap, no_pi, one_queue;
     u32 owner, group;              /* NO_ID: anybody with the right */
 };
@@ -52,10 +53,11 @@ static void xmit(struct netdev *d, const u8 *frame, u32 len, u16 proto)
     memcpy(p->bytes, frame, len);
     lock(&t->lock);
     struct tun_file *f = t->file;
-    bool room = f && t->nqueued < QUEUE_MAX;
+    bool room = f && t->nqueued < QUEUE_MAX && t->bytes + len <= QUEUE_BYTES;
     if (room) {
         TAILQ_INSERT_TAIL(&t->queue, p, link);
         t->nqueued++;
+        t->bytes += len;
         waitq_wake(&f->wq, POLLIN | POLLRDNORM);
     }
     unlock(&t->lock);
@@ -115,6 +117,7 @@ static struct tun_packet *take(struct tun *t)
     if (p) {
         TAILQ_REMOVE(&t->queue, p, link);
         t->nqueued--;
+        t->bytes -= p->len;
     }
     unlock(&t->lock);
     return p;

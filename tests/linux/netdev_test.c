@@ -85,9 +85,10 @@ static int link_msg(int type, const char *name, int index)
     return ask();
 }
 
+/* IPv6: without detection of duplicates, which takes a second. */
 static int addr(int type, int flags, const char *dev, const char *ip, int prefix)
 {
-    struct ifaddrmsg m = { .ifa_family = strchr(ip, ':') ? AF_INET6 : AF_INET, .ifa_prefixlen = (uint8_t)prefix, .ifa_index = if_nametoindex(dev) };
+    struct ifaddrmsg m = { .ifa_family = strchr(ip, ':') ? AF_INET6 : AF_INET, .ifa_prefixlen = (uint8_t)prefix, .ifa_flags = strchr(ip, ':') ? IFA_F_NODAD : 0, .ifa_index = if_nametoindex(dev) };
     uint8_t b[16];
     CHECK(inet_pton(m.ifa_family, ip, b) == 1);
     begin(type, flags, &m, sizeof m);
@@ -168,7 +169,13 @@ static void links(void)
     CHECK(ioctl(f, SIOCSIFNAME, &r) == 0 && if_nametoindex("vx") && !if_nametoindex("va"));
     CHECK(link_up("vx", 1) == 0 && link_up("vb", 1) == 0);
     strcpy(r.ifr_name, "vx");
-    CHECK(ioctl(f, SIOCGIFFLAGS, &r) == 0 && r.ifr_flags & IFF_UP && r.ifr_flags & IFF_RUNNING);
+    /* The carrier is noticed by and by. */
+    for (int i = 0; i < 200; i++) {
+        CHECK(ioctl(f, SIOCGIFFLAGS, &r) == 0 && r.ifr_flags & IFF_UP);
+        if (r.ifr_flags & IFF_RUNNING) break;
+        usleep(10000);
+    }
+    CHECK(r.ifr_flags & IFF_RUNNING);
     /* One end takes the other along. */
     CHECK(link_msg(RTM_DELLINK, "vb", 0) == 0 && !if_nametoindex("vx"));
     CHECK(link_msg(RTM_DELLINK, "vb", 0) == ENODEV && link_msg(RTM_DELLINK, NULL, 999) == ENODEV && link_msg(RTM_DELLINK, "lo", 0) == EOPNOTSUPP);
@@ -271,7 +278,10 @@ static void cable(void)
         CHECK(bind(f, SA(a), sizeof a) == 0 && write(ready[1], "b", 1) == 1);
         CHECK(recvfrom(f, b, sizeof b, 0, SA(from), &n) == 5 && from.sin_addr.s_addr == htonl(0x0a090001));
         CHECK(sendto(f, b, 5, 0, SA(from), n) == 5);
-        /* Nobody has that port: the other end is told. */
+        int l = socket(AF_INET, SOCK_STREAM, 0), t;
+        CHECK(bind(l, SA(a), sizeof a) == 0 && listen(l, 1) == 0 && write(ready[1], "t", 1) == 1);
+        CHECK((t = accept(l, SA(from), &n)) >= 0 && from.sin_addr.s_addr == htonl(0x0a090001));
+        CHECK(recv(t, b, sizeof b, 0) == 6 && send(t, "answer", 6, 0) == 6 && close(t) == 0);
         CHECK(write(ready[1], "e", 1) == 1 && recv(f, b, sizeof b, 0) == 4);
         exit(0);
     }
@@ -285,6 +295,15 @@ static void cable(void)
     struct sockaddr_in to = at("10.9.0.2", 700);
     char b[16];
     CHECK(sendto(f, "hello", 5, 0, SA(to), sizeof to) == 5 && recv(f, b, sizeof b, 0) == 5 && !memcmp(b, "hello", 5));
+    /* A connection, and a port where nobody listens. */
+    int t = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(read(ready[0], &c, 1) == 1 && c == 't' && connect(t, SA(to), sizeof to) == 0 && send(t, "stream", 6, 0) == 6);
+    CHECK(recv(t, b, sizeof b, 0) == 6 && !memcmp(b, "answer", 6) && recv(t, b, sizeof b, 0) == 0 && close(t) == 0);
+    t = socket(AF_INET, SOCK_STREAM, 0);
+    to.sin_port = htons(701);
+    CHECK_ERR(connect(t, SA(to), sizeof to), ECONNREFUSED);
+    to.sin_port = htons(700);
+    close(t);
     CHECK(read(ready[0], &c, 1) == 1 && sendto(f, "end", 4, 0, SA(to), sizeof to) == 4);
     CHECK(waitpid(child, &st, 0) == child && st == 0);
     /* The namespace went, the device in it, and so this end. */
@@ -403,6 +422,29 @@ static void bound(void)
     close(a), close(b), close(c), close(s);
 }
 
+/* A group of IPv6 by an interface: who is in it there, and who listens at the other end of the cable. */
+static void group6(void)
+{
+    int on = 1, va, a = socket(AF_INET6, SOCK_DGRAM, 0), b = socket(AF_INET6, SOCK_DGRAM, 0), s = socket(AF_INET6, SOCK_DGRAM, 0);
+    struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(902) }, to = any, from;
+    struct ipv6_mreq m = { 0 };
+    socklen_t n = sizeof from;
+    char d[8];
+    CHECK(add_veth("va", "vb", NLM_F_EXCL) == 0 && link_up("va", 1) == 0 && link_up("vb", 1) == 0 && addr(RTM_NEWADDR, NLM_F_EXCL | NLM_F_CREATE, "va", "fd00::1", 64) == 0);
+    va = (int)if_nametoindex("va");
+    CHECK(inet_pton(AF_INET6, "ff02::77", &to.sin6_addr) == 1);
+    m.ipv6mr_multiaddr = to.sin6_addr;
+    for (int i = 0; i < 2; i++) {
+        int f = i ? b : a;
+        m.ipv6mr_interface = if_nametoindex(i ? "vb" : "va");
+        CHECK(setsockopt(f, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 && bind(f, SA(any), sizeof any) == 0 && setsockopt(f, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m, sizeof m) == 0);
+    }
+    CHECK(setsockopt(s, IPPROTO_IPV6, IPV6_MULTICAST_IF, &va, sizeof va) == 0 && sendto(s, "six", 3, 0, SA(to), sizeof to) == 3);
+    CHECK(recvfrom(a, d, sizeof d, 0, SA(from), &n) == 3 && !memcmp(d, "six", 3));
+    CHECK(link_msg(RTM_DELLINK, "va", 0) == 0);
+    close(a), close(b), close(s);
+}
+
 static void rights(void)
 {
     int st;
@@ -418,4 +460,4 @@ static void rights(void)
     CHECK(waitpid(c, &st, 0) == c && st == 0);
 }
 
-NETNS_MAIN(CASE(links), CASE(addresses), CASE(routes), CASE(rules), CASE(groups), CASE(tunnel), CASE(tap), CASE(bound), CASE(rights), CASE(cable))
+NETNS_MAIN(CASE(links), CASE(addresses), CASE(routes), CASE(rules), CASE(groups), CASE(tunnel), CASE(tap), CASE(bound), CASE(group6), CASE(rights), CASE(cable))
