@@ -26,10 +26,10 @@ static void linux_syscall(struct task *t)
     r->r11 = r->eflags;
     if (unlikely(t->ptrace)) {
         t->syscall_nr = nr;
-        ptrace_syscall_stop(true);
+        bool emulated = ptrace_syscall_stop(true);
         nr = (u32)r->orig_rax;   /* the tracer may have asked for something else; -1: for nothing */
         a = (struct syscall_args){ { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 } };
-        if (nr == ~0u || (atomic_load(&t->work) & TW_KILL)) {
+        if (emulated || nr == ~0u || (atomic_load(&t->work) & TW_KILL)) {
             ret = (sysret_t)r->rax;
             goto out;
         }

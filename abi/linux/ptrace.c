@@ -14,7 +14,7 @@
 enum {
     R_TRACEME = 0, R_PEEKTEXT = 1, R_PEEKDATA = 2, R_PEEKUSER = 3, R_POKETEXT = 4, R_POKEDATA = 5, R_POKEUSER = 6, R_CONT = 7,
     R_KILL = 8, R_SINGLESTEP = 9, R_GETREGS = 12, R_SETREGS = 13, R_GETFPREGS = 14, R_SETFPREGS = 15, R_ATTACH = 16, R_DETACH = 17,
-    R_SYSCALL = 24, R_ARCH_PRCTL = 30, R_SETOPTIONS = 0x4200, R_GETEVENTMSG, R_GETSIGINFO, R_SETSIGINFO, R_GETREGSET, R_SETREGSET,
+    R_SYSCALL = 24, R_ARCH_PRCTL = 30, R_SYSEMU = 31, R_SYSEMU_SINGLESTEP = 32, R_SETOPTIONS = 0x4200, R_GETEVENTMSG, R_GETSIGINFO, R_SETSIGINFO, R_GETREGSET, R_SETREGSET,
     R_SEIZE, R_INTERRUPT, R_LISTEN, R_PEEKSIGINFO, R_GETSIGMASK, R_SETSIGMASK, R_GET_SYSCALL_INFO = 0x420e,
 };
 
@@ -306,6 +306,8 @@ static sysret_t to_tracee(struct task *t, s64 req, u64 addr, u64 data)
     case R_POKEUSER: return poke_user(t, addr, data);
     case R_CONT: return ptrace_resume(t, PTRACE_RESUME_CONT, data);
     case R_SYSCALL: return ptrace_resume(t, PTRACE_RESUME_SYSCALL, data);
+    case R_SYSEMU: return ptrace_resume(t, PTRACE_RESUME_SYSEMU, data);
+    case R_SYSEMU_SINGLESTEP: return ptrace_resume(t, PTRACE_RESUME_SYSEMU_STEP, data);
     case R_SINGLESTEP: return ptrace_resume(t, PTRACE_RESUME_STEP, data);
     case R_DETACH: return ptrace_detach(t, data);
     case R_INTERRUPT: return ptrace_interrupt(t);

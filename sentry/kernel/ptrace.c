@@ -13,6 +13,8 @@
 #endif
 #define EFLAGS_TF 0x100ULL
 
+static bool steps(enum ptrace_resume mode) { return mode == PTRACE_RESUME_STEP || mode == PTRACE_RESUME_SYSEMU_STEP; }
+
 static LIST_HEAD(, ptrace_link) links = LIST_HEAD_INITIALIZER(links);   /* (T) */
 static unsigned nlinks;                                                 /* (a) */
 
@@ -90,7 +92,7 @@ static int stop_here(u32 code, int why, enum ptrace_stop_kind kind, const struct
         unlock(&kernel.tasklist);
         return l ? 0 : (int)(code & 0x7f);
     }
-    if (l->mode == PTRACE_RESUME_STEP) t->regs.eflags &= ~EFLAGS_TF;
+    if (steps(l->mode)) t->regs.eflags &= ~EFLAGS_TF;
     l->code = code;
     l->kind = kind;
     l->message = message;
@@ -113,7 +115,7 @@ static int stop_here(u32 code, int why, enum ptrace_stop_kind kind, const struct
     l->stopped = l->unreported = l->listening = false;
     signo = l->resume_signal;
     atomic_store(&t->state, TASK_RUNNING);
-    if (t->ptrace && l->mode == PTRACE_RESUME_STEP) t->regs.eflags |= EFLAGS_TF;
+    if (t->ptrace && steps(l->mode)) t->regs.eflags |= EFLAGS_TF;
     struct sighand *s = tgroup_lock_sighand(t->tg);
     signal_recalc_locked(t);
     unlock(&s->lock);
@@ -150,14 +152,15 @@ int ptrace_signal_stop(struct ksiginfo *info)
     return 0;
 }
 
-void ptrace_syscall_stop(bool entry)
+bool ptrace_syscall_stop(bool entry)
 {
     struct task *t = current;
     struct ptrace_link *l = t->ptrace_mem;
+    bool emulated = entry && (l->mode == PTRACE_RESUME_SYSEMU || l->mode == PTRACE_RESUME_SYSEMU_STEP);
 
-    if (l->mode != PTRACE_RESUME_SYSCALL) {
+    if (l->mode != PTRACE_RESUME_SYSCALL && !emulated) {
         if (!entry && l->mode == PTRACE_RESUME_STEP) ptrace_step_done();
-        return;
+        return false;
     }
     u32 code = SIGTRAP | (l->options & PTRACE_O_TRACESYSGOOD ? 0x80 : 0);
     struct ksiginfo i = trap_info(code);
@@ -166,6 +169,7 @@ void ptrace_syscall_stop(bool entry)
         ksiginfo_user(&i, signo, SI_USER);
         (void)signal_send_task(t, &i);
     }
+    return emulated;
 }
 
 bool ptrace_event_enabled(struct task *t, int event)
@@ -230,7 +234,7 @@ bool ptrace_step_pause(void)
 {
     struct ptrace_link *l = atomic_load(&current->ptrace);
 
-    if (!l || l->mode != PTRACE_RESUME_STEP) return false;
+    if (!l || !steps(l->mode)) return false;
     current->regs.eflags &= ~EFLAGS_TF;
     return true;
 }
@@ -451,7 +455,7 @@ void ptrace_unlock_tracee(void) { unlock(&kernel.tasklist); }
 int ptrace_resume(struct task *t, enum ptrace_resume mode, u64 signo)
 {
     if (signo > 64) return -EIO;
-    if (mode == PTRACE_RESUME_STEP && !(kernel.pops->abilities(kernel.platform) & PLATFORM_CAN_SINGLE_STEP)) return -EIO;
+    if (steps(mode) && !(kernel.pops->abilities(kernel.platform) & PLATFORM_CAN_SINGLE_STEP)) return -EIO;
     struct ptrace_link *l = ptrace_lock_tracee(t, true);
     if (!l) return -ESRCH;
     l->mode = mode;

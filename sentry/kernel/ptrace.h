@@ -10,7 +10,7 @@
 
 #include "sentry/kernel/task.h"
 
-enum ptrace_resume { PTRACE_RESUME_CONT, PTRACE_RESUME_SYSCALL, PTRACE_RESUME_STEP };
+enum ptrace_resume { PTRACE_RESUME_CONT, PTRACE_RESUME_SYSCALL, PTRACE_RESUME_STEP, PTRACE_RESUME_SYSEMU, PTRACE_RESUME_SYSEMU_STEP };
 enum ptrace_stop_kind { PTRACE_AT_NONE, PTRACE_AT_SYSCALL_ENTRY, PTRACE_AT_SYSCALL_EXIT, PTRACE_AT_SECCOMP };
 
 struct ptrace_link {
@@ -38,7 +38,7 @@ struct ptrace_link {
 /* --- the tracee's side; current, no lock held. Callers look at current->ptrace first. --- */
 /* The signal to be delivered instead of info (which it changes), 0: none. */
 int ptrace_signal_stop(struct ksiginfo *info);
-void ptrace_syscall_stop(bool entry);
+bool ptrace_syscall_stop(bool entry);                /* true: the tracer emulates this call, it is not to be made */
 bool ptrace_event_enabled(struct task *t, int event);
 void ptrace_event_stop(int event, u64 message);
 bool ptrace_group_stop(int signo);                   /* true: was traced; returns when resumed */

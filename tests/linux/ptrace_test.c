@@ -257,6 +257,44 @@ static void tracer_dies(void)
     CHECK(wait_for(tracee) == SIGKILL);
 }
 
+/* Calls that only the tracer makes: SYSEMU stops before each, once, and nothing is done. */
+static void emulation(void)
+{
+    struct user_regs_struct r;
+    pid_t p = fork();
+    if (!p) {
+        if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(9);
+        raise(SIGSTOP);
+        long v = syscall(SYS_getppid), w = syscall(SYS_exit_group, 7);
+        _exit(v == 1234 && w == -1 && errno == 111 ? 3 : 4);
+    }
+    CHECK(stopped_by(wait_for(p), SIGSTOP));
+    CHECK(ptrace(PTRACE_SETOPTIONS, p, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0);
+    CHECK(ptrace(PTRACE_SYSEMU, p, 0, 0) == 0);
+    CHECK(stopped_by(wait_for(p), SIGTRAP | 0x80));
+    CHECK(ptrace(PTRACE_GETREGS, p, 0, &r) == 0 && r.orig_rax == SYS_getppid && (long)r.rax == -ENOSYS);
+    r.rax = 1234;
+    CHECK(ptrace(PTRACE_SETREGS, p, 0, &r) == 0 && ptrace(PTRACE_SYSEMU_SINGLESTEP, p, 0, 0) == 0);
+    /* No stop behind the call; then instructions, one by one, up to the next. */
+    int st, steps = 0;
+    unsigned long last = r.rip;
+    while (stopped_by(st = wait_for(p), SIGTRAP)) {
+        CHECK(ptrace(PTRACE_GETREGS, p, 0, &r) == 0 && r.rip != last);
+        last = r.rip;
+        steps++;
+        CHECK(ptrace(PTRACE_SYSEMU_SINGLESTEP, p, 0, 0) == 0);
+    }
+    CHECK(steps > 3 && stopped_by(st, SIGTRAP | 0x80));
+    CHECK(ptrace(PTRACE_GETREGS, p, 0, &r) == 0 && r.orig_rax == SYS_exit_group && r.rdi == 7);
+    r.rax = (unsigned long)-111L;
+    /* With PTRACE_SYSCALL from here its end is told after all, though it was not made. */
+    CHECK(ptrace(PTRACE_SETREGS, p, 0, &r) == 0 && ptrace(PTRACE_SYSCALL, p, 0, 0) == 0);
+    CHECK(stopped_by(wait_for(p), SIGTRAP | 0x80));
+    CHECK(ptrace(PTRACE_GETREGS, p, 0, &r) == 0 && (long)r.rax == -111);
+    CHECK(ptrace(PTRACE_CONT, p, 0, 0) == 0);
+    CHECK(WEXITSTATUS(wait_for(p)) == 3);
+}
+
 static void *exec_self(void *arg)
 {
     char *argv[] = { "true", NULL };
@@ -294,5 +332,5 @@ static void thread_execs(void)
     CHECK(errno == ECHILD && execs == 1);
 }
 
-TEST_MAIN(CASE(memory_and_registers), CASE(syscalls), CASE(signals), CASE(stepping), CASE(events), CASE(seizing), CASE(attaching),
+TEST_MAIN(CASE(memory_and_registers), CASE(syscalls), CASE(signals), CASE(stepping), CASE(emulation), CASE(events), CASE(seizing), CASE(attaching),
           CASE(tracer_dies), CASE(thread_execs))
