@@ -1,5 +1,6 @@
 /* Attributes: stat, access, chmod, chown, utimensat, truncate, statfs. Source: the man pages, setattr_prepare in the Linux tree. */
 #include "sentry/base/clock.h"
+#include "sentry/fs/anon/anon.h"
 #include "sentry/kernel/task.h"
 #include "sentry/landlock/landlock.h"
 #include "sentry/policy/policy.h"
@@ -142,7 +143,7 @@ int vfs_setattr(const struct path *p, const struct kattr *in)
     /* fsnotify_change(): one of the times alone is what a read or a write changes. */
     u32 event = a.valid & ATTR_SIZE ? IN_MODIFY : times == ATTR_ATIME ? IN_ACCESS : times == ATTR_MTIME ? IN_MODIFY : IN_ATTRIB;
     if (times && (a.valid & (ATTR_UID | ATTR_GID | ATTR_MODE))) event |= IN_ATTRIB;
-    fsnotify(p->dentry, event, 0);
+    fsnotify(p->dentry, event | FSNOTIFY_INODE, 0);
     return 0;
 }
 
@@ -226,7 +227,7 @@ static int do_truncate(const struct path *p, struct inode *i, u64 size)
     if (!capable(CAP_FSETID)) a.valid |= ATTR_KILL_SUID;
     if (!i->ops || !i->ops->setattr) return -EINVAL;
     int r = i->ops->setattr(i, p->dentry, &a);
-    if (r == 0 && p->dentry) fsnotify(p->dentry, IN_MODIFY, 0);
+    if (r == 0 && p->dentry) fsnotify(p->dentry, IN_MODIFY | FSNOTIFY_INODE, 0);
     return r;
 }
 

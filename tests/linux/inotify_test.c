@@ -161,4 +161,35 @@ static void directory_goes(void)
     rmdir(top);
 }
 
-TEST_MAIN(CASE(directory_events), CASE(file_watch), CASE(errors), CASE(times_and_truncation), CASE(directory_goes))
+/* IN_EXCL_UNLINK: what is done through a descriptor whose name is gone is no news; a change of the inode still is. */
+static void nameless_file(void)
+{
+    char top[] = "/tmp/inotify-excl-XXXXXX", path[128];
+    struct pollfd p;
+    CHECK(mkdtemp(top));
+    snprintf(path, sizeof path, "%s/f", top);
+    int f = open(path, O_RDWR | O_CREAT, 0600);
+    fd = inotify_init1(IN_NONBLOCK);
+    have = at = 0;
+    CHECK(f >= 0 && fd >= 0 && inotify_add_watch(fd, top, IN_ALL_EVENTS | IN_EXCL_UNLINK) > 0);
+    CHECK(inotify_add_watch(fd, path, IN_ALL_EVENTS | IN_EXCL_UNLINK) > 0);
+    CHECK(unlink(path) == 0);
+    expect(IN_ATTRIB, NULL);
+    expect(IN_DELETE, "f");
+    CHECK(write(f, "x", 1) == 1);
+    p = (struct pollfd){ fd, POLLIN, 0 };
+    CHECK(poll(&p, 1, 50) == 0);
+    CHECK(ftruncate(f, 0) == 0);
+    expect(IN_MODIFY, "f");
+    expect(IN_MODIFY, NULL);
+    CHECK(fchmod(f, 0644) == 0);
+    expect(IN_ATTRIB, "f");
+    expect(IN_ATTRIB, NULL);
+    CHECK(close(f) == 0);
+    expect(IN_DELETE_SELF, NULL);
+    expect(IN_IGNORED, NULL);
+    close(fd);
+    rmdir(top);
+}
+
+TEST_MAIN(CASE(directory_events), CASE(file_watch), CASE(errors), CASE(times_and_truncation), CASE(directory_goes), CASE(nameless_file))

@@ -50,6 +50,8 @@ int inotify_add(struct file *f, struct inode *ino, u32 mask);
 int inotify_rm(struct file *f, s32 wd);
 /* Beside the IN_* bits, for dnotify: this IN_MOVED_FROM is one half of a rename inside one directory. */
 #define FSNOTIFY_SAME_DIR 0x10000000u
+/* ... : the inode was changed (ftruncate), not used through an open file. */
+#define FSNOTIFY_INODE 0x08000000u
 /* fcntl(2) F_NOTIFY on a directory: DN_* bits; 0 but for DN_MULTISHOT ends it. -ENOTDIR */
 int dnotify_set(struct file *f, int fd, u32 events);
 void dnotify_release(struct file *f);      /* last reference */

@@ -95,7 +95,7 @@ static struct inode *mark_remove_locked(struct inotify_mark *m, bool tell)
 }
 
 /* Tells the marks of one inode. gone: the inode is deleted, its marks go. drop: inodes to be put by the caller. */
-static unsigned tell_locked(struct inode *ino, u32 mask, u32 cookie, const char *name, bool unlinked_child, struct inode **drop,
+static unsigned tell_locked(struct inode *ino, u32 mask, u32 cookie, const char *name, bool unlinked, struct inode **drop,
                             unsigned max)
 {
     struct inotify_mark *m, *next;
@@ -103,7 +103,7 @@ static unsigned tell_locked(struct inode *ino, u32 mask, u32 cookie, const char 
 
     LIST_FOREACH_SAFE(m, &ino->marks, on_inode, next)
     {
-        if (name && unlinked_child && (m->mask & IN_EXCL_UNLINK)) continue;
+        if (unlinked && (m->mask & IN_EXCL_UNLINK)) continue;
         bool hit = m->mask & mask & (IN_ALL_EVENTS | FSNOTIFY_SAME_DIR);
         if (!m->group) {
             if (hit) file_send_io(m->dn_file, m->dn_fd, POLLMSG);
@@ -115,14 +115,14 @@ static unsigned tell_locked(struct inode *ino, u32 mask, u32 cookie, const char 
     return n;
 }
 
-static void tell(struct inode *ino, u32 mask, u32 cookie, const char *name, bool unlinked_child)
+static void tell(struct inode *ino, u32 mask, u32 cookie, const char *name, bool unlinked)
 {
     struct inode *drop[16];
     unsigned n;
 
     do {
         lock(&in_lock);
-        n = tell_locked(ino, mask, cookie, name, unlinked_child, drop, ARRAY_LEN(drop));
+        n = tell_locked(ino, mask, cookie, name, unlinked, drop, ARRAY_LEN(drop));
         unlock(&in_lock);
         for (unsigned i = 0; i < n; i++) inode_put(drop[i]);
         /* More one-shot marks than fit: those left have had the event; a deletion goes on until none is left. */
@@ -137,6 +137,9 @@ void fsnotify(struct dentry *d, u32 mask, u32 cookie)
     if (likely(!__atomic_load_n(&nmarks_all, __ATOMIC_RELAXED))) return;
     struct inode *ino = d->inode;
     if (!ino) return;
+    /* What is done through an open file whose name is gone is what IN_EXCL_UNLINK is about; a change of the inode is not. */
+    bool unlinked = d->deleted && (mask & CHILD_EVENTS & ~(u32)IN_ATTRIB) && !(mask & FSNOTIFY_INODE);
+    mask &= ~FSNOTIFY_INODE;
     if (S_ISDIR(ino->mode)) mask |= IN_ISDIR;
     u32 kind = mask;
     /* The directory first, as Linux does. A dentry that is its own parent is a root. */
@@ -144,7 +147,7 @@ void fsnotify(struct dentry *d, u32 mask, u32 cookie)
         struct dentry *parent = dentry_parent_get(d);
         if (parent != d && parent->inode && !LIST_EMPTY(&parent->inode->marks)) {
             AUTO_FREE char *name = dentry_name_dup(d);
-            tell(parent->inode, mask, cookie, name, d->deleted);
+            tell(parent->inode, mask, cookie, name, unlinked);
         }
         dentry_put(parent);
     }
@@ -152,7 +155,7 @@ void fsnotify(struct dentry *d, u32 mask, u32 cookie)
     /* A directory's own deletion and move carry no IN_ISDIR. */
     if (kind & (IN_DELETE_SELF | IN_MOVE_SELF)) mask &= ~(u32)IN_ISDIR;
     inode_get(ino);
-    tell(ino, mask, cookie, NULL, false);
+    tell(ino, mask, cookie, NULL, unlinked);
     inode_put(ino);
 }
 
