@@ -1,5 +1,6 @@
 /* mmap(2), munmap, mprotect, brk, msync, mincore, mlock, memfd. */
 #include "check.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -96,4 +97,41 @@ static void residency(void)
     CHECK_ERR(syscall(SYS_mlock2, p, P, 2), EINVAL);
 }
 
-TEST_MAIN(CASE(anonymous), CASE(arguments), CASE(shared_file), CASE(breaks), CASE(residency))
+/* The lines of one mapping in smaps. */
+static const char *smaps(const void *at)
+{
+    static char text[1 << 18];
+    char want[32];
+    snprintf(want, sizeof(want), "%lx-", (unsigned long)at);
+    FILE *f = fopen("/proc/self/smaps", "r");
+    CHECK(f);
+    size_t n = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    text[n] = 0;
+    char *p = strstr(text, want), *end = p ? strstr(p, "VmFlags:") : NULL;
+    CHECK(end);
+    end[strcspn(end, "\n")] = 0;
+    return p;
+}
+
+/* Pages that nobody else maps are private, though the mapping is shared. */
+static void shown(void)
+{
+    char name[] = "/tmp/mmap-smaps-XXXXXX";
+    char *p = mmap(NULL, 2 * P, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    memset(p, 1, 2 * P);
+    const char *s = smaps(p);
+    CHECK(strstr(s, "Rss:                   8 kB") && strstr(s, "Private_Dirty:         8 kB") && strstr(s, "Shared_Dirty:          0 kB"));
+    CHECK(strstr(s, "Anonymous:             0 kB") && strstr(s, " sh ") && strstr(s, " ms ") && strstr(s, " mw "));
+    int fd = mkstemp(name), ro;
+    CHECK(fd >= 0 && ftruncate(fd, P) == 0 && (ro = open(name, O_RDONLY)) >= 0 && unlink(name) == 0);
+    p = mmap(NULL, P, PROT_READ, MAP_SHARED, ro, 0);
+    CHECK(p != MAP_FAILED && *(volatile char *)p == 0);
+    s = smaps(p);
+    CHECK(strstr(s, "Shared_Clean:          0 kB") && strstr(s, " ms ") && !strstr(s, " sh ") && !strstr(s, " mw "));
+    close(fd);
+    close(ro);
+}
+
+TEST_MAIN(CASE(anonymous), CASE(arguments), CASE(shared_file), CASE(breaks), CASE(residency), CASE(shown))

@@ -8,12 +8,15 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
+/* Private or shared is the pages' affair: those of an object that nobody else maps are private, also in a shared mapping. */
+struct smaps_kind { bool anon, shared, dirty; };
+struct smaps_parts { unsigned long long anon, shared[2], private[2]; };   /* kB; clean, dirty */
 /* What one line shows, taken under the address space's lock. Paths are looked up after it: that takes outer locks. */
-struct seen_vma { struct vma v; u64 rss_kb; };   /* v: a copy with its own file and anon_name */
+struct seen_vma { struct vma v; u64 rss_kb; struct smaps_kind kind; };   /* v: a copy with its own file and anon_name */
 struct maps_ctx {
     struct strbuf *b; struct path root; bool smaps;
     struct seen_vma *seen; size_t nseen, room;
-    u64 rss_kb, dirty_kb, locked_kb;
+    struct smaps_parts parts; u64 locked_kb;
 };
 
 static void vma_label(struct maps_ctx *c, const struct vma *v, size_t line_start)
@@ -53,21 +56,29 @@ static void vma_line(struct maps_ctx *c, const struct vma *v)
 
 static void vm_flags(struct strbuf *b, const struct vma *v)
 {
-    strbuf_printf(b, "VmFlags: %s%s%s%s%s%s%s%s%s%s%s%s\n", v->prot & PROT_READ ? "rd " : "", v->prot & PROT_WRITE ? "wr " : "",
-                  v->prot & PROT_EXEC ? "ex " : "", v->flags & VMA_SHARED ? "sh " : "", "mr ",
-                  v->max_prot & PROT_WRITE ? "mw " : "", "me ", v->flags & VMA_GROWSDOWN ? "gd " : "", v->flags & VMA_LOCKED ? "lo " : "",
+    strbuf_printf(b, "VmFlags: %s%s%s%s%s%s%s%s%s%s%s%s%s\n", v->prot & PROT_READ ? "rd " : "", v->prot & PROT_WRITE ? "wr " : "",
+                  v->prot & PROT_EXEC ? "ex " : "",
+                  (v->flags & VMA_SHARED) && (v->max_prot & PROT_WRITE) ? "sh " : "", "mr ",
+                  v->max_prot & PROT_WRITE ? "mw " : "", "me ", v->flags & VMA_SHARED ? "ms " : "", v->flags & VMA_GROWSDOWN ? "gd " : "", v->flags & VMA_LOCKED ? "lo " : "",
                   v->flags & VMA_DONTFORK ? "dc " : "", v->flags & VMA_WIPEONFORK ? "wf " : "", v->flags & VMA_SEALED ? "sl " : "");
 }
 
-static void smaps_numbers(struct strbuf *b, u64 size, u64 rss, bool shared, u64 locked, bool rollup)
+static void add_part(struct smaps_parts *p, struct smaps_kind k, u64 kb)
 {
-    unsigned long long r = rss, priv = shared ? 0 : rss;
+    (k.shared ? p->shared : p->private)[k.dirty] += kb;
+    if (k.anon) p->anon += kb;
+}
+
+static void smaps_numbers(struct strbuf *b, u64 size, const struct smaps_parts *p, u64 locked, bool rollup)
+{
+    unsigned long long r = p->shared[0] + p->shared[1] + p->private[0] + p->private[1];
     if (!rollup) strbuf_printf(b, "Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", (unsigned long long)size);
-    strbuf_printf(b, "Rss:            %8llu kB\nPss:            %8llu kB\nPss_Dirty:      %8llu kB\n", r, r, priv);
-    strbuf_printf(b, "Shared_Clean:   %8llu kB\nShared_Dirty:          0 kB\nPrivate_Clean:         0 kB\nPrivate_Dirty:  %8llu kB\n", r - priv, priv);
+    strbuf_printf(b, "Rss:            %8llu kB\nPss:            %8llu kB\nPss_Dirty:      %8llu kB\n", r, r, p->shared[1] + p->private[1]);
+    strbuf_printf(b, "Shared_Clean:   %8llu kB\nShared_Dirty:   %8llu kB\nPrivate_Clean:  %8llu kB\nPrivate_Dirty:  %8llu kB\n", p->shared[0], p->shared[1],
+                  p->private[0], p->private[1]);
     strbuf_printf(b, "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nKSM:                   0 kB\nLazyFree:              0 kB\nAnonHugePages:         0 kB\n"
                      "ShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\nShared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\n"
-                     "Swap:                  0 kB\nSwapPss:               0 kB\nLocked:         %8llu kB\n", r, priv, (unsigned long long)locked);
+                     "Swap:                  0 kB\nSwapPss:               0 kB\nLocked:         %8llu kB\n", r, p->anon, (unsigned long long)locked);
 }
 
 static void show_vma(struct maps_ctx *c, const struct seen_vma *seen)
@@ -75,9 +86,21 @@ static void show_vma(struct maps_ctx *c, const struct seen_vma *seen)
     const struct vma *v = &seen->v;
     vma_line(c, v);
     if (!c->smaps) return;
-    smaps_numbers(c->b, (v->end - v->start) / 1024, seen->rss_kb, v->obj != NULL, v->flags & VMA_LOCKED ? seen->rss_kb : 0, false);
+    struct smaps_parts p = { 0 };
+    add_part(&p, seen->kind, seen->rss_kb);
+    smaps_numbers(c->b, (v->end - v->start) / 1024, &p, v->flags & VMA_LOCKED ? seen->rss_kb : 0, false);
     strbuf_printf(c->b, "THPeligible:           0\n");
     vm_flags(c->b, v);
+}
+
+static struct smaps_kind kind_of(const struct vma *v)
+{
+    if (!v->obj) return (struct smaps_kind){ .anon = true, .dirty = true };
+    lock(&v->obj->lock);
+    const struct vma *first = LIST_FIRST(&v->obj->vmas);
+    bool alone = !first || !LIST_NEXT(first, obj_link);
+    unlock(&v->obj->lock);
+    return (struct smaps_kind){ .shared = !alone, .dirty = (v->flags & VMA_SHARED) && (v->prot & PROT_WRITE) };
 }
 
 static bool see_vma(struct vma *v, void *arg)
@@ -91,6 +114,7 @@ static bool see_vma(struct vma *v, void *arg)
     *s = (struct seen_vma){ .v = *v };
     if (v->file) file_get(v->file);
     if (v->anon_name) s->v.anon_name = xstrdup(v->anon_name);
+    if (c->smaps) s->kind = kind_of(v);
     if (c->smaps) s->rss_kb = mm_resident_locked(v->mm, v->start, v->end) * (GPAGE_SIZE / 1024);
     return true;
 }
@@ -99,8 +123,7 @@ static bool sum_vma(struct vma *v, void *arg)
 {
     struct maps_ctx *c = arg;
     u64 rss = mm_resident_locked(v->mm, v->start, v->end) * (GPAGE_SIZE / 1024);
-    c->rss_kb += rss;
-    if (!v->obj) c->dirty_kb += rss;
+    add_part(&c->parts, kind_of(v), rss);
     if (v->flags & VMA_LOCKED) c->locked_kb += rss;
     return true;
 }
@@ -134,7 +157,7 @@ int proc_show_smaps_rollup(struct synth_node *n, struct strbuf *b)
     mm_for_each_vma(mm, sum_vma, &c);
     strbuf_printf(b, "%08llx-%08llx ---p 00000000 00:00 0                          [rollup]\n", (unsigned long long)GUEST_ADDR_MIN,
                   (unsigned long long)mm->addr_limit);
-    smaps_numbers(b, 0, c.rss_kb, c.dirty_kb < c.rss_kb, c.locked_kb, true);
+    smaps_numbers(b, 0, &c.parts, c.locked_kb, true);
     mm_put(mm);
     return 0;
 }
