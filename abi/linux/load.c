@@ -270,10 +270,13 @@ int linux_load(struct exec_image *img)
     gaddr_t bias, ibias = ~0ULL, unused;
     int r;
 
-    if ((r = elf_parse(img->file, img->head, img->head_len, &img->elf))) return r;
-    if ((r = elf_parse(img->file, img->head, img->head_len, &img->elf))) goto out;
+    r = elf_parse(img->file, img->head, img->head_len, &img->elf);
+    img->late = r == -EINVAL;
+    if (r) return r;
+    if (img->elf.has_interp && !img->elf.interp[0]) return -EACCES;   /* no name is the working directory's, and that is no file */
     if (img->elf.interp[0] && (r = open_interp(img->elf.interp, &interp, ie))) goto out;
     mm->mmap_top = pick_mmap_top(mm);
+    img->late = true;
     if ((r = map_main(img, &bias, &pl.phdr))) goto out;
     pl.entry = bias + img->elf.entry;
     img->entry = pl.entry;

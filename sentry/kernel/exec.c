@@ -203,6 +203,19 @@ static void reset_task(struct task *t, bool secure)
     }
 }
 
+/*
+ * Here the old image is still there, where Linux has nothing left to return to (bprm_execve(): force_fatal_sig). Dying is no
+ * signal that a handler could take.
+ */
+static void die_late(struct task *t)
+{
+    struct ksiginfo info = { .signo = SIGSEGV, .code = SI_KERNEL };
+    const struct ksigaction dfl = { 0 };
+
+    (void)signal_action(SIGSEGV, &dfl, NULL);
+    signal_force(t, &info);
+}
+
 sysret_t task_exec(struct exec_req *r)
 {
     struct task *t = current;
@@ -258,6 +271,7 @@ sysret_t task_exec(struct exec_req *r)
     if (unlikely(t->ptrace)) ptrace_exec(old_tid);
     e = 0;
 out:
+    if (e < 0 && img->late && t->host_tid) die_late(t);
     if (img->mm) mm_put(img->mm);
     if (creds.cred) cred_put(creds.cred);
     script_argv_free(owned);

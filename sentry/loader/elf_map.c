@@ -25,9 +25,10 @@ static void image_span(const struct elf_info *e, u64 *lo, u64 *hi, u64 *align)
     }
 }
 
+/* Zeroed memory may always be read and written, whatever the segment says: vm_brk_flags() knows no less. */
 static int map_anon(struct mm *mm, gaddr_t start, gaddr_t end, u32 prot)
 {
-    struct mm_map_req req = { .addr = start, .len = end - start, .prot = prot, .flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS };
+    struct mm_map_req req = { .addr = start, .len = end - start, .prot = PROT_READ | PROT_WRITE | (prot & PROT_EXEC), .flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS };
     sysret_t r = start < end ? mm_map(mm, &req) : 0;
 
     return r < 0 ? (int)r : 0;

@@ -79,23 +79,8 @@ static int check_load(const struct elf_segment *s)
     if (s->filesz > s->memsz) return -EINVAL;
     if (add_overflow(s->vaddr, s->memsz, &end) || end > GUEST_ADDR_MAX) return -EINVAL;
     if (add_overflow(s->off, s->filesz, &end) || end > INT64_MAX) return -EINVAL;
-    if (s->filesz && ((s->vaddr ^ s->off) & (GPAGE_SIZE - 1))) return -ENOEXEC;   /* no page of the file fits */
+    if (s->filesz && ((s->vaddr ^ s->off) & (GPAGE_SIZE - 1))) return -EINVAL;   /* no page of the file fits */
     return 0;
-}
-
-/* Two segments must not claim the same byte. */
-static bool loads_overlap(const struct elf_info *out)
-{
-    for (unsigned i = 0; i < out->nseg; i++) {
-        const struct elf_segment *a = &out->seg[i];
-        if (a->type != PT_LOAD || !a->memsz) continue;
-        for (unsigned j = i + 1; j < out->nseg; j++) {
-            const struct elf_segment *b = &out->seg[j];
-            if (b->type != PT_LOAD || !b->memsz) continue;
-            if (a->vaddr < b->vaddr + b->memsz && b->vaddr < a->vaddr + a->memsz) return true;
-        }
-    }
-    return false;
 }
 
 /* buf: private copy of [0, end of program headers), writable. */
@@ -143,6 +128,7 @@ static int parse_copy(u8 *buf, size_t len, struct elf_info *out, u64 *interp_off
             if (p.p_filesz < 2 || p.p_filesz > sizeof(out->interp)) goto out;
             *interp_off = p.p_offset;
             *interp_len = p.p_filesz;
+            out->has_interp = true;
             break;
         case PT_GNU_STACK:
             out->has_gnu_stack = true;
@@ -155,7 +141,7 @@ static int parse_copy(u8 *buf, size_t len, struct elf_info *out, u64 *interp_off
             break;
         }
     }
-    if (!have_load || loads_overlap(out)) goto out;
+    if (!have_load) goto out;
     ret = 0;
 out:
     elf_end(elf);

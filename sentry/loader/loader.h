@@ -21,6 +21,7 @@ struct elf_info {
     char interp[4096];                 /* "" if none */
     bool exec_stack; bool has_gnu_stack;
     bool has_dynamic;
+    bool has_interp;                   /* there is a PT_INTERP, though its path may be "" */
 };
 
 struct exec_image {
@@ -32,11 +33,15 @@ struct exec_image {
     bool secure;                       /* AT_SECURE */
     const struct abi *abi;
     struct mm *mm;                     /* being filled; becomes current's */
+    bool late;                         /* set by abi->load: what fails now does so when the old image is gone on the real system */
     /* filled by abi->load: */
     gaddr_t entry, sp;
 };
 
-/* 0; -ENOEXEC (not ours or malformed), -EIO (truncated), -ELIBBAD for interpreters, -EINVAL. Never trusts an offset. */
+/*
+ * 0; -ENOEXEC (not ours or malformed), -EIO (truncated), -ELIBBAD for interpreters, -EINVAL (a segment that cannot be mapped).
+ * Never trusts an offset. Segments may overlap: those that come later replace.
+ */
 int elf_parse(struct file *f, const u8 *head, size_t head_len, struct elf_info *out);
 int elf_parse_mem(const u8 *data, size_t len, struct elf_info *out);       /* whole headers in memory: unit tests, fuzzing */
 /* One log line naming what an ELF image is that no ABI here runs (other machine, 32-bit); silent for anything else. */
