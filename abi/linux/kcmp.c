@@ -60,7 +60,8 @@ sysret_t linux_kcmp(const struct syscall_args *a)
     case KCMP_FS: x = t->fs, y = u->fs; break;
     case KCMP_SIGHAND: x = t->tg->sighand, y = u->tg->sighand; break;
     case KCMP_IO: break;
-    case KCMP_SYSVSEM: case KCMP_EPOLL_TFD: r = -EOPNOTSUPP; break;
+    case KCMP_SYSVSEM: x = t->sysvsem, y = u->sysvsem; break;
+    case KCMP_EPOLL_TFD: r = -EOPNOTSUPP; break;
     default: r = -EINVAL; break;
     }
     if (!r) r = compare(x, y);

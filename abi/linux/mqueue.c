@@ -5,6 +5,7 @@
 #include "abi/linux/uapi_time.h"
 #include "sentry/base/alloc.h"
 #include "sentry/ipc/mqueue.h"
+#include "sentry/net/netlink.h"
 #include <string.h>
 
 static int name_in(char name[KPATH_MAX], gaddr_t p)
@@ -101,9 +102,14 @@ sysret_t linux_mq_notify(const struct syscall_args *a)
         case 1:   /* SIGEV_NONE */
             n.none = true;
             break;
-        case 2: { /* SIGEV_THREAD goes through a netlink socket, of which there are none */
+        case 2: { /* SIGEV_THREAD: libc waits on a netlink socket of its own for its cookie to come back */
+            if (copy_in(n.cookie, ev.value, sizeof n.cookie)) return -EFAULT;
             FILE_ARG(s, (u32)ev.signo);
-            return s->inode && S_ISSOCK(s->inode->mode) ? -EINVAL : -ENOTSOCK;
+            if (!s->inode || !S_ISSOCK(s->inode->mode)) return -ENOTSOCK;
+            if (!file_is_netlink(s)) return -EINVAL;
+            n.sock = s;
+            FILE_ARG(f, a->a[0]);
+            return mq_is(f) ? mq_set_notice(f, &n) : -EBADF;
         }
         default:
             return -EINVAL;

@@ -34,11 +34,12 @@ static int get_tgroup(int fd, struct tgroup **tg)
     struct file *f = fd_get(fd);
 
     if (!f) return -EBADF;
+    int r = 0;
     *tg = pidfd_tgroup(f);
     if (*tg) tgroup_get(*tg);
-    else *tg = proc_dir_tgroup_get(f); /* a descriptor of /proc/PID serves too */
+    else r = proc_dir_tgroup_get(f, tg); /* a descriptor of /proc/PID serves too */
     file_put(f);
-    return *tg ? 0 : -EBADF;
+    return r;
 }
 
 sysret_t linux_pidfd_send_signal(const struct syscall_args *a)

@@ -5,6 +5,7 @@
 #include "abi/linux/uapi_time.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/timers.h"
+#include <sys/personality.h>
 
 /* Runs the wait over guest memory; results go back unless it failed. */
 static sysret_t do_poll(gaddr_t p, u32 n, ktime_t deadline)
@@ -63,13 +64,16 @@ static int temp_mask(gaddr_t p, u64 size, bool *set)
     return 0;
 }
 
+/* Is the caller told what is left of its timeout? personality(2) "STICKY_TIMEOUTS" */
+static bool tells_rest(ktime_t deadline) { return deadline != KTIME_NEVER && !(current->personality & STICKY_TIMEOUTS); }
+
 /* A wait with a mask ends: the mask stays for the handler if a signal came, else goes now. */
 static sysret_t finish(sysret_t r, bool masked, gaddr_t timeout, ktime_t deadline)
 {
     if (r == -ERESTARTSYS) r = -ERESTARTNOHAND;
     if (masked && r != -ERESTARTNOHAND) signal_restore_temp_mask();
     /* Linux writes back what is left; a failure to do so is no error, but then nothing may be restarted. */
-    if (timeout && deadline != KTIME_NEVER && linux_copy_out_ktime(timeout, deadline ? linux_time_left(deadline) : 0) &&
+    if (timeout && tells_rest(deadline) && linux_copy_out_ktime(timeout, deadline ? linux_time_left(deadline) : 0) &&
         r == -ERESTARTNOHAND)
         r = -EINTR;
     return r;
@@ -131,7 +135,7 @@ sysret_t linux_select(const struct syscall_args *a)
     }
     sysret_t r = do_select(ARG_INT(0), p, deadline);
     if (r == -ERESTARTSYS) r = -ERESTARTNOHAND;
-    if (a->a[4] && deadline != KTIME_NEVER) {
+    if (a->a[4] && tells_rest(deadline)) {
         ktime_t left = deadline ? linux_time_left(deadline) : 0;
         struct linux_timeval tv = { left / NSEC_PER_SEC, left % NSEC_PER_SEC / 1000 };
         if (copy_out(a->a[4], &tv, sizeof tv) && r == -ERESTARTNOHAND) r = -EINTR;

@@ -3,6 +3,7 @@
  * rules of permission and range that a program may rely on. Source: sched(7), setpriority(2), ioprio_set(2).
  */
 #include "abi/linux/linux.h"
+#include "abi/linux/sched.h"
 #include "sentry/kernel/cpu_number.h"
 #include "abi/linux/uapi_process.h"
 #include "sentry/base/hostcall.h"
@@ -13,13 +14,7 @@
 
 HOSTCALL(sched_yield, "the guest's sched_yield(2)");
 
-#ifndef SCHED_DEADLINE
-#define SCHED_DEADLINE 6
-#endif
 #define RESET_ON_FORK 0x40000000
-#define FLAG_RESET_ON_FORK 1ULL
-#define FLAG_KEEP_POLICY 8ULL
-#define FLAG_KEEP_PARAMS 16ULL
 
 static bool policy_is_rt(int policy) { return policy == SCHED_FIFO || policy == SCHED_RR; }
 
@@ -30,7 +25,7 @@ static bool policy_known(int p)
     return p == SCHED_OTHER || p == SCHED_FIFO || p == SCHED_RR || p == SCHED_BATCH || p == SCHED_IDLE;
 }
 
-static struct task *pid_task_get(s32 pid)
+struct task *linux_sched_task_get(s32 pid)
 {
     if (!pid) {
         task_get(current);
@@ -80,10 +75,10 @@ static sysret_t set_policy(s32 pid, int policy, int prio, const int *nice, int r
     struct task *t;
     int r;
 
-    if (policy == SCHED_DEADLINE) return -EPERM;
+    if (policy == SCHED_DEADLINE) return -EINVAL;   /* needs attributes: sched_setattr(2) */
     if (!policy_known(policy)) return -EINVAL;
     if (policy_is_rt(policy) ? prio < 1 || prio > 99 : prio != 0) return -EINVAL;
-    if (!(t = pid_task_get(pid))) return -ESRCH;
+    if (!(t = linux_sched_task_get(pid))) return -ESRCH;
     r = may_set(t, policy, prio, nice ? *nice : t->nice);
     if (!r && !reset && t->sched_reset && !capable(CAP_SYS_NICE)) r = -EPERM;
     if (!r) {
@@ -113,7 +108,7 @@ sysret_t linux_sched_setparam(const struct syscall_args *a)
 
     if (ARG_INT(0) < 0 || !a->a[1]) return -EINVAL;
     if (copy_in(&prio, a->a[1], sizeof(prio))) return -EFAULT;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     policy = t->sched_policy;
     task_put(t);
     return set_policy(ARG_INT(0), policy, prio, NULL, -1);
@@ -125,7 +120,7 @@ sysret_t linux_sched_getscheduler(const struct syscall_args *a)
     int policy;
 
     if (ARG_INT(0) < 0) return -EINVAL;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     policy = t->sched_policy | (t->sched_reset ? RESET_ON_FORK : 0);
     task_put(t);
     return policy;
@@ -137,7 +132,7 @@ sysret_t linux_sched_getparam(const struct syscall_args *a)
     s32 prio;
 
     if (ARG_INT(0) < 0 || !a->a[1]) return -EINVAL;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     prio = policy_is_rt(t->sched_policy) ? t->sched_prio : 0;
     task_put(t);
     return copy_out(a->a[1], &prio, sizeof(prio)) ? -EFAULT : 0;
@@ -160,7 +155,7 @@ sysret_t linux_sched_setattr(const struct syscall_args *a)
         if (rest) goto too_big;
     }
     if (at.flags & ~0x7fULL) return -EINVAL;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     policy = at.flags & FLAG_KEEP_POLICY ? (u32)t->sched_policy : at.policy;
     if (at.flags & FLAG_KEEP_PARAMS) {
         at.nice = t->nice;
@@ -168,8 +163,7 @@ sysret_t linux_sched_setattr(const struct syscall_args *a)
     }
     task_put(t);
     if ((s32)policy < 0) return -EINVAL;
-    /* __checkparam_dl(); what it takes is then refused like any want of time that cannot be given. */
-    if (policy == 6 /* SCHED_DEADLINE */ && (!at.deadline || at.runtime < 1024 || (s64)at.deadline < 0 || at.runtime > at.deadline)) return -EINVAL;
+    if (policy == SCHED_DEADLINE) return linux_sched_set_deadline(ARG_INT(0), &at);
     at.nice = clamp_nice(at.nice);
     return set_policy(ARG_INT(0), (int)policy, (int)at.priority, &at.nice, (at.flags & FLAG_RESET_ON_FORK) != 0);
 too_big:
@@ -184,10 +178,12 @@ sysret_t linux_sched_getattr(const struct syscall_args *a)
     struct task *t;
 
     if (ARG_INT(0) < 0 || !a->a[1] || size > GPAGE_SIZE || size < LINUX_SCHED_ATTR_SIZE_VER0 || a->a[3]) return -EINVAL;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     at.policy = (u32)t->sched_policy;
     if (policy_is_rt(t->sched_policy))
         at.priority = (u32)t->sched_prio;
+    else if (t->sched_policy == SCHED_DEADLINE)
+        linux_sched_get_deadline(t, &at);
     else
         at.nice = t->nice;
     if (t->sched_reset) at.flags |= FLAG_RESET_ON_FORK;
@@ -214,7 +210,7 @@ sysret_t linux_sched_rr_get_interval(const struct syscall_args *a)
     struct task *t;
 
     if (ARG_INT(0) < 0) return -EINVAL;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     if (t->sched_policy == SCHED_RR)
         ts.tv_nsec = 100 * NSEC_PER_MSEC;
     else if (t->sched_policy != SCHED_FIFO)
@@ -233,11 +229,12 @@ sysret_t linux_sched_setaffinity(const struct syscall_args *a)
     int r = 0;
 
     if (a->a[1] && copy_in(mask, a->a[2], MIN(ARG_U32(1), (u32)sizeof(mask)))) return -EFAULT;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     if (!same_owner(t) && !cred_over_task(current->cred, t, CAP_SYS_NICE)) r = -EPERM;
     /* What there is now must be among it; the rest counts once there are more. */
     for (unsigned i = 0; i < kernel_ncpus(); i++) any |= mask[i / 8] >> (i % 8) & 1;
     if (!r && !any) r = -EINVAL;
+    if (!r && t->sched_policy == SCHED_DEADLINE && !linux_sched_all_cpus(mask)) r = -EBUSY;
     if (!r)
         for (unsigned i = 0; i < sizeof(mask); i++) __atomic_store_n(&t->cpus_allowed[i], mask[i], __ATOMIC_RELAXED);
     if (!r && atomic_load(&t->cpus)) cpu_number_disturb(t);
@@ -253,7 +250,7 @@ sysret_t linux_sched_getaffinity(const struct syscall_args *a)
 
     u32 ncpus = kernel_ncpus();
     if ((u64)len * 8 < ncpus || (len & 7)) return -EINVAL;
-    if (!(t = pid_task_get(ARG_INT(0)))) return -ESRCH;
+    if (!(t = linux_sched_task_get(ARG_INT(0)))) return -ESRCH;
     task_cpus(t, mask);
     task_put(t);
     have = MIN(len, (ncpus + 63) / 64 * 8);
@@ -290,7 +287,7 @@ static bool for_each_of(int kind, u32 who, void (*fn)(struct task *t, void *arg)
     bool found = false;
 
     if (kind == WHO_PROCESS) {
-        if (!(t = pid_task_get((s32)who))) return false;
+        if (!(t = linux_sched_task_get((s32)who))) return false;
         fn(t, arg);
         task_put(t);
         return true;

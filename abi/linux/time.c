@@ -75,7 +75,7 @@ static sysret_t do_nanosleep(int clock, bool absolute, gaddr_t req, gaddr_t rem)
     ktime_t t, until, left = 0;
     int base, r = kclock_timer_base(clock, &base);
 
-    if (clock == CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+    if (clock == CLOCK_THREAD_CPUTIME_ID) return -EOPNOTSUPP;
     if (r) return r;
     r = linux_copy_in_ktime(&t, req);
     if (r) return r;

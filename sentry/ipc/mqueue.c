@@ -9,6 +9,7 @@
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timers.h"
+#include "sentry/net/netlink.h"
 #include "sentry/vfs/file.h"
 #include <linux/capability.h>
 #include <pthread.h>
@@ -77,6 +78,17 @@ static void uncharge(u32 uid, u64 bytes)
     unlock(&users_lock);
 }
 
+/* Whoever asked hears what became of it (0: nothing), and is let go of. No lock is held. */
+static void notice_end(struct tgroup *to, struct mq_notice *n, u8 what)
+{
+    if (n->sock) {
+        n->cookie[MQ_COOKIE - 1] = what;
+        if (what) netlink_deliver(n->sock, n->cookie, MQ_COOKIE);
+        file_put(n->sock);
+    }
+    tgroup_put(to);
+}
+
 static void mq_inode_free(struct inode *i)
 {
     struct mqueue *q = mq_of(i);
@@ -88,7 +100,7 @@ static void mq_inode_free(struct inode *i)
             free(m->data);
             free(m);
         }
-        if (q->notify_owner) tgroup_put(q->notify_owner);
+        if (q->notify_owner) notice_end(q->notify_owner, &q->notice, 0);
         uncharge(q->uid, q->charged);
         waitq_fini(&q->wait);
         lock_fini(&q->lock);
@@ -261,10 +273,11 @@ s64 mq_msgsize(struct file *f) { return mq_of(f->inode)->msgsize; }
 /* --- messages --- */
 
 /* The queue was empty and nobody waited: whoever asked hears of it, once. */
-static void notify_locked(struct mqueue *q, struct tgroup **to, struct ksiginfo *info)
+static void notify_locked(struct mqueue *q, struct tgroup **to, struct ksiginfo *info, struct mq_notice *notice)
 {
     if (!q->notify_owner || q->curmsgs != 1 || q->receivers) return;
-    if (!q->notice.none) {
+    *notice = q->notice;
+    if (!q->notice.none && !q->notice.sock) {
         ksiginfo_user(info, q->notice.signo, SI_MESGQ);
         info->value = q->notice.value;
     }
@@ -286,6 +299,7 @@ sysret_t mq_send_msg(struct file *f, void *data, u64 len, u32 prio, ktime_t dead
     struct mq_msg *m = xnew(struct mq_msg), *at;
     struct tgroup *to = NULL;
     struct ksiginfo info = { 0 };
+    struct mq_notice notice;
     struct waiter w;
     int r = 0;
 
@@ -307,7 +321,7 @@ sysret_t mq_send_msg(struct file *f, void *data, u64 len, u32 prio, ktime_t dead
         else TAILQ_INSERT_HEAD(&q->msgs, m, link);
         q->curmsgs++;
         q->bytes += len;
-        notify_locked(q, &to, &info);
+        notify_locked(q, &to, &info, &notice);
         unlock(&q->lock);
         waitq_wake(&q->wait, POLLIN);
         inode_touch(f->inode, ATTR_MTIME);
@@ -315,7 +329,7 @@ sysret_t mq_send_msg(struct file *f, void *data, u64 len, u32 prio, ktime_t dead
     waitq_del(&w);
     if (to) {
         if (info.signo) signal_send_group(to, &info);
-        tgroup_put(to);
+        notice_end(to, &notice, MQ_WOKEN_UP);
     }
     if (r) free(m);
     return r;
@@ -363,22 +377,25 @@ int mq_set_notice(struct file *f, const struct mq_notice *n)
 {
     struct mqueue *q = mq_of(f->inode);
     struct tgroup *old = NULL;
+    struct mq_notice notice;
     int r = 0;
 
     lock(&q->lock);
     if (!n) {
         if (q->notify_owner == current->tg) {
             old = q->notify_owner;
+            notice = q->notice;
             q->notify_owner = NULL;
         }
     } else if (q->notify_owner) {
         r = -EBUSY;
     } else {
         q->notice = *n;
+        if (n->sock) file_get(n->sock);
         tgroup_get(q->notify_owner = current->tg);
     }
     unlock(&q->lock);
-    if (old) tgroup_put(old);
+    if (old) notice_end(old, &notice, MQ_REMOVED);
     return r;
 }
 
@@ -413,7 +430,7 @@ static ssize_t mq_read(struct file *f, struct uio *u, u64 *pos, u32 flags UNUSED
 
     lock(&q->lock);
     int n = snprintf(text, sizeof text, "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", (unsigned long)q->bytes,
-                     q->notify_owner && q->notice.none ? SIGEV_NONE : 0, q->notify_owner && !q->notice.none ? q->notice.signo : 0,
+                     !q->notify_owner ? 0 : q->notice.none ? SIGEV_NONE : q->notice.sock ? SIGEV_THREAD : SIGEV_SIGNAL, q->notify_owner && !q->notice.none ? q->notice.signo : 0,
                      q->notify_owner ? q->notify_owner->tgid : 0);
     unlock(&q->lock);
     if (*pos >= (u64)n) return 0;

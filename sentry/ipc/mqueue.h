@@ -15,7 +15,11 @@ struct file;
 struct mq_limits { s64 maxmsg, msgsize; };
 struct mq_state { u32 flags; s64 maxmsg, msgsize, curmsgs; };
 /* none: SIGEV_NONE */
-struct mq_notice { bool none; int signo; u64 value; };
+/* sock: a netlink socket that gets the cookie, its last byte set to what happened (MQ_WOKEN_UP, MQ_REMOVED). Counted, NULL: a signal. */
+#define MQ_COOKIE 32
+#define MQ_WOKEN_UP 1
+#define MQ_REMOVED 2
+struct mq_notice { bool none; int signo; u64 value; struct file *sock; u8 cookie[MQ_COOKIE]; };
 
 /* name without the slash. limits NULL: the defaults. *out: a new open file. */
 int mq_open_file(const char *name, u32 flags, u32 mode, const struct mq_limits *limits, struct file **out);
@@ -27,7 +31,7 @@ s64 mq_msgsize(struct file *f);
 sysret_t mq_send_msg(struct file *f, void *data, u64 len, u32 prio, ktime_t deadline);
 /* *data: to be freed by the caller. Length. */
 sysret_t mq_receive_msg(struct file *f, void **data, u32 *prio, ktime_t deadline);
-int mq_set_notice(struct file *f, const struct mq_notice *n /* NULL: no more */);   /* -EBUSY */
+int mq_set_notice(struct file *f, const struct mq_notice *n /* NULL: no more */);   /* takes its own reference of sock; -EBUSY */
 void mq_get_state(struct file *f, struct mq_state *out);
 
 #endif

@@ -192,9 +192,14 @@ sysret_t shm_detach(gaddr_t addr)
 
 /* --- segments --- */
 
-static int make(u64 size, struct shm **out)
+static int check_size(u64 size)
 {
     if (size < SYSV_SHMMIN || size > atomic_load(&ipc_ns_settings()->shmmax) || gpage_up(size) < size) return -EINVAL;
+    return 0;
+}
+
+static int make(u64 size, struct shm **out)
+{
     struct shm *s = xnew(struct shm);
     int r = shmem_create_anon(gpage_up(size), &s->file);
     if (r) {
@@ -236,6 +241,7 @@ sysret_t shm_get(s32 key, u64 size, u32 flags)
         } else if (r == 1) {
             /* The file is made without the lock: it may wait for memory. */
             unlock(&table.lock);
+            if ((r = check_size(size))) return r;
             if (flags & SHM_HUGETLB) return -ENOMEM;   /* no huge pages are reserved */
             if ((r = make(size, &fresh))) return r;
             continue;

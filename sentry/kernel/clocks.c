@@ -202,7 +202,7 @@ int kclock_sleep(int id, bool absolute, ktime_t t, ktime_t *until, ktime_t *rema
     ktime_t now;
     int base, r;
 
-    if (id == CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+    if (id == CLOCK_THREAD_CPUTIME_ID) return -EOPNOTSUPP;   /* libc makes it EINVAL */
     r = kclock_timer_base(id, &base);
     if (r) return r;
     if (id < 0 && CPUCLOCK_THREAD(id) && (CPUCLOCK_PID(id) == 0 || CPUCLOCK_PID(id) == current->tid)) return -EINVAL;

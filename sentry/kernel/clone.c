@@ -28,6 +28,7 @@ static int check_flags(const struct clone_args_k *a)
 {
     u64 f = a->flags;
 
+    if (current->sched_policy == 6 /* SCHED_DEADLINE */ && !current->sched_reset) return -EAGAIN;   /* its promise is its own */
     if ((f & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS)) return -EINVAL;
     if ((f & (CLONE_NEWUSER | CLONE_FS)) == (CLONE_NEWUSER | CLONE_FS)) return -EINVAL;
     if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND)) return -EINVAL;
@@ -130,7 +131,7 @@ static void copy_plain(struct task *c, const struct clone_args_k *a)
     c->sched_policy = p->sched_policy;
     c->sched_prio = p->sched_prio;
     if (p->sched_reset) {          /* sched(7), "The SCHED_RESET_ON_FORK flag" */
-        if (c->sched_policy == 1 /* SCHED_FIFO */ || c->sched_policy == 2 /* SCHED_RR */) c->sched_policy = c->sched_prio = c->nice = 0;
+        if (c->sched_policy == 1 /* SCHED_FIFO */ || c->sched_policy == 2 /* SCHED_RR */ || c->sched_policy == 6 /* SCHED_DEADLINE */) c->sched_policy = c->sched_prio = c->nice = 0;
         else if (c->nice < 0) c->nice = 0;
     }
     memcpy(c->cpus_allowed, p->cpus_allowed, sizeof c->cpus_allowed);

@@ -61,6 +61,34 @@ static s32 next_free_locked(struct pid_ns *ns)
     return -EAGAIN;
 }
 
+s32 pid_ns_last(struct pid_ns *ns)
+{
+    s32 r;
+    if (!ns) {
+        lock(&kernel.tasklist);
+        r = kernel.next_tid - 1;
+        unlock(&kernel.tasklist);
+        return r;
+    }
+    read_lock(&numbers_lock);
+    r = ns->next - 1;
+    rw_unlock(&numbers_lock);
+    return r;
+}
+
+void pid_ns_set_last(struct pid_ns *ns, s32 nr)
+{
+    if (!ns) {
+        lock(&kernel.tasklist);
+        kernel.next_tid = nr + 1;
+        unlock(&kernel.tasklist);
+        return;
+    }
+    write_lock(&numbers_lock);
+    ns->next = nr + 1;
+    rw_unlock(&numbers_lock);
+}
+
 int pid_ns_number(s32 id, struct pid_ns *ns, s32 wanted, s32 *own)
 {
     int r = 0;

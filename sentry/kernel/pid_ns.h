@@ -22,6 +22,9 @@ int pid_ns_new(struct pid_ns *parent, struct user_ns *owner, struct ns **out);  
 bool pid_ns_contains(const struct pid_ns *above, const struct pid_ns *ns);         /* also itself */
 /* Gives id its numbers in ns and above; *own: that in ns, which is `wanted` if not 0. -EAGAIN -EEXIST */
 int pid_ns_number(s32 id, struct pid_ns *ns, s32 wanted, s32 *own);
+/* The number given last in ns (NULL: the initial one), and what that is to be: the next process gets the one behind it, if free. */
+s32 pid_ns_last(struct pid_ns *ns);
+void pid_ns_set_last(struct pid_ns *ns, s32 nr);
 void pid_ns_release_locked(s32 id);            /* tasklist held: id may have lost its last user */
 /* To: 0 when id is not seen there. From: a number that nobody has. Ids and numbers <= 0 stay. */
 s32 pid_to_ns(s32 id, const struct pid_ns *ns);

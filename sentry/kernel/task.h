@@ -134,6 +134,7 @@ struct task {
     struct ptrace_link *ptrace_mem;        /* (T) its memory, owned; kept for the next one */
     u32 personality;                       /* (t) */
     int nice, sched_policy, sched_prio;    /* (a) */
+    struct { u64 runtime, deadline, period; u32 flags; } dl;   /* (T) of SCHED_DEADLINE, ns */
     int sched_reset;                       /* (a) SCHED_RESET_ON_FORK */
     u8 cpus_allowed[CPUS_MAX / 8];         /* (a, byte-wise) affinity as it was asked for; task_cpus says what it comes to */
     unsigned cpu_shown;                    /* (t) what getcpu says */

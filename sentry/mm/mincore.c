@@ -66,6 +66,25 @@ static bool residency(struct mm *mm, gaddr_t start, u64 n, u8 *vec)
     return true;
 }
 
+void mm_pagemap(struct mm *mm, gaddr_t start, u64 n, u64 *out)
+{
+    gaddr_t end = start + (n << GPAGE_SHIFT);
+    u8 vec[CHUNK];
+
+    memset(out, 0, n * sizeof *out);
+    read_lock(&mm->lock);
+    for (struct vma *v = vma_find_from(mm, start); v && v->start < end; v = RB_NEXT(vma_tree, &mm->vmas, v)) {
+        gaddr_t stop = MIN(end, v->end);
+        for (gaddr_t at = MAX(start, v->start); at < stop;) {
+            u64 pages = MIN((stop - at) >> GPAGE_SHIFT, (u64)CHUNK);
+            (void)residency(mm, at, pages, vec);
+            for (u64 i = 0; i < pages; i++, at += GPAGE_SIZE)
+                if (vec[i]) out[(at - start) >> GPAGE_SHIFT] = PAGEMAP_PRESENT | (pt_get(mm->pt, at) & PTE_ANON ? 0 : PAGEMAP_FILE);
+        }
+    }
+    rw_unlock(&mm->lock);
+}
+
 sysret_t mm_mincore(struct mm *mm, gaddr_t addr, u64 len, gaddr_t vec)
 {
     if (addr & ~GPAGE_MASK) return -EINVAL;

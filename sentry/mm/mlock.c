@@ -27,6 +27,16 @@ static int set_lock_flags(struct mm *mm, gaddr_t start, gaddr_t end, u32 lock_fl
     return 0;
 }
 
+/* Pages are handed out unwritten, and then the host has not provided them yet: locked ones are to be there. */
+static void provide(struct mm *mm, gaddr_t start, gaddr_t end)
+{
+    struct pt_cursor c;
+    gaddr_t va;
+    pt_cursor_init(&c, mm->pt, start, end);
+    for (u64 *e; (e = pt_cursor_next(&c, &va));)
+        if (pte_is_memfile(*e)) (void)*(const volatile u8 *)memfile_ptr(pte_page(*e));
+}
+
 /* Errors as __mlock_posix_error_return(): no memory is EAGAIN, a page that cannot be had is ENOMEM. */
 static int populate_range(struct mm *mm, gaddr_t start, gaddr_t end, bool strict, struct mm_update *u)
 {
@@ -38,6 +48,7 @@ static int populate_range(struct mm *mm, gaddr_t start, gaddr_t end, bool strict
         }
         bool write = (v->prot & PROT_WRITE) && !(v->flags & VMA_SHARED);
         int r = mm_populate(mm, v, MAX(start, v->start), MIN(end, v->end), write, true, u);
+        provide(mm, MAX(start, v->start), MIN(end, v->end));
         if (r && strict) return r == -ENOMEM ? -EAGAIN : -ENOMEM;
     }
     return 0;

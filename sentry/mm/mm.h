@@ -156,6 +156,10 @@ sysret_t mm_brk(struct mm *mm, gaddr_t end);           /* Linux brk semantics: r
 sysret_t mm_madvise(struct mm *mm, gaddr_t addr, u64 len, int advice);
 sysret_t mm_mlock(struct mm *mm, gaddr_t addr, u64 len, bool on, bool onfault);
 sysret_t mm_mlockall(struct mm *mm, int flags);        /* MCL_*; 0: munlockall */
+/* /proc/PID/pagemap of n pages from start on, all below addr_limit. Where a page is, nobody is told. */
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define PAGEMAP_FILE (1ULL << 61)      /* or shared anonymous */
+void mm_pagemap(struct mm *mm, gaddr_t start, u64 n, u64 *out);
 sysret_t mm_mincore(struct mm *mm, gaddr_t addr, u64 len, gaddr_t vec);
 sysret_t mm_msync(struct mm *mm, gaddr_t addr, u64 len, int flags);
 /* mseal(2): no unmapping, moving, replacing or changing of protection from now on. -ENOMEM: a hole; nothing was sealed. */

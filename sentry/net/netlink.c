@@ -22,6 +22,8 @@ static size_t nsockets;
 #define NL_SEND_MAX 65536u
 #define NL_DATAGRAM 3776u             /* NLMSG_GOODSIZE of a kernel with pages of 4 KiB */
 
+static const struct sock_ops netlink_ops;
+
 static u32 mode_of(const struct socket *s) { return s->net ? PLAN_NET_LOOPBACK : net_plan.head.mode; }
 
 static struct nl *nl_of(struct socket *s) { return s->priv; }
@@ -120,6 +122,22 @@ void netlink_queue(struct socket *s, struct sockbuf *b)
 {
     b->from = (struct net_addr){ .family = AF_NETLINK };
     enqueue(s, b);
+}
+
+bool file_is_netlink(const struct file *f)
+{
+    struct socket *s = net_file_socket((struct file *)f);
+    return s && s->ops == &netlink_ops;
+}
+
+void netlink_deliver(struct file *f, const void *data, size_t n)
+{
+    struct socket *s = net_file_socket(f);
+    struct sockbuf *b = (u64)atomic_load(&s->rmem) > s->rcvbuf ? NULL : sockbuf_new(n);
+    if (!b) return;
+    memcpy(b->data, data, n);
+    b->len = (u32)n;
+    netlink_queue(s, b);
 }
 
 void netlink_queue_all(struct socket *s, const u8 *p, u32 len)

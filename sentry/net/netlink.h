@@ -7,6 +7,9 @@
 struct nlmsghdr;
 /* A datagram from the kernel for s; takes over b. */
 void netlink_queue(struct socket *s, struct sockbuf *b);
+bool file_is_netlink(const struct file *f);
+/* A datagram of these bytes for the netlink socket f; lost where its queue is full. */
+void netlink_deliver(struct file *f, const void *data, size_t n);
 /* Messages for s, in datagrams that end between two. */
 void netlink_queue_all(struct socket *s, const u8 *p, u32 len);
 /* A message for the members of a group (from 1 on), but for the one with that port, which sent it; 0: from the kernel. No lock held. */

@@ -1,5 +1,6 @@
 /* POSIX message queues: mq_overview(7), mq_open(3), mq_send(3), mq_receive(3), mq_notify(3), mq_getattr(3). */
 #include "check.h"
+#include <sys/syscall.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
@@ -192,4 +193,28 @@ static void settings(void)
     CHECK(waitpid(c, &ws, 0) == c && ws == 0);
 }
 
-TEST_MAIN(CASE(order), CASE(opening), CASE(blocking), CASE(notify), CASE(settings))
+static volatile int told;
+static void tell(union sigval v) { told = v.sival_int; }
+
+/* SIGEV_THREAD: libc waits on a netlink socket for its cookie. */
+static void notify_thread(void)
+{
+    struct sigevent ev = { .sigev_notify = SIGEV_THREAD, .sigev_value.sival_int = 77, .sigev_notify_function = tell };
+    mqd_t q = make(O_CREAT | O_RDWR, 4, 16);
+    char buf[16];
+    CHECK(q >= 0 && mq_notify(q, &ev) == 0);
+    CHECK_ERR(mq_notify(q, &ev), EBUSY);
+    CHECK(mq_send(q, "x", 1, 0) == 0);
+    for (int i = 0; i < 300 && !told; i++) usleep(10000);
+    CHECK(told == 77 && mq_receive(q, buf, sizeof buf, NULL) == 1);
+    told = 0;
+    /* Once only; and taken back, nothing is told. */
+    CHECK(mq_send(q, "x", 1, 0) == 0 && mq_receive(q, buf, sizeof buf, NULL) == 1 && mq_notify(q, &ev) == 0 && mq_notify(q, NULL) == 0);
+    CHECK(mq_send(q, "x", 1, 0) == 0);
+    usleep(50000);
+    CHECK(!told && mq_close(q) == 0 && mq_unlink(name) == 0);
+    ev.sigev_signo = 0;
+    CHECK(syscall(SYS_mq_notify, -1, &ev) == -1);
+}
+
+TEST_MAIN(CASE(order), CASE(opening), CASE(blocking), CASE(notify), CASE(notify_thread), CASE(settings))

@@ -1,5 +1,6 @@
 /* Scheduling calls, priorities, affinity, membarrier. */
 #include "check.h"
+#include <sys/wait.h>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -61,4 +62,49 @@ static void barriers(void)
     CHECK_ERR(syscall(SYS_membarrier, 0x40000000, 0, 0), EINVAL);
 }
 
-TEST_MAIN(CASE(policies), CASE(affinity), CASE(nice_values), CASE(barriers))
+struct dl_attr { unsigned size, policy; unsigned long long flags; int nice; unsigned prio; unsigned long long runtime, deadline, period; };
+static int set_dl(const struct dl_attr *a) { return (int)syscall(SYS_sched_setattr, 0, a, 0); }
+
+/* SCHED_DEADLINE: sched(7). In a child: it cannot be left by everybody. */
+static void deadline_child(void)
+{
+    const unsigned long long ms = 1000000;
+    struct dl_attr a = { .size = sizeof a, .policy = 6, .runtime = 10 * ms, .deadline = 30 * ms, .period = 30 * ms }, b = a, got = { 0 };
+    if (set_dl(&a) && errno == EPERM) {
+        printf("skipped: SCHED_DEADLINE: not privileged\n");
+        return;
+    }
+    CHECK(syscall(SYS_sched_getattr, 0, &got, sizeof got, 0) == 0);
+    CHECK(got.policy == 6 && got.runtime == a.runtime && got.deadline == a.deadline && got.period == a.period);
+    CHECK(sched_getscheduler(0) == 6);
+    CHECK_ERR(fork(), EAGAIN);                         /* a promise is not shared out */
+    b.runtime = 40 * ms;
+    CHECK_ERR(set_dl(&b), EINVAL);                     /* runtime <= deadline <= period */
+    b = a, b.period = 20 * ms;
+    CHECK_ERR(set_dl(&b), EINVAL);
+    b = a, b.runtime = 1000;
+    CHECK_ERR(set_dl(&b), EINVAL);
+    b = a, b.flags = 1ULL << 20;
+    CHECK_ERR(set_dl(&b), EINVAL);
+    b = a, b.flags = 1;                                /* SCHED_FLAG_RESET_ON_FORK */
+    CHECK(set_dl(&b) == 0);
+    int st;
+    pid_t c = fork();
+    if (!c) _exit(sched_getscheduler(0) != SCHED_OTHER);
+    CHECK(c > 0 && waitpid(c, &st, 0) == c && st == 0);
+    struct sched_param p = { 0 };
+    CHECK_ERR(sched_setscheduler(0, 6, &p), EINVAL);
+    CHECK(sched_setscheduler(0, SCHED_OTHER, &p) == 0 && sched_getscheduler(0) == SCHED_OTHER);
+}
+static void deadlines(void)
+{
+    int st;
+    pid_t c = fork();
+    if (!c) {
+        deadline_child();
+        exit(0);
+    }
+    CHECK(waitpid(c, &st, 0) == c && st == 0);
+}
+
+TEST_MAIN(CASE(deadlines), CASE(policies), CASE(affinity), CASE(nice_values), CASE(barriers))

@@ -41,6 +41,7 @@ void epoll_file_release(struct file *f);
 
 /* --- namespaces as files (nsfs.c); ns NULL: the initial one of its kind --- */
 int nsfs_path(enum ns_type type, struct ns *ns, struct path *out);    /* counted; what the links in /proc/PID/ns lead to */
+sysret_t nsfs_open(enum ns_type type, struct ns *ns);                 /* a descriptor of current for it */
 bool nsfs_file(struct file *f, enum ns_type *type, struct ns **ns);   /* borrowed; false: f is something else */
 
 /* --- inotify (inotify.c) --- */

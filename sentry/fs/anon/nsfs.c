@@ -1,6 +1,7 @@
 /* Namespaces as files: what /proc/PID/ns/X leads to, for setns(2), ioctl_ns(2), bind mounts. Source: namespaces(7). */
 #include "sentry/base/alloc.h"
 #include "sentry/fs/anon/anon.h"
+#include "sentry/kernel/pid_ns.h"
 #include "sentry/kernel/task.h"
 #include <linux/magic.h>
 #include <linux/nsfs.h>
@@ -66,7 +67,7 @@ bool nsfs_file(struct file *f, enum ns_type *type, struct ns **ns)
     return true;
 }
 
-static sysret_t open_ns(enum ns_type type, struct ns *ns)
+sysret_t nsfs_open(enum ns_type type, struct ns *ns)
 {
     struct path p;
     struct file *f;
@@ -88,6 +89,12 @@ static bool in_or_below_own(const struct user_ns *u)
     return u == own;
 }
 
+static sysret_t open_pid_parent(struct pid_ns *ns)
+{
+    if (!ns || !pid_ns_contains(current->tg->pid_ns, ns->parent)) return -EPERM;
+    return nsfs_open(NS_PID, ns->parent ? &ns->parent->ns : NULL);
+}
+
 static sysret_t ns_ioctl(struct file *f, u32 cmd, gaddr_t arg)
 {
     enum ns_type type;
@@ -99,11 +106,12 @@ static sysret_t ns_ioctl(struct file *f, u32 cmd, gaddr_t arg)
     case NS_GET_USERNS:
         /* Of a user namespace that is its parent, which the initial one has not. */
         if ((type == NS_USER && !ns) || !in_or_below_own(owner)) return -EPERM;
-        return open_ns(NS_USER, owner ? &owner->ns : NULL);
+        return nsfs_open(NS_USER, owner ? &owner->ns : NULL);
     case NS_GET_PARENT:
+        if (type == NS_PID) return open_pid_parent(ns ? container_of(ns, struct pid_ns, ns) : NULL);
         if (type != NS_USER) return -EINVAL;
         if (!ns || !in_or_below_own(owner)) return -EPERM;
-        return open_ns(NS_USER, owner ? &owner->ns : NULL);
+        return nsfs_open(NS_USER, owner ? &owner->ns : NULL);
     case NS_GET_NSTYPE: return (sysret_t)ns_clone_flag(type);
     case NS_GET_OWNER_UID: {
         if (type != NS_USER) return -EINVAL;

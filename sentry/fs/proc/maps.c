@@ -19,23 +19,40 @@ struct maps_ctx {
     struct smaps_parts parts; u64 locked_kb;
 };
 
-static void vma_label(struct maps_ctx *c, const struct vma *v, size_t line_start)
+/* buf: KPATH_MAX. NULL: it has none. */
+static const char *label_of(const struct vma *v, const struct path *root, char *buf)
 {
-    char buf[KPATH_MAX];
     const char *label = v->name;
     if (v->file) {
         struct path p;
         file_get_path(v->file, &p);
-        if (vfs_path_text(&p, &c->root, buf, sizeof(buf)) >= 0) label = buf;
+        if (vfs_path_text(&p, root, buf, KPATH_MAX) >= 0) label = buf;
         path_put(&p);
     } else if (v->flags & VMA_HEAP) {
         label = "[heap]";
     } else if (v->flags & VMA_STACK) {
         label = "[stack]";
     } else if (v->anon_name) {
-        snprintf(buf, sizeof(buf), "[anon:%s]", v->anon_name);
+        snprintf(buf, KPATH_MAX, "[anon:%s]", v->anon_name);
         label = buf;
     }
+    return label;
+}
+
+void proc_vma_name(struct strbuf *b, const struct vma *v)
+{
+    char buf[KPATH_MAX];
+    struct path root;
+    fs_get_root(current->fs, &root);
+    const char *label = label_of(v, &root, buf);
+    if (label) strbuf_printf(b, "%s", label);
+    path_put(&root);
+}
+
+static void vma_label(struct maps_ctx *c, const struct vma *v, size_t line_start)
+{
+    char buf[KPATH_MAX];
+    const char *label = label_of(v, &c->root, buf);
     if (!label) {
         strbuf_printf(c->b, "\n");
         return;

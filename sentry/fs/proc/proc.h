@@ -29,7 +29,10 @@ void proc_net_snmp6(struct strbuf *b);
 void proc_net_netstat(struct strbuf *b);
 bool proc_net_next(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
 extern const struct synth_entry proc_ns_dir[];
-extern const struct file_ops proc_mem_fops;
+extern const struct file_ops proc_mem_fops, proc_pagemap_fops;
+/* What /proc/PID/maps calls v: nothing, a path, [heap] */
+void proc_vma_name(struct strbuf *b, const struct vma *v);
+sysret_t proc_maps_ioctl(struct synth_node *n, u32 cmd, gaddr_t arg);
 
 /* mounts.c */
 extern const struct file_ops proc_mounts_fops, proc_mountinfo_fops, proc_mountstats_fops;

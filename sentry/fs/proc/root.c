@@ -191,11 +191,17 @@ static int readlink_net(struct synth_node *n UNUSED, char **out) { *out = xstrdu
 
 static const struct synth_entry pid_entry = { .name = "pid", .mode = S_IFDIR | 0555, .children = proc_task_dir, .by_abi = true };
 
-struct tgroup *proc_dir_tgroup_get(struct file *f)
+int proc_dir_tgroup_get(struct file *f, struct tgroup **out)
 {
-    if (f->ops != &synth_dir_fops) return NULL;
+    *out = NULL;
+    if (f->ops != &synth_dir_fops) return -EBADF;
     struct synth_node *n = synth_node_of(f->inode);
-    return n->e == &pid_entry && !n->tid ? tgroup_lookup_get(n->pid) : NULL;
+    if (n->e != &pid_entry || n->tid) return -EBADF;
+    struct task *t = synth_task_get(n);
+    if (!t) return -ESRCH;
+    tgroup_get(*out = t->tg);
+    task_put(t);
+    return 0;
 }
 
 static int lookup_pid(struct synth_node *dir, const char *name, struct synth_node *child)

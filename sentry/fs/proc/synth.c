@@ -17,7 +17,13 @@ struct synth_inode { struct inode i; struct synth_node n; };
 
 struct synth_node *synth_node_of(struct inode *ino) { return &container_of(ino, struct synth_inode, i)->n; }
 
-struct task *synth_task_get(struct synth_node *n) { return n->tid || n->pid ? task_lookup_get(n->tid ? n->tid : n->pid) : NULL; }
+struct task *synth_task_get(struct synth_node *n)
+{
+    struct task *t = n->tid || n->pid ? task_lookup_get(n->tid ? n->tid : n->pid) : NULL;
+    if (!t || !n->born || t->start_time == n->born) return t;
+    task_put(t);
+    return NULL;
+}
 
 bool synth_may_access(struct task *t)
 {
@@ -87,8 +93,14 @@ static s64 synth_llseek(struct file *f, s64 off, int whence)
     return generic_llseek(f, off, whence, f->inode->size, INT64_MAX);
 }
 
+static sysret_t synth_ioctl(struct file *f, u32 cmd, gaddr_t arg)
+{
+    struct synth_node *n = synth_node_of(f->inode);
+    return n->e->ioctl ? n->e->ioctl(n, cmd, arg) : -ENOTTY;
+}
+
 static const struct file_ops synth_file_fops = {
-    .read = synth_read, .write = synth_write, .llseek = synth_llseek, .release = synth_release, .seekable = true };
+    .ioctl = synth_ioctl, .read = synth_read, .write = synth_write, .llseek = synth_llseek, .release = synth_release, .seekable = true };
 
 /* --- directories --- */
 
@@ -175,6 +187,11 @@ static struct inode *synth_inode_new(struct super *sb, const struct synth_node *
     struct synth_inode *si = xnew(struct synth_inode);
     si->n = *n;
     si->n.ns = sb->priv;
+    struct task *t = si->n.born ? NULL : synth_task_get(&si->n);
+    if (t) {
+        si->n.born = t->start_time;
+        task_put(t);
+    }
     const struct file_ops *fops = S_ISDIR(n->e->mode) ? &synth_dir_fops : n->e->fops ? n->e->fops : &synth_file_fops;
     inode_init(&si->i, sb, &synth_inode_ops, fops, synth_ino(n), n->e->mode);
     si->i.nlink = S_ISDIR(n->e->mode) ? 2 : 1;
@@ -203,9 +220,10 @@ static bool synth_node_alive(struct synth_node *n)
 static int synth_lookup(struct inode *dir, struct dentry *d)
 {
     struct synth_node *n = synth_node_of(dir), c;
+    if (!synth_node_alive(n)) return -ESRCH;
     for (const struct synth_entry *e = entry_at(children_of(n)); e; e = entry_at(e + 1)) {
         if (strcmp(e->name, d->name)) continue;
-        c = (struct synth_node){ .e = e, .pid = n->pid, .tid = n->tid, .id = n->id, .ns = n->ns };
+        c = (struct synth_node){ .e = e, .pid = n->pid, .tid = n->tid, .id = n->id, .ns = n->ns, .born = n->born };
         if (!synth_node_alive(&c)) return 0;
         dentry_instantiate(d, synth_inode_new(dir->sb, &c));
         return 0;

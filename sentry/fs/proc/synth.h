@@ -11,7 +11,8 @@
 
 struct synth_entry;
 /* pid and tid are the kernel's; ns: the pid namespace whose numbers the tree shows (NULL: the initial one). */
-struct synth_node { const struct synth_entry *e; s32 pid, tid; s64 id; /* descriptor number, CPU number */ struct pid_ns *ns; };
+struct synth_node { const struct synth_entry *e; s32 pid, tid; s64 id; /* descriptor number, CPU number */ struct pid_ns *ns;
+    ktime_t born; /* start time of the task: another that has its number later is not it */ };
 
 struct synth_entry {
     const char *name;
@@ -26,6 +27,7 @@ struct synth_entry {
     int (*lookup)(struct synth_node *dir, const char *name, struct synth_node *child);
     /* Ids of dynamic names in rising order: next id >= from, its name; false: no more. */
     bool (*next)(struct synth_node *dir, s64 from, s64 *id, char name[32], u8 *dtype);
+    sysret_t (*ioctl)(struct synth_node *n, u32 cmd, gaddr_t arg);
     const struct file_ops *fops;                     /* instead of show/store */
     int (*open)(struct synth_node *n, struct file *f);            /* with fops: fills f->priv */
     bool own_only;                                   /* needs ptrace-like access to the task to open */
@@ -39,8 +41,8 @@ extern const struct file_ops synth_dir_fops;
 int synth_new(const struct synth_entry *root, const struct super_ops *ops, u32 magic, struct pid_ns *ns /* of /proc: borrowed, kept in sb->priv */, struct super **out);
 struct synth_node *synth_node_of(struct inode *ino);
 struct task *synth_task_get(struct synth_node *n);   /* counted or NULL when it is gone */
-/* The process whose /proc/PID directory f is open on; counted, NULL: none. */
-struct tgroup *proc_dir_tgroup_get(struct file *f);
+/* The process whose /proc/PID directory f is open on, counted. -EBADF: f is something else; -ESRCH: it is gone */
+int proc_dir_tgroup_get(struct file *f, struct tgroup **out);
 bool synth_may_access(struct task *t);               /* ptrace(2) "PTRACE_MODE_READ_FSCREDS" */
 int proc_path_text(const struct path *p, const struct path *root, char *buf, size_t size);
 /* For fops of special files: the node's task at open. */

@@ -2,9 +2,12 @@
 #include "abi/abi.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/fs/proc/sysctl_num.h"
 #include "sentry/kernel/coredump.h"
 #include "sentry/kernel/ns.h"
+#include "sentry/kernel/pid_ns.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +53,18 @@ static int store_pid_max(struct synth_node *n UNUSED, char *text, size_t len UNU
     return 0;
 }
 
+/* Of the namespace of whoever looks; checkpoint and restore sets it. pid_namespaces(7) */
+static int show_last_pid(struct synth_node *n UNUSED, struct strbuf *b) { strbuf_printf(b, "%d\n", pid_ns_last(current->tg->pid_ns)); return 0; }
+static int store_last_pid(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    const struct user_ns *u = current->tg->pid_ns ? current->tg->pid_ns->ns.owner : NULL;
+    u64 v;
+    if (!ns_capable(u, CAP_SYS_ADMIN) && !ns_capable(u, CAP_CHECKPOINT_RESTORE)) return -EPERM;
+    if (sysctl_parse(&text, &v) || *text || v >= (u64)kernel.pid_max) return -EINVAL;
+    pid_ns_set_last(current->tg->pid_ns, (s32)v);
+    return 0;
+}
+
 static void random_uuid(char out[37])
 {
     u8 u[16] = { 0 };
@@ -91,6 +106,12 @@ CONST_FILE(show_kversion, KERNEL_VERSION)
 CONST_FILE(show_cap_last, "40")
 CONST_FILE(show_0, "0")
 CONST_FILE(show_1, "1")
+/* Linux takes any number and makes as many as there is room for: here that is none. */
+static int store_hugepages(struct synth_node *n UNUSED, char *text, size_t len UNUSED)
+{
+    u64 v;
+    return sysctl_parse(&text, &v) || *text ? -EINVAL : 0;
+}
 CONST_FILE(show_2, "2")
 CONST_FILE(show_256, "256")
 CONST_FILE(show_65534, "65534")
@@ -132,6 +153,7 @@ static const struct synth_entry kernel_dir[] = {
     SYNTH_FILE("ostype", show_ostype), SYNTH_FILE("osrelease", show_osrelease), SYNTH_FILE("version", show_kversion),
     { .name = "hostname", .mode = S_IFREG | 0644, .show = show_hostname, .store = store_hostname },
     { .name = "domainname", .mode = S_IFREG | 0644, .show = show_domainname, .store = store_domainname },
+    { .name = "ns_last_pid", .mode = S_IFREG | 0666, .show = show_last_pid, .store = store_last_pid },
     { .name = "pid_max", .mode = S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max },
     { .name = "threads-max", .mode = S_IFREG | 0644, .show = proc_show_threads_max, .store = proc_store_threads_max }, SYNTH_FILE("cap_last_cap", show_cap_last), SYNTH_FILE("overflowuid", show_65534),
     SYNTH_FILE("overflowgid", show_65534), SYNTH_FILE("ngroups_max", show_ngroups), 
@@ -142,7 +164,8 @@ static const struct synth_entry kernel_dir[] = {
     SYNTH_DIR("random", random_dir), SYNTH_DIR("seccomp", seccomp_dir), SYNTH_DIR("pty", pty_dir), SYNTH_DIR("keys", proc_sys_keys), { .children = proc_sys_ipc } };
 static const struct synth_entry vm_dir[] = {
     SYNTH_FILE("overcommit_memory", show_1), SYNTH_FILE("overcommit_ratio", show_50),
-    SYNTH_FILE("swappiness", show_60), SYNTH_FILE("mmap_min_addr", show_65536), SYNTH_FILE("nr_hugepages", show_0),
+    SYNTH_FILE("swappiness", show_60), SYNTH_FILE("mmap_min_addr", show_65536),
+    { .name = "nr_hugepages", .mode = S_IFREG | 0644, .show = show_0, .store = store_hugepages },
     { .name = "drop_caches", .mode = S_IFREG | 0644, .show = show_dropped, .store = store_drop_caches },
     { .children = proc_sys_vm_limits } };
 static const struct synth_entry unix_dir[] = { SYNTH_FILE("max_dgram_qlen", show_10), { 0 } };

@@ -1,5 +1,5 @@
 /* /sys: what programs probe at start: CPUs, memory policy, loopback. Documentation/ABI/ */
-#include "sentry/fs/proc/synth.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/fs/sys/sysfs.h"
 
 #include <dirent.h>
@@ -67,9 +67,28 @@ static bool next_cpu(struct synth_node *dir UNUSED, s64 from, s64 *id, char name
 
 static const struct synth_entry cpu_dir[] = {
     SYNTH_FILE("online", show_cpu_list), SYNTH_FILE("possible", show_cpu_list), SYNTH_FILE("present", show_cpu_list), SYNTH_FILE("offline", show_empty_line), { 0 } };
-static const struct synth_entry node0_dir[] = { SYNTH_FILE("cpulist", show_cpu_list), SYNTH_FILE("cpumap", show_all_cpus_mask), { 0 } };
+/* The one node has all the memory. */
+static int show_node_meminfo(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    u64 total, free_;
+    proc_memory(&total, &free_);
+    unsigned long long t = total / 1024, f = free_ / 1024;
+    strbuf_printf(b, "Node 0 MemTotal:       %8llu kB\nNode 0 MemFree:        %8llu kB\nNode 0 MemUsed:        %8llu kB\n", t, f, t - f);
+    strbuf_printf(b, "Node 0 FilePages:             0 kB\nNode 0 HugePages_Total:     0\nNode 0 HugePages_Free:      0\nNode 0 HugePages_Surp:      0\n");
+    return 0;
+}
+static int show_numastat(struct synth_node *n UNUSED, struct strbuf *b)
+{
+    unsigned long long pages = memfile_allocated() >> GPAGE_SHIFT;
+    strbuf_printf(b, "numa_hit %llu\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit 0\nlocal_node %llu\nother_node 0\n", pages, pages);
+    return 0;
+}
+CONST_FILE(show_10, "10")
+static const struct synth_entry node0_dir[] = {
+    SYNTH_FILE("cpulist", show_cpu_list), SYNTH_FILE("cpumap", show_all_cpus_mask), SYNTH_FILE("meminfo", show_node_meminfo),
+    SYNTH_FILE("numastat", show_numastat), SYNTH_FILE("distance", show_10), { 0 } };
 static const struct synth_entry node_dir[] = {
-    SYNTH_FILE("online", show_0), SYNTH_FILE("possible", show_0), SYNTH_FILE("has_memory", show_0), SYNTH_DIR("node0", node0_dir), { 0 } };
+    SYNTH_FILE("online", show_0), SYNTH_FILE("possible", show_0), SYNTH_FILE("has_memory", show_0), SYNTH_FILE("has_normal_memory", show_0), SYNTH_FILE("has_cpu", show_0), SYNTH_DIR("node0", node0_dir), { 0 } };
 static const struct synth_entry system_dir[] = {
     { .name = "cpu", .mode = S_IFDIR | 0555, .children = cpu_dir, .lookup = lookup_cpu, .next = next_cpu }, SYNTH_DIR("node", node_dir), { 0 } };
 static const struct synth_entry none_dir[] = { { 0 } };
