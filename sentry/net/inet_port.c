@@ -74,6 +74,8 @@ static bool list_conflict(const struct socket *s, const struct port_list *l, u16
     LIST_FOREACH(o, l, in.port_link) {
         if (o == s || o->net != s->net || o->in.local.in.port != port) continue;
         struct claim c = claim_of(o);
+        /* Who shares with the one that bound last is not held against the others: udp_lib_lport_inuse(), tb->fastreuseport. */
+        if (given && mine.reuseport && c.reuseport && mine.uid == c.uid && meet(&mine, &c)) return false;
         if (s->type == SOCK_STREAM ? tcp_conflict(&mine, &c, given) : udp_conflict(&mine, &c)) return true;
     }
     return false;

@@ -15,6 +15,7 @@
 #include <linux/aio_abi.h>
 #include <linux/futex.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netpacket/packet.h>
 #include <pthread.h>
@@ -179,7 +180,7 @@ static u64 path(struct thread *t)
         "/proc/thread-self", "/proc/thread-self/comm", "/proc/1/maps", "/proc/meminfo", "/proc/stat", "/proc/net/tcp",
         "/proc/net/unix", "/proc/sys/kernel/hostname", "/proc/sys/kernel/pid_max", "/proc/sys/vm/overcommit_memory",
         "/proc/cpuinfo", "/proc/mounts", "/proc/filesystems", "/proc/sys/fs/pipe-max-size", "/proc", "/sys", "/dev", "/dev/null",
-        "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/pts/0", "/dev/shm/z",
+        "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/net/tun", "/dev/pts", "/dev/pts/0", "/dev/shm/z",
         "/dev/shm", "/sys/devices/system/cpu/online", "/sys/kernel/mm", "/etc/passwd", "/bin/true", "/etc", "/tmp", "/" };
     if (!below(t, 24)) return pointer(t);
     const char *s = paths[below(t, below(t, 3) ? 22 : ARRAY_LEN(paths))];
@@ -267,6 +268,62 @@ static u64 msghdr(struct thread *t)
     }
     memcpy(t->buf + 3200, h, sizeof h);
     return (u64)t->buf + 3200;
+}
+
+/* Attributes of rtnetlink: mostly those that are there, of lengths that mostly fit. */
+static unsigned attributes(struct thread *t, char *p, unsigned room, unsigned depth)
+{
+    static const char *const words[] = { "lo", "va", "vb", "veth", "dummy", "bridge", "tun0", "" };
+    unsigned at = 0;
+    for (unsigned n = below(t, 6); n && at + 40 < room; n--) {
+        char v[32] = { 0 };
+        unsigned len = below(t, 3) ? 4 : 16;
+        switch (below(t, 5)) {
+        case 0: strcpy(v, words[below(t, ARRAY_LEN(words))]), len = (unsigned)strlen(v) + 1; break;
+        case 1: memcpy(v, "\x0a\x09\x00", 3), v[3] = (char)below(t, 4); break;
+        case 2: v[0] = (char)below(t, 6); break;
+        case 3: fill(t, v, sizeof v), len = below(t, 33); break;
+        default: len = depth && at + 120 < room ? ~0u : 0; break;
+        }
+        if (len == ~0u) len = attributes(t, p + at + 4, 80, depth - 1);
+        else memcpy(p + at + 4, v, len);
+        struct rtattr a = { (unsigned short)(below(t, 24) ? 4 + len : edge(t)), (unsigned short)(below(t, 3) ? 1 + below(t, 8) : below(t, 64)) };
+        memcpy(p + at, &a, sizeof a);
+        at += RTA_ALIGN(4 + len);
+    }
+    return at;
+}
+
+static u64 netlink_request(struct thread *t, u64 *n)
+{
+    char *p = t->buf + 256;
+    struct nlmsghdr h = { .nlmsg_type = (unsigned short)(below(t, 12) ? 16 + below(t, 20) : rnd(t)), .nlmsg_seq = 1,
+                          .nlmsg_flags = (unsigned short)(NLM_F_REQUEST | (below(t, 2) ? NLM_F_ACK : 0) | below(t, 16) << 8) };
+    unsigned body = 4 * (1 + below(t, 7));
+    memset(p, 0, 512);
+    p[16] = (char)(below(t, 3) ? 2 : below(t, 2) ? 10 : below(t, 30));
+    p[17] = (char)(below(t, 2) ? 24 : below(t, 140));
+    p[20] = (char)below(t, 8);
+    if (!below(t, 4)) fill(t, p + 16, body);
+    *n = 16 + body + attributes(t, p + 16 + body, 400, 3);
+    h.nlmsg_len = (unsigned)(below(t, 24) ? *n : edge(t));
+    memcpy(p, &h, sizeof h);
+    return (u64)p;
+}
+
+/* A question to rtnetlink, by a socket of its own; the answers are thrown away. */
+static void netlink_call(struct thread *t)
+{
+    char answer[512];
+    u64 n, p;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, 0);
+    if (fd < 0) return;
+    for (unsigned i = 1 + below(t, 6); i; i--) {
+        p = netlink_request(t, &n);
+        if (send(fd, (void *)p, n, 0) < 0 && errno == EBADF) break;
+        for (unsigned k = 0; k < 4 && recv(fd, answer, sizeof answer, 0) > 0; k++) {}
+    }
+    close(fd);
 }
 
 static u64 aio_requests(struct thread *t)
@@ -391,6 +448,7 @@ static void log_call(const struct fuzz_call *c, const u64 *a)
 static void one_call(struct thread *t)
 {
     const struct fuzz_call *c = &fuzz_calls[below(t, ARRAY_LEN(fuzz_calls))];
+    if (!below(t, 60)) netlink_call(t);
     u64 a[6] = { 0 };
     for (unsigned i = 0; i < 6 && c->args[i]; i++) a[i] = arg(t, c->args[i]);
     long nr = c->nr;
