@@ -15,6 +15,7 @@ struct oci_create {
     char *bundle_path, *rootfs;        /* absolute; owned */
     int dirfd;                         /* state directory */
     struct oci_config cfg;
+    bool notify;                  /* what the program says to NOTIFY_SOCKET is carried on */
     bool net_missing;             /* the container is to have a network of its own, and the host gives none */
     struct { char *dir, *controllers; } *cg; unsigned ncg;   /* the cgroups it is in */
 };

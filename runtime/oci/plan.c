@@ -443,6 +443,17 @@ static void add_keyring(struct spawn_plan *p, const struct oci_create *c)
     if (!c->no_new_keyring) plan_add_str(&p->sentry, PLAN_SESSION_KEYRING, name);
 }
 
+/* Where runc has it. A socket would not outlive the sandbox on a file system of the host's. */
+static void add_notify(struct oplan *o)
+{
+    static const char dir[] = "/run/notify", path[] = "/run/notify/notify.sock";
+    struct plan_mount m = { .type = PM_TMPFS, .mode = S_IFDIR | 0755, .flags = MNT_NOSUID | MNT_NODEV | MNT_NOEXEC, .size = 4096 };
+    if (o->c->cfg.root.readonly) make_mount_point(o->rootfd, dir, true);
+    emit_mount(o, &m, dir, "tmpfs", "");
+    emit_str(o, PLAN_NOTIFY, path);
+    plan_add_str(&o->p->sentry, PLAN_ENV, "NOTIFY_SOCKET=/run/notify/notify.sock");
+}
+
 /* A uts namespace by path, as pods have it, already has its names; one of the container's own begins with ours. */
 static void add_names(struct spawn_plan *p, const struct oci_config *c)
 {
@@ -494,6 +505,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
         plan_add_str(&p->sentry, PLAN_ENV, kv);
         plan_add_str(&p->sentry, PLAN_ENV, "LISTEN_PID=1");
     }
+    if (c->notify) add_notify(&o);
     plan_std_fds(p, con, open_mask);
     add_preserved(&o);
     return 0;

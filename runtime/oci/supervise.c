@@ -144,6 +144,7 @@ bool supervise_receive(struct supervisor *s)
         end(s, WIFSIGNALED((int)word) ? WTERMSIG((int)word) : WEXITSTATUS((int)word) << 8, NULL);
         return true;
     case CTL_REPLY: on_reply(s, &m, p); return true;
+    case CTL_NOTIFY: notify_relay(s, p, m.len); return true;
     case CTL_EXEC_EXITED: {
         struct client *c = by_seq(s, m.seq);
         if (m.len < sizeof(word)) goto bad;

@@ -168,6 +168,17 @@ static void add_log_tail(struct supervisor *s)
     if (n > 0) oci_fail("%s: %.*s", oci_error(), (int)n, tail);
 }
 
+/* The program's NOTIFY_SOCKET is the sandbox's, whatever the image says. */
+static void use_own_socket(struct oci_create *c)
+{
+    struct oci_process *p = &c->cfg.process;
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->nenv; i++)
+        if (strncmp(p->env[i], "NOTIFY_SOCKET=", 14)) p->env[n++] = p->env[i];
+    p->nenv = n;
+    c->notify = true;
+}
+
 static int bring_up(struct supervisor *s)
 {
     struct oci_create *c = s->c;
@@ -187,6 +198,8 @@ static int bring_up(struct supervisor *s)
         }
     }
     if (state_save(c->dirfd, &s->st)) return oci_fail("writing the state: %s", strerror(errno));
+    s->notify = notify_open();
+    if (s->notify >= 0) use_own_socket(c);
     if (take_console(s) || oci_namespaces_enter(&c->cfg, &c->net_missing)) return -1;
     if (hooks(s)) return -1;
     struct spawn_plan plan;
@@ -235,7 +248,7 @@ void oci_end_like(int wstatus)
 void supervisor_main(struct oci_create *c, int parent)
 {
     static struct supervisor s;
-    s = (struct supervisor){ .c = c, .parent = parent, .sigfd = -1, .listener = -1, .box = { .control = -1 } };
+    s = (struct supervisor){ .c = c, .parent = parent, .sigfd = -1, .listener = -1, .notify = -1, .box = { .control = -1 } };
     if (bring_up(&s)) {
         AUTO_FREE char *why = xstrdup(oci_error());
         spawn_kill(&s.box);

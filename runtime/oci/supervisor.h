@@ -26,6 +26,7 @@ struct supervisor {
     struct client *clients;
     u32 seq;
     bool started, ended;
+    int notify;             /* connected to the service manager's socket; -1: none */
     int record;             /* memory file of the record, made for the first who watches; 0: none */
     s32 stop_signal;        /* a killing signal was sent to the container: what it ends with if the sentry dies of it */
     int wstatus;            /* how the container ended */
@@ -43,5 +44,12 @@ void supervise_set_status(struct supervisor *s, const char *status);
 int supervise_start_hooks(struct supervisor *s);
 /* supervisor.c: first words of the sentry: 0 started, -1 failed (oci_fail has why). */
 int supervise_first_words(struct supervisor *s);
+
+
+/* notify.c. The connected socket that NOTIFY_SOCKET names, or -1. */
+int notify_open(void);
+void notify_relay(const struct supervisor *s, const void *text, size_t len);
+/* The lines of text that a container may say. out: room for len bytes; how many there are. */
+size_t notify_filter(const char *text, size_t len, char *out);
 
 #endif

@@ -43,6 +43,7 @@ enum plan_kind {
     PLAN_IDMAP,              /* u32 0 users, 1 groups; then struct plan_idmap[]: what /proc/PID/{uid,gid}_map show */
     PLAN_PROCESS,            /* struct plan_process */
     PLAN_SESSION_KEYRING,    /* string: name of the session keyring that the container's processes start with. Absent: none */
+    PLAN_NOTIFY,             /* path\0: a socket, as sd_notify(3) wants one; what is sent to it becomes CTL_NOTIFY */
     /* policy: sentry, gofer and broker */
     PLAN_EVENT_RECORD = 47,  /* struct plan_event_record; before PLAN_POLICY; the sentry alone */
     PLAN_POLICY = 48,        /* struct plan_policy */

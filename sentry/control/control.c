@@ -73,6 +73,24 @@ void control_report_failed(int status, const char *fmt, ...)
 
 void control_report_exited(u32 wait_status) { control_answer(CTL_EXITED, 0, &wait_status, sizeof(wait_status), NULL, 0); }
 
+/* What a service tells its manager comes a few times in its life, a watchdog's some times a second. More is not carried. */
+#define NOTIFY_BURST 32
+#define NOTIFY_EVERY (50 * NSEC_PER_MSEC)
+
+int control_notify(const u8 *data, u32 len)
+{
+    static s64 paid_until;   /* (a) each message costs NOTIFY_EVERY; so much credit has been used */
+    s64 now = clock_mono(), old = atomic_load(&paid_until), next;
+
+    if (len > CONTROL_NOTIFY_MAX) return -EMSGSIZE;
+    do {
+        next = (old > now ? old : now) + NOTIFY_EVERY;
+        if (next > now + NOTIFY_BURST * NOTIFY_EVERY) return -EAGAIN;
+    } while (!__atomic_compare_exchange_n(&paid_until, &old, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    control_answer(CTL_NOTIFY, 0, NULL, 0, data, len);
+    return 0;
+}
+
 static void control_reply(const struct control_msg *m, s32 err)
 {
     control_answer(CTL_REPLY, m->seq, &err, sizeof(err), NULL, 0);

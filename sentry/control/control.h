@@ -14,6 +14,7 @@ enum control_kind {
     CTL_EXITED,           /* u32 wait status of init */
     CTL_REPLY,            /* answer to a request with the same seq: s32 err, payload */
     CTL_EXEC_EXITED,      /* seq of the CTL_EXEC; u32 wait status */
+    CTL_NOTIFY,           /* text for the service manager, from the guest as it is; at most CONTROL_NOTIFY_MAX bytes */
     /* sundog -> sentry */
     CTL_SIGNAL = 64,      /* s32 pid (0: init, -1: all), s32 signo (0: is it there?) */
     CTL_WINSIZE,          /* u16 rows, cols, xpixel, ypixel; then, if it is not the first process', s32 pid */
@@ -41,6 +42,7 @@ struct control_stats { u64 utime_ns, stime_ns, mem_used, mem_limit; u32 nr_tasks
 struct control_limits { s64 memory, pids; /* 0: as it is, -1: none */ u32 ncpus; /* 0: as it is */ u32 pad; };
 struct control_msg { u32 kind, seq; u32 len, pad; };
 #define CONTROL_MAX (256 * 1024)
+#define CONTROL_NOTIFY_MAX 4096
 
 /* Sentry side. control_attach: reports go to the socket from now on; requests are served after control_start. */
 void control_attach(int sock);
@@ -49,6 +51,8 @@ void control_timing_mark(const char *name);          /* before control_report_st
 void control_report_started(s32 tid);
 void control_report_failed(int status, const char *fmt, ...) PRINTF(2, 3);
 void control_report_exited(u32 wait_status);
+/* For PLAN_NOTIFY: any task's thread. -EMSGSIZE, -EAGAIN when too many come. */
+int control_notify(const u8 *data, u32 len);
 void control_wait_start(void);                       /* blocks until CTL_START */
 
 /* For the files of sentry/control. */

@@ -4,9 +4,11 @@
  */
 #include "sentry/base/alloc.h"
 #include "sentry/base/log.h"
+#include "sentry/control/control.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/keys/keys.h"
 #include "sentry/kernel/init_internal.h"
+#include "sentry/net/unix.h"
 #include "sentry/vfs/file.h"
 
 #include <dirent.h>
@@ -298,9 +300,20 @@ static int idmap(struct init *in, const u8 *data, u32 len)
     return 0;
 }
 
+static int make_notify(struct init *in, const u8 *data, u32 len)
+{
+    const char *path = plan_string(data, len, 0, 0);
+    if (!path) return init_malformed(in, "notify");
+    make_parents(path);
+    int r = unix_sink_bind(path, control_notify);
+    if (!r) r = vfs_chmod(AT_FDCWD, path, 0777, 0); /* whoever the program runs as */
+    if (r) init_failed(in, SANDBOX_FAILED, "making the socket %s for NOTIFY_SOCKET: %s", path, init_err_text(r));
+    return r;
+}
+
 int init_container(struct init *in)
 {
-    return init_each(in, PLAN_NODE, make_node) || init_each(in, PLAN_LINK, make_link) || init_each(in, PLAN_SYSCTL, sysctl) ||
+    return init_each(in, PLAN_NODE, make_node) || init_each(in, PLAN_NOTIFY, make_notify) || init_each(in, PLAN_LINK, make_link) || init_each(in, PLAN_SYSCTL, sysctl) ||
            init_each(in, PLAN_REMOUNT, remount) || init_each(in, PLAN_MASK, mask) || init_each(in, PLAN_READONLY, make_readonly) ||
            init_each(in, PLAN_IDMAP, idmap) ? -EINVAL : 0;
 }

@@ -124,6 +124,8 @@ struct unix_sock {
     LIST_ENTRY(socket) client_link;/* peer's lock */
     bool client_linked;
     bool binding;
+    /* (c) a datagram socket of the sentry's own: takes what is sent to it, at once; 0, or -errno for the sender. */
+    int (*sink)(const u8 *data, u32 len);
     /* in flight inside messages: under the collector's lock */
     unsigned inflight;
     s64 gc_count; bool gc_candidate, gc_garbage;

@@ -26,4 +26,6 @@ void unix_free(struct socket *s);
 /* unix_dgram.c */
 int unix_dgram_connect(struct socket *s, const struct net_addr *a, bool nonblock);
 void unix_dgram_unlink(struct socket *s);
+/* A datagram socket of the sentry's own, there for good; sink is called by senders' threads, without locks. -errno */
+int unix_sink_bind(const char *path, int (*sink)(const u8 *data, u32 len));
 #endif

@@ -173,6 +173,12 @@ static ssize_t unix_dgram_sendmsg(struct socket *s, struct net_msg *m)
             return (ssize_t)n;
         }
         b->len = MIN(b->len, keep);
+        if (other->un.sink) {      /* descriptors that came along go back with the message */
+            r = other->un.sink(b->data, b->len);
+            sockbuf_free(b);
+            socket_put(other);
+            return r ? r : (ssize_t)n;
+        }
         b->files = m->files;
         r = deliver(s, other, b, nonblock);
         if (!r) m->files = NULL;
@@ -197,6 +203,26 @@ static u32 unix_dgram_poll(struct socket *s)
 
     if (stream_writable(s) && !full) m |= POLLOUT | POLLWRNORM | POLLWRBAND;
     return m;
+}
+
+int unix_sink_bind(const char *path, int (*sink)(const u8 *data, u32 len))
+{
+    struct net_addr a = { .family = AF_UNIX };
+    struct socket *s;
+    size_t len = strlen(path);
+
+    if (len >= sizeof(a.un.path)) return -ENAMETOOLONG;
+    memcpy(a.un.path, path, len + 1);
+    a.un.len = (u8)(len + 1);
+    int r = net_socket(AF_UNIX, SOCK_DGRAM, 0, &s);
+    if (r) return r;
+    s->un.sink = sink;
+    r = unix_bind(s, &a);
+    if (r) {
+        s->ops->release(s);
+        socket_put(s);
+    }
+    return r;
 }
 
 const struct sock_ops unix_dgram_ops = {
