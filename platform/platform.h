@@ -136,6 +136,8 @@ struct platform_ops {
     void (*ctx_run)(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
     /* From any thread: the current or else the next ctx_run returns soon with PLATFORM_KICKED. Never blocks. */
     void (*ctx_kick)(struct platform_ctx *ctx);
+    /* Optional. Own thread, between runs: it is about to sleep, for how long is not known. A hint. */
+    void (*ctx_sleeps)(struct platform_ctx *ctx);
     /*
      * Optional. Own thread, between runs: it was asleep and was woken by a task that runs on host CPU `cpu`, or -1. A hint.
      * in_turn: the two wake each other in turn, and the thread would have gone on with the other, had that been kept for it.

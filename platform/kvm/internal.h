@@ -192,6 +192,7 @@ struct kvm_session {
     bool on;               /* (t) the runner has the vCPU, or had it last */
     bool ended;            /* (t) the run that is being looked at was the runner's */
     bool answered;         /* (t) the guest has been in the stub, and an answer put there */
+    bool leaving;          /* (t) the guest was told to leave; this session takes no more answers */
     bool loading;          /* (t) with extended state, which platform_ctx.xstate still holds */
     u32 tid;               /* (a) the runner's */
     u32 state, go;         /* (a) */
@@ -309,7 +310,8 @@ int kvm_ctx_set_xstate(struct platform_ctx *ctx, const void *buf, size_t len);
 u32 kvm_session_calibrate(void);
 /* Every SESSION_WINDOW runs, or when too many waits were in vain: do they pay? */
 void kvm_session_look(struct platform_ctx *ctx);
-/* platform_ops.ctx_woken */
+/* platform_ops.ctx_sleeps, ctx_woken */
+void kvm_ctx_sleeps(struct platform_ctx *ctx);
 void kvm_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn);
 /* Gives v, loaded, to the runner. False: there is none. */
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as);

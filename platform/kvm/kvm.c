@@ -83,6 +83,7 @@ const struct platform_ops platform_kvm_ops = {
     .ctx_run = kvm_ctx_run,
     .ctx_kick = kvm_ctx_kick,
     .ctx_woken = kvm_ctx_woken,
+    .ctx_sleeps = kvm_ctx_sleeps,
     .ctx_get_xstate = kvm_ctx_get_xstate,
     .ctx_set_xstate = kvm_ctx_set_xstate,
 };

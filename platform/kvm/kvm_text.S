@@ -124,8 +124,10 @@ kvm_user_published:
 3:  outb    %al, $PORT_USER
 kvm_user_left:
     ud2
-/* Orders about extended registers, which are the guest's still. A save is told like a call, and waits for the next answer. */
-6:  movl    $0, R(REQ_ORDERS)
+/* Orders. Extended registers are the guest's still; a save is told like a call, and waits for the next answer. */
+6:  testb   $REQ_LEAVE, %r11b
+    jnz     3b
+    movl    $0, R(REQ_ORDERS)
     movl    $-1, %eax
     movl    $-1, %edx
     testb   $REQ_SAVE_STATE, %r11b

@@ -36,7 +36,8 @@ HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs it
 #define RETRY_MAX NSEC_PER_SEC
 #define GOOD_WINDOWS 1000u
 #define WORTH_IT 4u /* calls in a session */
-#define MAX_SLEEPS 8u /* of a window: of two tasks that wake each other neither can be waited for */
+#define MAX_SLEEPS (SESSION_WINDOW / WORTH_IT) /* of a window: of two tasks that wake each other neither can be waited for */
+#define FIRST 4u /* budgets until the first call of a session: the runner is woken first, and enters the machine */
 
 enum { RUNNING, SERVING, DONE, GIVEN };
 enum { GO_WAIT, GO_RUN, GO_END };
@@ -144,7 +145,7 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
     req->orders = 0;
     req->spin = ctx->p->spin_budget;
     s->on = true;
-    s->answered = s->loading = false;
+    s->answered = s->loading = s->leaving = false;
     s->served = 0;
     __atomic_store_n(&v->tid, s->tid, __ATOMIC_SEQ_CST);
     __atomic_store_n(&s->state, RUNNING, __ATOMIC_SEQ_CST);
@@ -174,7 +175,7 @@ bool kvm_session_wait(struct platform_ctx *ctx)
 {
     struct kvm_session *s = &ctx->session;
 
-    for (u32 i = ctx->p->spin_budget; i; i--) {
+    for (u32 i = ctx->p->spin_budget * (s->served ? 1 : FIRST); i; i--) {
         if (call_came(s)) return true;
         if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == DONE) break;
         __builtin_ia32_pause();
@@ -202,6 +203,8 @@ void kvm_session_stop(struct platform_ctx *ctx)
     struct kvm_session *s = &ctx->session;
 
     if (!s->on) return;
+    for (u32 i = s->leaving ? ctx->p->spin_budget : 0; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--)
+        __builtin_ia32_pause();
     while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SERVING) {
         kvm_vcpu_kick(ctx->vcpu);
         for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
@@ -218,7 +221,7 @@ bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf)
     struct kvm_session *s = &ctx->session;
     u8 *area = (u8 *)s->req + REQ_KVM_STATE;
 
-    if (!state_fits()) {
+    if (s->leaving || !state_fits()) {
         kvm_session_stop(ctx);
         return false;
     }
@@ -246,7 +249,7 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     struct kvm_session *s = &ctx->session;
     struct request_page *req = s->req;
 
-    if (!s->wanted || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
+    if (!s->wanted || s->leaving || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
         r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
         kvm_session_stop(ctx);
         return false;
@@ -265,6 +268,17 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     s->answered = true;
     __atomic_store_n(&req->ack, s->seq, __ATOMIC_RELEASE);
     return true;
+}
+
+void kvm_ctx_sleeps(struct platform_ctx *ctx)
+{
+    struct kvm_session *s = &ctx->session;
+
+    if (!s->on || s->leaving) return;
+    s->leaving = true;
+    s->answered = false;
+    __atomic_store_n(&s->req->orders, REQ_LEAVE, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
 }
 
 void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED, bool in_turn UNUSED) { ctx->session.slept++; }

@@ -58,6 +58,7 @@
 #define REQ_SET_GS 2
 #define REQ_SAVE_STATE 4
 #define REQ_LOAD_STATE 8 /* kvm only, where extended state is kept on the request page itself: */
+#define REQ_LEAVE 16     /* the answer takes its time: leave the machine */
 #define REQ_KVM_STATE 512
 /* Registers, struct guest_regs. */
 #define REQ_REGS 128

@@ -47,6 +47,7 @@ static int sleep_raw(struct task *t, ktime_t deadline)
     enum task_state state = atomic_load(&t->state);
     if (state == TASK_RUNNING) atomic_store(&t->state, TASK_SLEEPING);
     account_sleep_begin(t);
+    if (kernel.pops->ctx_sleeps && t->ctx) kernel.pops->ctx_sleeps(t->ctx);
     while (atomic_load(&t->wake_word) == WAKE_ASLEEP && r != -ETIMEDOUT)
         r = host_futex_wait(&t->wake_word, WAKE_ASLEEP, deadline);
     account_sleep_end(t);

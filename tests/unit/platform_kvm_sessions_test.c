@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 BLOB(bare, "1: syscall\n jmp 1b");
 
@@ -37,7 +38,7 @@ static void test_session_registers(void **state UNUSED)
     struct platform_ctx *c = w.c;
     unsigned short seed[3] = { 1, 2, 3 };
     struct guest_regs r = { .rip = CODE }, want;
-    unsigned in_session = 0, kicks = 0, loaded = 0, saved = 0;
+    unsigned in_session = 0, kicks = 0, loaded = 0, saved = 0, left = 0;
     size_t size = platform_xstate_size();
     u8 *x = aligned_alloc(64, (size + 63) & ~63ULL), *y = aligned_alloc(64, (size + 63) & ~63ULL);
 
@@ -55,6 +56,11 @@ static void test_session_registers(void **state UNUSED)
             x[512] |= 2;
             assert_int_equal(ops->ctx_set_xstate(c, x, size), 0);
             loaded += c->session.on;
+        }
+        if (i % 30 == 10) { /* before other registers are asked for, too (i % 10 == 9) */
+            left += c->session.on;
+            ops->ctx_sleeps(c);
+            if (i % 60 == 10) usleep(100);
         }
         want_session(c);
         ops->ctx_run(c, as, &r, &e);
@@ -80,6 +86,7 @@ static void test_session_registers(void **state UNUSED)
         want.ds = want.es = want.fs = want.gs = 0;
         assert_memory_equal(&r, &want, sizeof(r));
         if (i % 10 == 9) {
+            if (i % 50 == 49) ops->ctx_sleeps(c);
             assert_int_equal(ops->ctx_get_xstate(c, y, size), 0);
             saved += c->session.on;
             assert_memory_equal(x + 160, y + 160, 256);
@@ -88,9 +95,9 @@ static void test_session_registers(void **state UNUSED)
         i++;
     }
     watchdog_end(&w);
-    print_message("%u calls, of these %u in sessions, %u kicks; extended registers loaded %u times, saved %u times in sessions\n", CALLS,
-                  in_session, kicks, loaded, saved);
-    assert_true(in_session > 0 && loaded > 0 && saved > 0);
+    print_message("%u calls, of these %u in sessions, %u kicks; extended registers loaded %u times, saved %u times in sessions; %u of them "
+                  "left for a sleep\n", CALLS, in_session, kicks, loaded, saved, left);
+    assert_true(in_session > 0 && loaded > 0 && saved > 0 && left > 0);
     plat->spin_budget = budget;
     ops->ctx_free(c);
     ops->as_free(as);
