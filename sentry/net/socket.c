@@ -156,14 +156,22 @@ static sysret_t sock_ioctl(struct file *f, u32 cmd, gaddr_t arg)
         bool stream = s->type == SOCK_STREAM || s->type == SOCK_SEQPACKET, listens = s->state == ST_LISTEN;
         s32 n = stream ? (s32)s->rx_bytes : b ? (s32)b->len : 0;
         /* Up to the urgent byte, which is read in another way. */
-        if (stream && s->domain != AF_UNIX && s->in.urg && !s->oobinline && s->in.urg_seq - s->in.rx_seq < s->rx_bytes)
-            n = (s32)(s->in.urg_seq - s->in.rx_seq);
+        if (stream && s->domain != AF_UNIX && s->oob.urg && !s->oobinline && s->oob.urg_seq - s->oob.rx_seq < s->rx_bytes)
+            n = (s32)(s->oob.urg_seq - s->oob.rx_seq);
+        if (stream && s->domain == AF_UNIX && s->oob.urg == URG_READ) n--;   /* taken, though it still holds its place */
         unlock(&s->lock);
         return listens ? -EINVAL : put_int(arg, n);
     }
     case TIOCOUTQ:
         if (s->domain == AF_UNIX) return put_int(arg, (s32)atomic_load(&s->wmem));
         return s->state == ST_LISTEN ? -EINVAL : put_int(arg, 0);    /* what was sent has arrived */
+    case SIOCATMARK: {
+        if (s->domain != AF_UNIX || s->type != SOCK_STREAM) return -ENOTTY;
+        lock(&s->lock);
+        bool at = stream_at_mark_locked(s);
+        unlock(&s->lock);
+        return put_int(arg, at);
+    }
     case SIOCGSTAMP_OLD:
     case SIOCGSTAMPNS_OLD: {
         if (s->domain == AF_UNIX) return -ENOTTY;

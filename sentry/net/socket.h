@@ -80,7 +80,12 @@ enum sock_state { ST_CLOSE, ST_CONNECTING, ST_ESTABLISHED, ST_LISTEN };
 #define WANT_INQ 4096u
 
 /* No urgent data; the byte waits for MSG_OOB; it was taken, but the mark is still ahead of the reader. */
-enum tcp_urg { URG_NONE, URG_VALID, URG_READ };
+enum stream_urg { URG_NONE, URG_VALID, URG_READ };
+struct stream_mark {               /* of TCP and AF_UNIX streams */
+    u64 rx_seq;                    /* position in the stream of the first byte of rx */
+    u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
+    u8 urg, urg_byte;              /* enum stream_urg */
+};
 struct inet_sock {
     struct net_addr local, remote; /* local: under the port table's lock as well */
     bool bound, connected;         /* (l); bound: in the port table */
@@ -94,9 +99,6 @@ struct inet_sock {
     bool connect_reported;         /* TCP: a connect(2) has returned the outcome */
     bool got_fin, was_connected, was_reset;
     bool counted;                  /* (l) among the connections that are (CurrEstab) */
-    u64 rx_seq;                    /* TCP: position in the stream of the first byte of rx */
-    u64 urg_seq;                   /* ...of the urgent byte, valid with urg */
-    u8 urg, urg_byte;              /* enum tcp_urg */
     struct udp_held *held;         /* (l) UDP: owned; what is corked */
     bool udp_cork;                 /* (a) */
     struct tcp_defer *defer;       /* TCP: owned; for TCP_DEFER_ACCEPT, NULL until that is set */
@@ -162,6 +164,7 @@ struct socket {
     struct socket *peer;           /* counted */
     struct sockbuf_queue rx;
     size_t rx_bytes; unsigned rx_count;
+    struct stream_mark oob;
     struct sockbuf_queue errq;
     TAILQ_HEAD(, socket) acceptq;  /* counted, not yet accepted */
     TAILQ_ENTRY(socket) accept_link;
@@ -322,9 +325,16 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
 /* Puts b, charged to s, behind peer's queue, and wakes who reads. False: nobody will; b is still the caller's. */
 bool stream_deliver(struct socket *s, struct socket *peer, struct sockbuf *b, bool tcp, bool urgent);
 bool stream_writable(struct socket *s);
-/* The last byte queued at s is urgent (tcp.c). */
-void tcp_urgent_locked(struct socket *s);
-void tcp_consumed_locked(struct socket *s, u32 n);
+/* Urgent data (stream_oob.c). The last byte queued at s is urgent; n bytes of it have been read; recvmsg with MSG_OOB. */
+void stream_urgent_locked(struct socket *s);
+void stream_consumed_locked(struct socket *s, u32 n);
+ssize_t stream_recv_urgent(struct socket *s, struct net_msg *m);
+static inline bool stream_at_mark_locked(const struct socket *s) { return s->oob.urg && s->oob.urg_seq == s->oob.rx_seq; }
+/* The urgent byte is no part of what a plain read gives. On AF_UNIX SO_OOBINLINE does not bring back one that was taken. */
+static inline bool stream_skips_urgent(const struct socket *s)
+{
+    return !s->oobinline || (s->domain == AF_UNIX && s->oob.urg == URG_READ);
+}
 size_t stream_limit(const struct socket *s, const struct socket *peer);
 
 /* --- datagrams of every family --- */

@@ -81,7 +81,7 @@ bool stream_deliver(struct socket *s, struct socket *peer, struct sockbuf *b, bo
     if (!gone) {
         sockbuf_append_locked(peer, b);
         if (tcp) seg = tcp_data_segment_locked(peer, b->data + b->off, b->len);
-        if (urgent) tcp_urgent_locked(peer);
+        if (urgent) stream_urgent_locked(peer);
     }
     unlock(&peer->lock);
     tcp_show_data(s, peer, seg);
@@ -132,7 +132,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
         if (n < CHUNK_SMALL && !m->files) {
             lock(&peer->lock);
             ssize_t r = stream_gone_locked(s, peer, tcp) ? 0 : append_small_locked(s, peer, m, &c);
-            if (r > 0 && (m->flags & MSG_OOB) && !m->u->resid) tcp_urgent_locked(peer);
+            if (r > 0 && (m->flags & MSG_OOB) && !m->u->resid) stream_urgent_locked(peer);
             struct sockbuf *t = TAILQ_LAST(&peer->rx, sockbuf_queue);
             struct tcp_segment *seg = tcp && r > 0 ? tcp_data_segment_locked(peer, t->data + t->off + t->len - r, (u32)r) : NULL;
             unlock(&peer->lock);
@@ -193,14 +193,14 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
             break;
         }
         size_t n = MIN((u64)b->len - skip, m->u->resid);
-        u64 to_mark = tcp && s->in.urg ? s->in.urg_seq - (s->in.rx_seq + (peek ? (u64)done + holes : 0)) : UINT64_MAX;
+        u64 to_mark = s->oob.urg ? s->oob.urg_seq - (s->oob.rx_seq + (peek ? (u64)done + holes : 0)) : UINT64_MAX;
         bool hole = false, cut = to_mark && to_mark < n;
         if (cut) {
             n = to_mark;           /* a read ends at the mark */
         } else if (!to_mark && done) {
             *stop = true;
             break;
-        } else if (!to_mark && !s->oobinline) {
+        } else if (!to_mark && stream_skips_urgent(s)) {
             hole = true;           /* ...and the next one begins behind the urgent byte */
             n = 1;
         }
@@ -239,11 +239,13 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
             b->off += (u32)r;
             b->len -= (u32)r;
             s->rx_bytes -= (u32)r;
-            if (tcp) tcp_consumed_locked(s, (u32)r);
+            stream_consumed_locked(s, (u32)r);
             if (!b->len) {
                 TAILQ_REMOVE(&s->rx, b, link);
                 s->rx_count--;
                 TAILQ_INSERT_TAIL(freed, b, link);
+            } else if (hole && !tcp) {
+                next = b;
             } else if (tcp) {
                 if (hole) next = b;
                 b->charge -= (u32)r;
@@ -290,9 +292,9 @@ ssize_t stream_recvmsg(struct socket *s, struct net_msg *m)
     while (!err && (m->u->resid || (!tcp && !done))) {
         size_t seen = s->rx_bytes;
         if (peek && s->peek_off > 0) seen = seen > (size_t)s->peek_off ? seen - (size_t)s->peek_off : 0;
-        if (tcp && s->in.urg && s->in.urg_seq == s->in.rx_seq) {
+        if (stream_at_mark_locked(s)) {
             if (done) break;
-            if (peek && !s->oobinline && seen) seen--;
+            if (peek && stream_skips_urgent(s) && seen) seen--;
         }
         if (!m->u->resid && seen) {
             /* Descriptors come with the bytes they were sent with, even if none of those is taken. */

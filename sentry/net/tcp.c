@@ -5,7 +5,6 @@
  */
 #include "sentry/net/tcp.h"
 #include "sentry/kernel/task.h"
-#include "sentry/vfs/fasync.h"
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,50 +16,6 @@ static struct socket *peer_get(struct socket *s)
     if (p) socket_get(p);
     unlock(&s->lock);
     return p;
-}
-
-/* --- urgent data, tcp_check_urg() and tcp_recv_urg() of Linux: one byte and a mark in the stream --- */
-
-void tcp_consumed_locked(struct socket *s, u32 n)
-{
-    s->in.rx_seq += n;
-    if (s->in.urg && s->in.rx_seq > s->in.urg_seq) s->in.urg = URG_NONE;
-}
-
-void tcp_urgent_locked(struct socket *s)
-{
-    struct sockbuf *b = TAILQ_LAST(&s->rx, sockbuf_queue);
-
-    if (s->dead || !b || !b->len) return;
-    /* A byte whose mark is replaced becomes ordinary data again. */
-    s->in.urg = URG_VALID;
-    s->in.urg_seq = s->in.rx_seq + s->rx_bytes - 1;
-    s->in.urg_byte = b->data[b->off + b->len - 1];
-    if (s->file) file_send_urgent(s->file);
-    waitq_wake(&s->wq, POLLPRI);
-}
-
-static ssize_t recv_urgent(struct socket *s, struct net_msg *m)
-{
-    ssize_t r = 0;
-
-    lock(&s->lock);
-    u8 state = s->in.urg, byte = s->in.urg_byte;
-    if (s->oobinline || state != URG_VALID) {
-        r = -EINVAL;
-        if (!s->oobinline && !state && (s->state == ST_CLOSE || s->state == ST_LISTEN)) r = s->in.was_connected ? -EINVAL : -ENOTCONN;
-    } else if (!(m->flags & MSG_PEEK)) {
-        s->in.urg = URG_READ;
-    }
-    unlock(&s->lock);
-    if (r) return r;
-    m->out_flags |= MSG_OOB;
-    if (!m->u->resid) {
-        m->out_flags |= MSG_TRUNC;
-        return 0;
-    }
-    if (!(m->flags & MSG_TRUNC)) r = uio_copy_out(m->u, &byte, 1);
-    return r < 0 ? r : 1;
 }
 
 static ssize_t tcp_sendmsg(struct socket *s, struct net_msg *m)
@@ -106,7 +61,7 @@ static ssize_t tcp_recvmsg(struct socket *s, struct net_msg *m)
     int r = 0;
 
     if (m->flags & MSG_ERRQUEUE) return -EAGAIN;
-    if (m->flags & MSG_OOB) return recv_urgent(s, m);
+    if (m->flags & MSG_OOB) return stream_recv_urgent(s, m);
     if (s->state == ST_CONNECTING) {
         sock_wait_init(&sw, POLLIN, m->flags & MSG_DONTWAIT, s->rcvtimeo);
         lock(&s->lock);
@@ -135,9 +90,9 @@ static u32 tcp_poll(struct socket *s)
     if (s->shut & SHUT_RCV) m |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (s->state != ST_CONNECTING) {
         size_t want = (size_t)s->rcvlowat;
-        if (s->in.urg && s->in.urg_seq == s->in.rx_seq && !s->oobinline) want++;
+        if (stream_at_mark_locked(s) && !s->oobinline) want++;
         if (s->rx_bytes && (s->rx_bytes >= want || (s->shut & SHUT_RCV))) m |= POLLIN | POLLRDNORM;
-        if (s->in.urg == URG_VALID) m |= POLLPRI;
+        if (s->oob.urg == URG_VALID) m |= POLLPRI;
         if ((s->shut & SHUT_SND) || stream_writable(s)) {
             m |= POLLOUT | POLLWRNORM;
         } else {
@@ -156,7 +111,7 @@ static sysret_t tcp_ioctl(struct socket *s, u32 cmd, gaddr_t arg)
     case SIOCATMARK:
         if (s->state == ST_LISTEN) return -EINVAL;
         lock(&s->lock);
-        v = s->in.urg && s->in.urg_seq == s->in.rx_seq;
+        v = stream_at_mark_locked(s);
         unlock(&s->lock);
         return copy_out(arg, &v, sizeof v);
     case TIOCOUTQ:                 /* what was sent has arrived */

@@ -44,8 +44,8 @@ static struct socket *make_child(struct socket *l, struct socket *c)
     s->in = l->in;
     s->in.bound = s->in.in_conns = s->in.port_given = s->in.addr_given = s->in.by_connect = false;
     s->in.got_fin = s->in.was_reset = s->in.connect_reported = false;
-    s->in.urg = URG_NONE;
-    s->in.rx_seq = 0;
+    s->oob.urg = URG_NONE;
+    s->oob.rx_seq = 0;
     s->in.defer = NULL;
     s->in.corked = NULL;
     s->in.local = c->in.remote;
@@ -260,8 +260,8 @@ static int begin_connect(struct socket *s, struct net_addr *to)
             s->shut = 0;
             s->err = 0;
             s->in.got_fin = s->in.was_reset = false;
-            s->in.urg = URG_NONE;
-            s->in.rx_seq = 0;
+            s->oob.urg = URG_NONE;
+            s->oob.rx_seq = 0;
             s->in.connect_reported = false;
         }
     }

@@ -86,7 +86,7 @@ static void transmit(struct tcp_segment *g)
 }
 
 /* What s has received, counting the end of the other's stream. */
-static u64 received_locked(const struct socket *s) { return s->in.rx_seq + s->rx_bytes + s->in.got_fin; }
+static u64 received_locked(const struct socket *s) { return s->oob.rx_seq + s->rx_bytes + s->in.got_fin; }
 
 static u64 received(struct socket *s)
 {

@@ -203,7 +203,7 @@ static ssize_t unix_stream_sendmsg(struct socket *s, struct net_msg *m)
     bool gone;
     ssize_t r;
 
-    if (m->flags & MSG_OOB) return -EOPNOTSUPP;
+    if ((m->flags & MSG_OOB) && !m->u->resid) return -EOPNOTSUPP;
     if (m->name && m->name->family != AF_UNSPEC) return s->state == ST_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
     struct socket *peer = unix_peer_get(s);
     if (!peer || s->state != ST_ESTABLISHED) {
@@ -299,6 +299,7 @@ static u32 unix_stream_poll(struct socket *s)
 
     if (s->naccept) m |= POLLIN | POLLRDNORM;
     if (s->state == ST_CLOSE) m |= POLLHUP;
+    if (s->oob.urg == URG_VALID) m |= POLLPRI;
     if (stream_writable(s)) m |= POLLOUT | POLLWRNORM | POLLWRBAND;
     else atomic_store(&s->nospace, true);
     return m;
@@ -306,7 +307,7 @@ static u32 unix_stream_poll(struct socket *s)
 
 static ssize_t unix_stream_recvmsg(struct socket *s, struct net_msg *m)
 {
-    if (m->flags & MSG_OOB) return -EOPNOTSUPP;
+    if (m->flags & MSG_OOB) return stream_recv_urgent(s, m);
     ssize_t n = stream_recvmsg(s, m);
     struct net_addr from;
     /* unix_copy_addr(): the other end's name, if it has one; also after that has closed. */
