@@ -57,12 +57,14 @@ static void check_new_space(struct platform_ctx *c)
  */
 static void test_attack_on_stub(void **state UNUSED)
 {
-    struct platform_as *as = ready();
-    struct platform_ctx *c = context();
+    struct platform_as *as;
+    struct platform_ctx *c;
     struct platform_exit e;
     unsigned calls = 0, jumps = 0;
 
     if (strcmp(ops->name, "kvm") == 0) SKIP("the platform has no stub in the address space of the guest");
+    as = ready();
+    c = context();
     for (gaddr_t region = GUEST_ADDR_MAX; region < STUB_USER_END; region += 0x1000000) {
         struct guest_regs r = { .rip = CODE, .rsi = region };
         PUT(load, 0);
