@@ -39,6 +39,14 @@ int oci_rootfs(struct oci_create *c)
     return 0;
 }
 
+/* A profile says what of the host is shown, which here config.json does. One that is not enforced must not look enforced. */
+static int refuse_profile(const struct oci_config *cfg)
+{
+    const char *name = config_annotation(cfg, "sundog.profile");
+    if (name) return oci_fail("config.json: annotations.sundog.profile: profile %s cannot be applied to a container", name);
+    return oci.profile ? oci_fail("--profile: profile %s cannot be applied to a container", oci.profile) : 0;
+}
+
 int oci_create_prepare(struct oci_create *c)
 {
     char real[PATH_MAX];
@@ -51,6 +59,7 @@ int oci_create_prepare(struct oci_create *c)
     close(fd);
     if (r || oci_rootfs(c)) return -1;
     if (!c->cfg.has_process) return oci_fail("config.json: process is missing: a container needs a program to be created");
+    if (refuse_profile(&c->cfg)) return -1;
     if (c->cfg.process.terminal && !c->console_socket && !c->foreground)
         return oci_fail("cannot allocate tty if the container will detach without setting console socket");
     if (!c->cfg.process.terminal && c->console_socket) return oci_fail("cannot use console socket if the container will not allocate tty (process.terminal)");

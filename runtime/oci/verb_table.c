@@ -82,7 +82,7 @@ const struct opt_desc oci_global_opts[] = {
     FLAG("debug", "diagnostics of the sandbox itself"), FLAG("systemd-cgroup", "cgroups by systemd"),
     OPT("cgroup-manager", "NAME", "cgroupfs, systemd or disabled", "cgroupfs systemd disabled"),
     { O_OCI, "--rootless", V_OPTIONAL, "[=BOOL]", "for a user without rights", "true false auto" },
-    OPT("platform", "NAME", "auto, kvm, trap or ptrace", "auto kvm trap ptrace"), OPT("profile", "NAME|FILE", TAKEN, "@profile"),
+    OPT("platform", "NAME", "auto, kvm, trap or ptrace", "auto kvm trap ptrace"), OPT("profile", "NAME|FILE", "refused: a container has what config.json says", "@profile"),
     OPT("criu", "PATH", TAKEN, NULL), FLAG("version", "version"),
 };
 const unsigned oci_global_count = ARRAY_LEN(oci_global_opts);

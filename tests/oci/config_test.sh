@@ -79,6 +79,12 @@ del c['hostname']; sh('echo \$(hostname) \$(cat /proc/sys/kernel/domainname)')"
 else
     echo "namespaces on the host are not tried: they cannot be made here"
 fi
+# profiles are refused, not passed over
+bundle prof 'c["annotations"] = {"sundog.profile": "web-tool"}'
+expect 1 'annotations.sundog.profile: profile web-tool cannot be applied' sd run --bundle prof "$prefix-prof"
+bundle prof2
+expect 1 'profile: profile web-tool cannot be applied' sd --profile web-tool run --bundle prof2 "$prefix-prof"
+[ ! -e "$work/run/$prefix-prof" ] || bad "state of a refused container"
 # hooks: each sees the state on its standard input, in order; the one of the container runs inside
 cat >hook.sh <<H
 #!/bin/sh
