@@ -364,6 +364,16 @@ u32 dev_flags(const struct netdev *d)
     return f & IFF_UP && d->carrier ? f | IFF_RUNNING | 0x10000 /* IFF_LOWER_UP */ : f;
 }
 
+/* RFC 2863 */
+enum { OPER_UNKNOWN, OPER_DOWN = 2, OPER_LOWERLAYERDOWN, OPER_UP = 6 };
+
+u8 dev_oper_state(const struct netdev *d)
+{
+    if (!(d->flags & IFF_UP)) return OPER_DOWN;
+    if (!d->carrier) return d->kind == &dev_veth ? OPER_LOWERLAYERDOWN : OPER_DOWN;
+    return d->kind == &dev_veth ? OPER_UP : OPER_UNKNOWN;
+}
+
 void net_devs_exit(struct net_ns *n)
 {
     struct net_devs *v = n->devs;

@@ -110,6 +110,7 @@ int dev_set_mtu(struct netdev *d, u32 mtu);                        /* -EINVAL */
 int dev_set_addr(struct netdev *d, const u8 *addr, u32 len);       /* -EINVAL -EADDRNOTAVAIL -EOPNOTSUPP */
 void dev_set_carrier(struct netdev *d, bool on);
 u32 dev_flags(const struct netdev *d);                             /* with IFF_RUNNING and IFF_LOWER_UP as shown */
+u8 dev_oper_state(const struct netdev *d);    /* IFLA_OPERSTATE */
 /* The namespace ends: everything in it goes. */
 void net_devs_exit(struct net_ns *n);
 extern const struct dev_kind dev_lo, dev_dummy, dev_veth, dev_bridge;

@@ -152,7 +152,7 @@ static void own_links(struct links *k)
     TAILQ_FOREACH(d, &v->devs, link) {
         struct net_link *l = &k->v[k->n++];
         *l = (struct net_link){ .index = d->index, .iflink = d->index, .flags = dev_flags(d) & 0xffff, .mtu = d->mtu, .type = d->kind->type, .txqlen = d->txqlen,
-                                .group = d->group, .addr_len = d->addr_len, .carrier = d->carrier,
+                                .group = d->group, .addr_len = d->addr_len, .carrier = d->carrier, .operstate = dev_oper_state(d),
                                 .stats = { d->rx_packets, d->tx_packets, d->rx_bytes, d->tx_bytes, [6] = d->rx_dropped, d->tx_dropped } };
         memcpy(l->name, d->name, sizeof l->name);
         memcpy(l->alias, d->alias, sizeof l->alias);

@@ -172,8 +172,9 @@ int rule_del(struct net_ns *n, const struct net_rule *like)
     write_lock(&net_lock);
     TAILQ_FOREACH(r, &v->rules, link)
         if (r->v4 == like->v4 && (!like->priority || r->priority == like->priority) && (!like->table || r->table == like->table)
-            && (!like->action || r->action == like->action) && r->src_prefix == like->src_prefix && r->dst_prefix == like->dst_prefix
-            && (!like->src_prefix || ip_equal(r->src, like->src)) && (!like->dst_prefix || ip_equal(r->dst, like->dst))
+            && (!like->action || r->action == like->action)
+            && (!like->src_prefix || (r->src_prefix == like->src_prefix && ip_equal(r->src, like->src)))
+            && (!like->dst_prefix || (r->dst_prefix == like->dst_prefix && ip_equal(r->dst, like->dst)))
             && (!like->mark || r->mark == like->mark) && (!*like->iif || !strcmp(r->iif, like->iif)) && (!*like->oif || !strcmp(r->oif, like->oif))) break;
     if (r) {
         TAILQ_REMOVE(&v->rules, r, link);

@@ -15,15 +15,6 @@
 #ifndef IFLA_ALT_IFNAME
 #define IFLA_ALT_IFNAME 53
 #endif
-enum { OPER_UNKNOWN, OPER_DOWN = 2, OPER_LOWERLAYERDOWN, OPER_UP = 6 };
-
-static u8 oper_state(const struct netdev *d)
-{
-    if (!(d->flags & IFF_UP)) return OPER_DOWN;
-    if (!d->carrier) return d->kind == &dev_veth ? OPER_LOWERLAYERDOWN : OPER_DOWN;
-    return d->kind == &dev_veth ? OPER_UP : OPER_UNKNOWN;
-}
-
 void rtnl_put_link_locked(struct nl_out *o, const struct netdev *d, u16 type, u16 flags, u32 change)
 {
     struct ifinfomsg i = { .ifi_type = d->kind->type, .ifi_index = (int)d->index, .ifi_flags = dev_flags(d), .ifi_change = change };
@@ -36,7 +27,7 @@ void rtnl_put_link_locked(struct nl_out *o, const struct netdev *d, u16 type, u1
 
     nl_attr_str(o, IFLA_IFNAME, d->name);
     nl_attr_u32(o, IFLA_TXQLEN, d->txqlen);
-    nl_attr_u8(o, IFLA_OPERSTATE, oper_state(d));
+    nl_attr_u8(o, IFLA_OPERSTATE, dev_oper_state(d));
     nl_attr_u8(o, IFLA_LINKMODE, 0);
     nl_attr_u32(o, IFLA_MTU, d->mtu);
     nl_attr_u32(o, IFLA_GROUP, d->group);
