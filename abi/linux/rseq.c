@@ -96,6 +96,7 @@ sysret_t linux_rseq(const struct syscall_args *a)
     struct task *t = current;
     gaddr_t addr = a->a[0];
     u32 len = ARG_U32(1), flags = ARG_U32(2), sig = ARG_U32(3);
+    static const u64 none;
 
     if (flags == FLAG_UNREGISTER) return unregister(t, addr, len, sig);
     if (flags) return -EINVAL;
@@ -105,7 +106,7 @@ sysret_t linux_rseq(const struct syscall_args *a)
     }
     if (len < ORIG_SIZE || addr % LINUX_RSEQ_ALIGN) return -EINVAL;
     if (addr >= GUEST_ADDR_MAX || len > GUEST_ADDR_MAX - addr) return -EFAULT;
-    if (!addr) return -EFAULT;   /* Linux takes it, and the thread dies of it before it is back */
+    if (copy_out(addr + offsetof(struct linux_rseq, rseq_cs), &none, sizeof(none))) return -EFAULT;   /* what was left there is no section */
     if (cpu_number_want(t)) return -ENOMEM;
     t->rseq_addr = addr;
     t->rseq_len = len;

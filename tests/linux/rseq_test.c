@@ -45,7 +45,13 @@ static void registration(void)
     CHECK_ERR(rseq(&a, 31, 0, SIG), EINVAL);
     CHECK_ERR(rseq(raw + 8, 32, 0, SIG), EINVAL);
     CHECK_ERR(rseq((void *)0xffffffffffff0000, 32, 0, SIG), EFAULT);
-    CHECK(rseq(&a, 32, 0, SIG) == 0);
+    struct utsname u;
+    CHECK(uname(&u) == 0);
+    if (strstr(u.release, "sundog") || kernel_since(6, 15, "rseq(2) that looks at rseq_cs")) {
+        CHECK_ERR(rseq(NULL, 32, 0, SIG), EFAULT);
+        a.rseq_cs = 16;
+    }
+    CHECK(rseq(&a, 32, 0, SIG) == 0 && a.rseq_cs == 0);
     CHECK(a.cpu_id == (uint32_t)sched_getcpu() && a.cpu_id_start == a.cpu_id);
     CHECK_ERR(rseq(&a, 32, 0, SIG), EBUSY);
     CHECK_ERR(rseq(&a, 32, 0, SIG + 1), EPERM);
