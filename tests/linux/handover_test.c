@@ -81,8 +81,8 @@ static void rounds(uint32_t *to, uint32_t *from, long first, long last)
 
 static void futex_two(void)
 {
-    for (int k = 0; k < 5; k++) {
-        struct ring r = { &fw[0], &fw[1], 4000 };
+    for (int k = 0; k < 2; k++) {
+        struct ring r = { &fw[0], &fw[1], 2000 };
         pthread_t t;
         fw[0] = fw[1] = 0;
         CHECK(pthread_create(&t, NULL, pass_on, &r) == 0);
@@ -93,11 +93,11 @@ static void futex_two(void)
 
 static void futex_three(void)
 {
-    struct ring r[2] = { { &fw[0], &fw[1], 5000 }, { &fw[1], &fw[2], 5000 } };
+    struct ring r[2] = { { &fw[0], &fw[1], 2000 }, { &fw[1], &fw[2], 2000 } };
     pthread_t t[2];
     fw[0] = fw[1] = fw[2] = 0;
     for (int i = 0; i < 2; i++) CHECK(pthread_create(&t[i], NULL, pass_on, &r[i]) == 0);
-    rounds(&fw[0], &fw[2], 1, 5000);
+    rounds(&fw[0], &fw[2], 1, 2000);
     for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
 }
 
@@ -109,7 +109,7 @@ static void futex_signals(void)
 {
     for (int flags = 0; flags < 2; flags++) {
         struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = flags ? SA_RESTART : 0 };
-        struct itimerval it = { { 0, 700 }, { 0, 700 } }, off = { { 0, 0 }, { 0, 0 } };
+        struct itimerval it = { { 0, 2000 }, { 0, 2000 } }, off = { { 0, 0 }, { 0, 0 } };
         alarms = 0;
         CHECK(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
         futex_two();
@@ -172,7 +172,7 @@ static void woken_starts_anyway(void)
 {
     static void (*const instead[])(void) = { computes, makes_calls, sleeps, waits_for_a_third };
     for (unsigned k = 0; k < 4 * sizeof(instead) / sizeof(*instead); k++) {
-        enum { N = 1500 };
+        enum { N = 500 };
         pthread_t t;
         fw[0] = fw[1] = done = 0;
         CHECK(pthread_create(&t, NULL, partner, (void *)N) == 0);
@@ -227,7 +227,7 @@ static void pipe_two(void)
 {
     int to, from, status;
     pid_t p = start_echo(&to, &from, -1);
-    for (int i = 0; i < 8000; i++) CHECK(one_round(to, from, i) == 1);
+    for (int i = 0; i < 1000; i++) CHECK(one_round(to, from, i) == 1);
     close(to);
     CHECK(waitpid(p, &status, 0) == p && status == 0);
     close(from);
@@ -236,14 +236,14 @@ static void pipe_two(void)
 /* The partner ends by itself, or is killed while one of the two waits for the other. */
 static void pipe_partner_ends(void)
 {
-    for (int k = 0; k < 20; k++) {
+    for (int k = 0; k < 10; k++) {
         int to, from, status, r = 1;
         signal(SIGPIPE, SIG_IGN);
-        pid_t p = start_echo(&to, &from, k & 1 ? 1000 + k : -1), killer = 0;
+        pid_t p = start_echo(&to, &from, k & 1 ? 300 + k : -1), killer = 0;
         if (!(k & 1)) {
             killer = fork();
             if (!killer) {
-                usleep(5000 + (useconds_t)k * 300);
+                usleep(5000 + (useconds_t)k * 600);
                 kill(p, SIGKILL);
                 _exit(0);
             }
@@ -276,7 +276,7 @@ static void pipe_stops(void)
         _exit(0);
     }
     CHECK(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
-    for (int i = 0; i < 6000; i++) CHECK(one_round(to, from, i) == 1);
+    for (int i = 0; i < 1200; i++) CHECK(one_round(to, from, i) == 1);
     CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
     CHECK(waitpid(stopper, NULL, 0) == stopper);
     close(to);
