@@ -3,6 +3,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/kernel/ns.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/file.h"
 #include <linux/capability.h>
 
@@ -84,6 +85,7 @@ struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const str
 void inode_fini(struct inode *i)
 {
     vfs_locks_free(i);
+    acl_free(i);
     mappable_fini(&i->map);
     lock_fini(&i->lock);
     struct super *sb = i->sb;
@@ -115,9 +117,11 @@ bool inode_capable(const struct inode *i, int cap) { return !current || cred_ino
 int inode_permission(struct inode *i, int mask, const struct cred *c)
 {
     u32 mode = i->mode;
+    int by_list = 1;
     if (c->fsuid == i->uid) mode >>= 6;
+    else if ((by_list = acl_permission(i, mask, c)) == 0) return 0;
     else if (cred_in_group(c, i->gid)) mode >>= 3;
-    if ((mask & ~mode & (MAY_READ | MAY_WRITE | MAY_EXEC)) == 0) return 0;
+    if (by_list > 0 && (mask & ~mode & (MAY_READ | MAY_WRITE | MAY_EXEC)) == 0) return 0;
 
     if (S_ISDIR(i->mode)) {
         if (!(mask & MAY_WRITE) && cred_inode_capable(c, i, CAP_DAC_READ_SEARCH)) return 0;
@@ -144,7 +148,7 @@ u32 inode_create_mode(const struct inode *dir, u32 mode)
 {
     bool runs = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
     if ((dir->mode & S_ISGID) && runs && !cred_in_group(current_cred(), dir->gid) && !inode_capable(dir, CAP_FSETID)) mode &= ~(u32)S_ISGID;
-    return mode & 07777 & ~current->fs->umask;
+    return mode & 07777 & (acl_has_default(dir) ? ~0u : ~current->fs->umask);
 }
 
 void inode_init_owner(struct inode *i, const struct inode *dir, u32 mode)

@@ -2,6 +2,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/landlock/landlock.h"
 #include "sentry/policy/policy.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
@@ -85,7 +86,7 @@ int vfs_mkdir(int dirfd, const char *path, u32 mode)
     } else {
         lock(&dir->lock);
         r = still_free_locked(&w, d);
-        if (r == 0) r = dir->ops->mkdir(dir, d, S_IFDIR | (mode & (0777 | S_ISVTX) & ~current->fs->umask));
+        if (r == 0) r = dir->ops->mkdir(dir, d, S_IFDIR | (mode & (0777 | S_ISVTX) & (acl_has_default(dir) ? ~0u : ~current->fs->umask)));
         unlock(&dir->lock);
     }
     return end_create(&w, d, r, true);

@@ -77,6 +77,7 @@ struct super {
     char *options;                 /* shown in mountinfo; owned; once mounted by super_options and super_set_options */
     u32 active;                    /* (a) struct mount on this super */
     u32 writers;                   /* (a) files of it open for writing */
+    bool acls;                     /* (c) its inodes may have POSIX ACLs */
     u32 rdonly;                    /* (a) nobody writes, whatever the mounts say */
     u32 owner_inum;                /* (c) number of the user namespace it was made in; 0: the initial one */
 };
@@ -145,6 +146,7 @@ struct inode {
     s32 writers;                   /* (a) opens for write; <0: execs deny writing (ETXTBSY) */
     s32 open_readers;              /* (a) opens for reading alone, of regular files: a write lease asks */
     void *priv;                    /* file system's */
+    struct posix_acl *acl, *acl_default;   /* (a) to see whether there is one; vfs/acl.c */
     void *sock;                    /* bound AF_UNIX socket, pipe of a FIFO: owned by those */
 };
 struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const struct file_ops *fops, u64 ino, u32 mode);
@@ -156,7 +158,7 @@ u64 inode_next_ino(void);
 #define MAY_EXEC 1
 #define MAY_WRITE 2
 #define MAY_READ 4
-/* Linux's check of mode bits (no ACLs) with fsuid, groups, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of c. -EACCES or 0 */
+/* Linux's check of mode bits, or of the ACL, with fsuid, groups, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of c. -EACCES or 0 */
 int inode_permission(struct inode *i, int mask, const struct cred *c);
 /* A capability of c (of current) over i: held in its user namespace, which knows owner and group. user_namespaces(7) */
 bool cred_inode_capable(const struct cred *c, const struct inode *i, int cap);

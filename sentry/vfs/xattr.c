@@ -1,6 +1,7 @@
 /* Extended attributes. Source: xattr(7), fs/xattr.c in the Linux tree. */
 #include "sentry/kernel/task.h"
 #include "sentry/policy/policy.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static int check(const struct path *p, const char *name, bool write)
     }
     if (has_prefix(name, "security.")) return write && !capable(CAP_SYS_ADMIN) && !has_prefix(name, "security.capability") ? -EPERM
         : write && has_prefix(name, "security.capability") && !capable(CAP_SETFCAP) ? -EPERM : 0;
-    if (has_prefix(name, "system.")) return 0;      /* POSIX ACLs: the file system says EOPNOTSUPP */
+    if (has_prefix(name, "system.")) return 0;      /* POSIX ACLs: acl.c, or the file system says EOPNOTSUPP */
     if (!has_prefix(name, "user.")) return -EOPNOTSUPP;
     if (!S_ISREG(i->mode) && !S_ISDIR(i->mode)) return write ? -EPERM : -ENODATA;
     if (write && S_ISDIR(i->mode) && (i->mode & S_ISVTX) && !inode_owner_or_capable(i)) return -EPERM;
@@ -38,6 +39,7 @@ ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t s
     struct inode *i = p->dentry->inode;
     int r = check(p, name, false);
     if (r) return r;
+    if (i->sb->acls && acl_name(name)) return acl_getxattr(i, name, buf, MIN(size, (size_t)KXATTR_SIZE_MAX));
     if (!i->ops || !i->ops->getxattr) return -EOPNOTSUPP;
     return i->ops->getxattr(i, name, buf, MIN(size, (size_t)KXATTR_SIZE_MAX));
 }
@@ -49,9 +51,10 @@ int vfs_setxattr(const struct path *p, const char *name, const void *val, size_t
     if (size > KXATTR_SIZE_MAX) return -E2BIG;
     int r = check(p, name, true);
     if (r) return r;
-    if (!i->ops || !i->ops->setxattr) return -EOPNOTSUPP;
+    bool acl = i->sb->acls && acl_name(name);
+    if (!acl && (!i->ops || !i->ops->setxattr)) return -EOPNOTSUPP;
     if (i->ops->prepare_change && (r = i->ops->prepare_change(i, p->dentry)) != 0) return r;
-    r = i->ops->setxattr(i, name, val, size, flags);
+    r = acl ? acl_setxattr(i, name, val, size, flags) : i->ops->setxattr(i, name, val, size, flags);
     if (r == 0) fsnotify(p->dentry, IN_ATTRIB, 0);
     return r;
 }
@@ -68,9 +71,10 @@ int vfs_removexattr(const struct path *p, const char *name)
     struct inode *i = p->dentry->inode;
     int r = check(p, name, true);
     if (r) return r;
-    if (!i->ops || !i->ops->removexattr) return -EOPNOTSUPP;
+    bool acl = i->sb->acls && acl_name(name);
+    if (!acl && (!i->ops || !i->ops->removexattr)) return -EOPNOTSUPP;
     if (i->ops->prepare_change && (r = i->ops->prepare_change(i, p->dentry)) != 0) return r;
-    r = i->ops->removexattr(i, name);
+    r = acl ? acl_removexattr(i, name) : i->ops->removexattr(i, name);
     if (r == 0) fsnotify(p->dentry, IN_ATTRIB, 0);
     return r;
 }

@@ -2,6 +2,7 @@
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,7 @@ struct inode *tmpfs_inode_new(struct super *sb, struct inode *dir, u32 mode, u64
     LIST_INIT(&t->xattrs);
     lock_init(&t->pg_lock, LC_PAGETABLE);
     if (current && current->cred) inode_init_owner(i, dir, mode);
+    acl_inherit(i, dir);
     i->rdev = rdev;
     if (S_ISDIR(mode)) {
         RB_INIT(&t->by_id);
@@ -116,6 +118,7 @@ int tmpfs_new(u64 size_limit, u32 root_mode, u32 uid, u32 gid, struct super **ou
 {
     struct tmpfs_super *s = xnew(struct tmpfs_super);
     super_init(&s->sb, &tmpfs_super_ops, TMPFS_MAGIC);
+    s->sb.acls = true;
     s->sb.case_cache_forever = true;
     /* Half of the memory, as tmpfs(5) says. */
     s->max_pages = gpage_up(size_limit ? size_limit : default_size()) >> GPAGE_SHIFT;

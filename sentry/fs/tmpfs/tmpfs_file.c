@@ -2,6 +2,7 @@
 #include "sentry/base/clock.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include <limits.h>
 #include <linux/falloc.h>
 #include <string.h>
@@ -209,6 +210,7 @@ int tmpfs_setattr(struct inode *i, struct dentry *d UNUSED, const struct kattr *
         if (a->valid & ATTR_GID) i->gid = a->gid;
         if (a->valid & ATTR_MODE) i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
         if (a->valid & ATTR_KILL_SUID) i->mode &= ~(u32)(S_ISUID | (i->mode & S_IXGRP ? S_ISGID : 0));
+        if (a->valid & ATTR_MODE) acl_chmod(i);
         if (a->valid & ATTR_ATIME) i->atime = a->valid & ATTR_ATIME_NOW ? now : a->atime;
         if (a->valid & ATTR_MTIME) i->mtime = a->valid & ATTR_MTIME_NOW ? now : a->mtime;
         i->ctime = now;

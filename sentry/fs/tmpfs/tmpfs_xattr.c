@@ -2,6 +2,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -73,7 +74,7 @@ int tmpfs_setxattr(struct inode *i, const char *name, const void *val, size_t si
 ssize_t tmpfs_listxattr(struct inode *i, char *buf, size_t size)
 {
     bool admin = capable(CAP_SYS_ADMIN);
-    size_t need = 0;
+    size_t need = acl_listxattr(i, buf, size);
     lock(&i->lock);
     struct tmpfs_xattr *x;
     LIST_FOREACH(x, &tmpfs_i(i)->xattrs, link) {
