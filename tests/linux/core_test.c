@@ -170,7 +170,7 @@ static void conditions(void)
 }
 
 #define THREADS 4
-static int tids[2 * THREADS];
+static volatile unsigned char loaded[THREADS];     /* its registers are */
 static int *shared_tids;
 static pthread_barrier_t ready;
 static void *sleeper(void *arg)
@@ -179,10 +179,10 @@ static void *sleeper(void *arg)
     shared_tids[i] = (int)syscall(SYS_gettid);
     pthread_barrier_wait(&ready);
     __asm__ volatile(
-        "movq %0, %%xmm7\n movq %0, %%r15\n"
+        "movq %0, %%xmm7\n movq %0, %%r15\n movb $1, %2\n"
         "1: testb $1, %1\n jnz 1b\n"
         "2: movl $34, %%eax\n syscall\n jmp 2b\n"
-        : : "r"(0x7700770000000000 + i), "q"((unsigned char)(i & 1)) : "rax", "rcx", "r11", "r15", "xmm7", "memory");
+        : : "r"(0x7700770000000000 + i), "q"((unsigned char)(i & 1)), "m"(loaded[i]) : "rax", "rcx", "r11", "r15", "xmm7", "memory");
     return NULL;
 }
 static void threads_body(void)
@@ -191,7 +191,8 @@ static void threads_body(void)
     pthread_barrier_init(&ready, NULL, THREADS + 1);
     for (long i = 0; i < THREADS; i++) CHECK(pthread_create(&t, NULL, sleeper, (void *)i) == 0);
     pthread_barrier_wait(&ready);
-    nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+    for (int i = 0; i < THREADS; i++)
+        while (!loaded[i]) nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
     raise(SIGQUIT);
 }
 static void threads(void)
@@ -220,7 +221,6 @@ static void threads(void)
         }
     }
     CHECK(seen == THREADS);
-    (void)tids;
     drop(name);
 }
 
