@@ -95,6 +95,10 @@ static int sysctl_check(const struct oci_config *c, const struct jn *n)
         for (size_t j = 0; j < ARRAY_LEN(ipc); j++)
             if (!strcmp(key, ipc[j])) ns = NS_IPC;
         if (ns == NS_KINDS) return jn_fail(&k, "sysctl \"%s\" is not in a separate kernel namespace", c->sysctl[i].key);
+        /* They have fields of their own; two answers to one question are a mistake. As runc and crun. */
+        if (!strcmp(key, "kernel.hostname")) return jn_fail(&k, "sysctl \"kernel.hostname\" is not allowed as it conflicts with the OCI \"hostname\" field");
+        if (!strcmp(key, "kernel.domainname") && c->domainname && strcmp(c->domainname, c->sysctl[i].value))
+            return jn_fail(&k, "sysctl \"kernel.domainname\" conflicts with the OCI \"domainname\" field");
         if (!c->ns[ns].present) return jn_fail(&k, "sysctl \"%s\" is not allowed in the hosts %s namespace", c->sysctl[i].key, oci_ns_names[ns]);
     }
     return 0;

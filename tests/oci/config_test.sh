@@ -79,6 +79,12 @@ del c['hostname']; sh('echo \$(hostname) \$(cat /proc/sys/kernel/domainname)')"
 else
     echo "namespaces on the host are not tried: they cannot be made here"
 fi
+# names that are given twice
+bundle host2 'l["sysctl"] = {"kernel.hostname": "a"}'
+expect 1 'linux.sysctl.kernel.hostname.*conflicts with the OCI "hostname" field' sd run --bundle host2 "$prefix-h"
+bundle dom2 'c["domainname"] = "b"; l["sysctl"] = {"kernel/domainname": "a"}'
+expect 1 'conflicts with the OCI "domainname" field' sd run --bundle dom2 "$prefix-h"
+inside '^same$' 'c["domainname"] = "same"; l["sysctl"] = {"kernel.domainname": "same"}; args("cat", "/proc/sys/kernel/domainname")'
 # profiles are refused, not passed over
 bundle prof 'c["annotations"] = {"sundog.profile": "web-tool"}'
 expect 1 'annotations.sundog.profile: profile web-tool cannot be applied' sd run --bundle prof "$prefix-prof"
