@@ -117,7 +117,6 @@ static void put_options(struct answer *a, u64 want)
 static int put_texts(struct answer *a, u64 want)
 {
     AUTO_FREE char *buf = xzalloc(KPATH_MAX);
-    struct path p = { a->m, a->m->root };
     int r;
 
     strbuf_add(&a->text, "", 1);
@@ -126,9 +125,10 @@ static int put_texts(struct answer *a, u64 want)
         if ((r = mount_root_text(a->m, buf, KPATH_MAX)) < 0) return r;
         put_text(a, SM_MNT_ROOT, &a->s.mnt_root, buf);
     }
-    if ((want & SM_MNT_POINT) && mount_is_below(a->m, a->root)) {
-        if ((r = vfs_path_text(&p, a->root, buf, KPATH_MAX)) < 0) return r;
-        put_text(a, SM_MNT_POINT, &a->s.mnt_point, buf);
+    if (want & SM_MNT_POINT) {
+        r = mount_place_text(a->m, a->root, buf, KPATH_MAX);
+        if (r < 0 && r != -ENOENT) return r;
+        if (r > 0) put_text(a, SM_MNT_POINT, &a->s.mnt_point, buf);
     }
     put_options(a, want);
     if (want & SM_SB_SOURCE) put_text(a, SM_SB_SOURCE, &a->s.sb_source, a->m->source);

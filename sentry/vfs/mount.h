@@ -123,6 +123,7 @@ void mount_get_info(struct mount *m, const struct path *root, struct mount_info 
 /* Texts of listings (mount_text.c). What sb of m is shown, from sb's root on: a length or -ENAMETOOLONG. */
 struct strbuf;
 int mount_root_text(struct mount *m, char *buf, size_t size);
+int mount_place_text(struct mount *m, const struct path *root, char *buf, size_t size);   /* -ENOENT: not below root */
 void mount_options_text(struct strbuf *b, u32 flags);                      /* ",nosuid,..."; without ro and rw */
 bool mount_is_below(struct mount *m, const struct path *root);            /* reachable from root */
 

@@ -47,3 +47,15 @@ int mount_root_text(struct mount *m, char *buf, size_t size)
     memmove(buf, buf + at, size - at);
     return (int)(size - at - 1);
 }
+
+/* By the place and not by what is shown there, which may be deleted. */
+int mount_place_text(struct mount *m, const struct path *root, char *buf, size_t size)
+{
+    struct path p = { m, m->root };
+    if (!mount_is_below(m, root)) return -ENOENT;
+    path_get(&p);
+    while (p.mnt != root->mnt && p.dentry == p.mnt->root && path_up_mount(&p)) ;
+    int r = vfs_path_text(&p, root, buf, size);
+    path_put(&p);
+    return r;
+}

@@ -10,9 +10,18 @@
 #include <sys/inotify.h>
 #include <sys/sysmacros.h>
 
+/* An owner that the file system's user namespace does not know cannot be noted (fsuidgid_has_mapping() of Linux). */
+static bool owner_known(const struct super *sb)
+{
+    const struct cred *c = current_cred();
+    const struct user_ns *u = c->user_ns;
+    return !u || sb->owner_inum != u->ns.inum || (id_to_ns(u, ID_UID, c->fsuid) != NO_ID && id_to_ns(u, ID_GID, c->fsgid) != NO_ID);
+}
+
 int may_create(struct inode *dir, struct dentry *parent)
 {
     if (parent->deleted) return -ENOENT;
+    if (!owner_known(dir->sb)) return -EOVERFLOW;
     return inode_may(dir, MAY_WRITE | MAY_EXEC);
 }
 

@@ -24,8 +24,7 @@ static const char *source_of(const struct mount *m) { return m->source && *m->so
 /* The mount's place as seen from the listing's root; false: it is not below that. */
 static bool place(const struct listing *l, struct mount *m, char at[KPATH_MAX])
 {
-    struct path p = { m, m->root };
-    return mount_is_below(m, l->root) && vfs_path_text(&p, l->root, at, KPATH_MAX) > 0 && at[0] == '/';
+    return mount_place_text(m, l->root, at, KPATH_MAX) > 0 && at[0] == '/';
 }
 
 static void super_part(struct strbuf *b, struct super *sb)
