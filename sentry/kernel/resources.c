@@ -26,9 +26,16 @@ static u64 guest_share(u64 limit)
     return limit - MIN(ours, limit / 2);
 }
 
+/*
+ * With the first process the container ends in any case: it may go on up to the cgroup's limit, so that it is the host that
+ * ends it. Engines tell by the cgroup's events that it was for want of memory.
+ */
+static bool first_process(void) { return current && current->tg && current->tg->tgid == 1; }
+
 void resources_start(u64 memory, u32 pids, bool in_cgroup)
 {
     counted_together = in_cgroup;
+    if (in_cgroup) memfile_may_exceed = first_process;
     resources_set_memory(memory);
     resources_set_pids(pids);
 }

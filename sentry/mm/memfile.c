@@ -46,6 +46,7 @@ static u64 warm_pages;                /* (a) bits set in warm, and pages about t
 static u16 *sb_free;
 static u64 hint;                      /* superblock to look at first */
 static u64 allocated;                 /* (a) pages; changed under alloc_lock */
+bool (*memfile_may_exceed)(void);
 static u64 limit_pages;               /* (a) 0: none */
 
 static void *sparse_map(u64 bytes, int fd)
@@ -137,7 +138,7 @@ static bool within_limit(u64 n)
     if (!limit || atomic_load(&allocated) + n <= limit) return true;
     u64 held = memfile_resident() >> GPAGE_SHIFT, spare = __atomic_load_n(&warm_pages, __ATOMIC_RELAXED);
     spare = MIN(spare, held);
-    return held - MIN(spare, warm_max()) + n <= limit;
+    return held - MIN(spare, warm_max()) + n <= limit || (memfile_may_exceed && memfile_may_exceed());
 }
 
 /* Returns how many of them were warm. */

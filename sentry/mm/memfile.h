@@ -34,6 +34,7 @@ void memfile_put_range(mpage_t p, u64 n);
 u32 memfile_refs(mpage_t p);            /* exact only if the caller keeps others from changing it */
 
 void memfile_set_limit(u64 bytes);      /* 0: none */
+extern bool (*memfile_may_exceed)(void); /* (c) asked when the limit is reached: may this thread go past it? NULL: never */
 u64 memfile_allocated(void);            /* bytes handed out; */
 u64 memfile_resident(void);             /* bytes the host really holds (fstat st_blocks) */
 

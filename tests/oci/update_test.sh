@@ -38,6 +38,15 @@ sd update --resources r.json "$id" || bad "update to no limit"
 same "$(grep MemTotal /proc/meminfo | tr -dc 0-9)" "$(memtotal | cut -d' ' -f1)" "no limit: the host's memory"
 same 0 "$(eat)" "130 MB without a limit"
 
+# The first process is ended by the cgroup, as engines look for it.
+oom="$prefix-oom"
+bundle oom "l['cgroupsPath'] = '/$oom'; l['resources'] = {'memory': {'limit': 96 << 20}}; args('awk', 'BEGIN { s = \"x\"; for (i = 0; i < 28; i++) s = s s; print length(s) }')"
+sd run --detach --bundle oom "$oom" >/dev/null 2>&1 </dev/null || bad "run out of memory"
+wait_for "$oom" stopped
+events=$(cat /sys/fs/cgroup/memory/"$oom"/memory.oom_control /sys/fs/cgroup/"$oom"/memory.events 2>/dev/null)
+[[ $events =~ oom_kill\ [1-9] ]] || bad "the cgroup tells of no process killed for memory: $events"
+sd delete "$oom"
+
 # tasks: the container's own, not the host's of which each takes some
 same 12 "$(file pids.max)" "pids.max at create"
 forks='n=0; while [ $n -lt 40 ] && (sleep 100 >/dev/null 2>&1 & true) 2>/dev/null; do n=$((n + 1)); echo $n; done'
