@@ -18,6 +18,7 @@
 /* ipc: SEM_UNDO adjustments of the thread. */
 void sem_undo_exit(struct task *t) __attribute__((weak));
 void keys_task_exit(struct task *t) __attribute__((weak));
+void keys_tgroup_exit(struct tgroup *tg) __attribute__((weak));
 /* ipc: segments that it made. */
 void shm_task_exit(struct task *t) __attribute__((weak));
 
@@ -194,6 +195,7 @@ void task_exit(u32 wait_status)
     if (t->sysvsem && sem_undo_exit) sem_undo_exit(t);
     if (keys_task_exit && (t->thread_keyring || t->session_keyring)) keys_task_exit(t);
     if (shm_task_exit) shm_task_exit(t);
+    if (last && tg->process_keyring && keys_tgroup_exit) keys_tgroup_exit(tg);
     if (last) last_thread(t);
     ptrace_exit(t, last);
     if (exit_notify(t) && tg == kernel.init) kernel_report_exit(tg->exit_status);

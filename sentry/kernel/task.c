@@ -115,13 +115,10 @@ struct tgroup *tgroup_alloc(struct sighand *sh)
 
 void tgroup_get(struct tgroup *tg) { ref_get(&tg->refs); }
 
-void keys_tgroup_free(struct tgroup *tg) __attribute__((weak));
-
 void tgroup_put(struct tgroup *tg)
 {
     if (!tg || !ref_put(&tg->refs)) return;
     ptimers_exit(tg);
-    if (tg->process_keyring && keys_tgroup_free) keys_tgroup_free(tg);
     sigpending_flush(&tg->shared_pending, NULL);
     for (unsigned i = 0; i < tg->nr_old_sighands; i++) sighand_put(tg->old_sighands[i]);
     free(tg->old_sighands);

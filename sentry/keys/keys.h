@@ -51,8 +51,8 @@ void keys_clone(struct task *child);                             /* current's: t
 void keys_exec(void);                                            /* the keyrings of thread and process go */
 void keys_fsid_changed(u32 uid, u32 gid);                        /* the thread keyring changes its owner too */
 void keys_task_exit(struct task *t);
-void keys_tgroup_free(struct tgroup *tg);
-void keys_user_ns_exit(u32 inum);
+void keys_tgroup_exit(struct tgroup *tg);                        /* its last thread */
+void keys_user_ns_exit(u32 inum);                                /* under any lock */
 /* The session keyring of a container, for current: made by this name for its first process, joined (NULL) by those started later. */
 void keys_container_session(const char *name);
 

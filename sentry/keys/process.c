@@ -75,10 +75,9 @@ int key_persistent(u32 uid, struct key **out)
     return 0;
 }
 
-void keys_user_ns_exit(u32 inum)
+static void end_ns(u32 inum)
 {
     struct user_rings *u, *next;
-    lock(&keys_lock);
     HASH_ITER(hh, all_rings, u, next) {
         if (u->id.ns != inum) continue;
         HASH_DEL(all_rings, u);
@@ -87,7 +86,34 @@ void keys_user_ns_exit(u32 inum)
         key_put(u->persistent);
         free(u);
     }
-    unlock(&keys_lock);
+}
+
+/* Namespaces that ended while the lock was taken. */
+struct ended_ns { struct ended_ns *next; u32 inum; };
+static struct ended_ns *ended;     /* (a) */
+
+static void end_left(void)
+{
+    for (struct ended_ns *e = atomic_load(&ended) ? atomic_xchg(&ended, NULL) : NULL, *next; e; e = next) {
+        next = e->next;
+        end_ns(e->inum);
+        free(e);
+    }
+}
+
+/* Whoever lets the last reference go may hold locks that come after ours, so there is no waiting for it. */
+void keys_user_ns_exit(u32 inum)
+{
+    if (lock_try(&keys_lock)) {
+        end_left();
+        end_ns(inum);
+        unlock(&keys_lock);
+        return;
+    }
+    struct ended_ns *e = xnew(struct ended_ns);
+    e->inum = inum;
+    e->next = atomic_load(&ended);
+    while (!__atomic_compare_exchange_n(&ended, &e->next, e, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) { }
 }
 
 /* --- sessions --- */
@@ -236,6 +262,7 @@ static int special(s32 id, u32 flags, struct key_ref *out)
 
 int key_lookup(s32 id, u32 flags, enum key_need need, struct key_ref *out)
 {
+    end_left();
     int r = special(id, flags, out);
     if (!r && need != NEED_UNLINK && need != NEED_LATER) {
         r = key_validate(out->key);
@@ -300,7 +327,7 @@ void keys_task_exit(struct task *t)
     unlock(&keys_lock);
 }
 
-void keys_tgroup_free(struct tgroup *tg)
+void keys_tgroup_exit(struct tgroup *tg)
 {
     lock(&keys_lock);
     key_put(tg->process_keyring);
