@@ -26,7 +26,7 @@ TABLE = {
     'readlink_denied': (FILE, 'W/deny/l'), 'chdir_denied': (FILE, 'W/deny'),
     'proc_root': (FILE, 'OUT/secret'), 'proc_1_root': (FILE, 'OUT/secret'), 'proc_cwd': (FILE, 'secret'), 'proc_fd_dotdot': (FILE, 'OUT/secret'),
     'proc_fd_reopen_path': (FILE, 'W/deny/s'), 'proc_fd_reopen_writable': (FILE, 'W/ro/b'), 'proc_outer': 'the host\'s processes do not exist inside',
-    'proc_core_pattern': 'read-only in the sandbox\'s own /proc', 'proc_modprobe': 'not in the sandbox\'s own /proc', 'proc_sysrq': 'not in the sandbox\'s own /proc',
+    'proc_core_pattern': 'the sandbox\'s own, and a name for files only', 'proc_modprobe': 'not in the sandbox\'s own /proc', 'proc_sysrq': 'not in the sandbox\'s own /proc',
     'proc_mem_of_init': 'nothing is mapped at that address of its own process 1', 'proc_kcore': 'not in the sandbox\'s own /proc', 'sys_write': 'the sandbox\'s own /sys is read-only',
     'handle_of_denied': 'file handles are not given', 'open_by_handle': 'not by the rights the program has',
     'hardlink_readonly': (FILE, 'W/ro/b'), 'hardlink_denied': (FILE, 'W/deny/s'), 'hardlink_symlink_follow': (FILE, 'W/deny/s'),

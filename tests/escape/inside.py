@@ -119,7 +119,7 @@ def proc_outer():
     if os.path.exists('/proc/%d/environ' % OUTER) and b'SUNDOG' in open('/proc/%d/environ' % OUTER, 'rb').read(): must_not('environ of the host')
 @attempt
 def proc_core_pattern():
-    open('/proc/sys/kernel/core_pattern', 'w').write('|/bin/sh -c id')
+    os.write(os.open('/proc/sys/kernel/core_pattern', os.O_WRONLY), b'|/bin/sh -c id')
     must_not('wrote')
 @attempt
 def proc_modprobe():

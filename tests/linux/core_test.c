@@ -23,6 +23,7 @@ static pid_t crash(void (*fn)(void), int sig, int dumped)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (!pid) {
+        signal(sig, SIG_DFL);      /* a shell's background job ignores SIGQUIT */
         limit(RLIM_INFINITY);
         fn();
         _exit(0);

@@ -141,8 +141,9 @@ static void *adder(void *arg)
     int i;
 
     for (i = 0; i < TIMES || (i < TIMES_MAX && !__atomic_load_n(&aborts, __ATOMIC_RELAXED)); i++) {
-        /* Now and then long enough for a time slice to end in it. */
-        while (add_here(a, counters, i % 100 ? 200 : 50000)) __atomic_add_fetch(&aborts, 1, __ATOMIC_RELAXED);
+        /* Now and then long enough for a time slice of some milliseconds to end in it; the second try need not be. */
+        unsigned spin = i % 2000 == 1999 ? 30000000 : i % 100 ? 200 : 50000;
+        for (; add_here(a, counters, spin); spin = 200) __atomic_add_fetch(&aborts, 1, __ATOMIC_RELAXED);
         if (i % 500 == 0) sched_yield();
         if (i % 300 == (int)seed) nanosleep(&(struct timespec){ 0, 1000 }, NULL);
     }
