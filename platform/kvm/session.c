@@ -256,10 +256,8 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     }
     req->regs = *r;
     req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
-    if (ctx->xstate_pending) { /* else there are none, and the line that the guest looks at is written to only once */
-        memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
-        req->orders = REQ_LOAD_STATE;
-    }
+    if (ctx->xstate_pending) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
+    req->orders = ctx->xstate_pending ? REQ_LOAD_STATE : 0;
     if (!change_state(s, SERVING, RUNNING)) { /* the guest did not wait that long */
         s->fails++;
         s->on = false;
