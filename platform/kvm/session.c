@@ -9,7 +9,8 @@
  * register that the stub does not set. Then the task's thread runs the vCPU itself again.
  *
  * Who has the vCPU, by `state`: RUNNING, SERVING (a call was taken): the runner. DONE: the task's thread, which the runner left what
- * KVM_RUN said. GIVEN: nobody, it is free to be taken away; the guest had published a call and is not looked at any more.
+ * KVM_RUN said. GIVING: the runner lets go of it, after the guest left without an answer to the call it had published, and nothing
+ * of the task's thread is taken any more. GIVEN: nobody, it is free to be taken away.
  *
  * The page is the guest's to write at any time: copied once, then checked. Only its vCPU, in its address space, has it mapped.
  */
@@ -39,7 +40,7 @@ HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs it
 #define MAX_SLEEPS (SESSION_WINDOW / WORTH_IT) /* of a window: of two tasks that wake each other neither can be waited for */
 #define FIRST 4u /* budgets until the first call of a session: the runner is woken first, and enters the machine */
 
-enum { RUNNING, SERVING, DONE, GIVEN };
+enum { RUNNING, SERVING, DONE, GIVING, GIVEN };
 enum { GO_WAIT, GO_RUN, GO_END };
 
 static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
@@ -91,10 +92,12 @@ static void run_once(struct platform_ctx *ctx)
     __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
     req->spin = 0; /* whoever has this vCPU next answers exits only */
-    if (change_state(s, RUNNING, DONE)) {
-        futex(&s->state, FUTEX_WAKE, 1, NULL);
-        return;
-    }
+    do { /* the task's thread may answer between the two */
+        if (change_state(s, RUNNING, DONE)) {
+            futex(&s->state, FUTEX_WAKE, 1, NULL);
+            return;
+        }
+    } while (!change_state(s, SERVING, GIVING));
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
     kvm_vcpu_give(ctx, v);
     __atomic_store_n(&s->state, GIVEN, __ATOMIC_SEQ_CST);
@@ -197,6 +200,16 @@ bool kvm_session_wait(struct platform_ctx *ctx)
     return false;
 }
 
+/* The guest did not wait for the answer: false, once its vCPU is free. */
+static bool answer(struct kvm_session *s)
+{
+    if (change_state(s, SERVING, RUNNING)) return true;
+    for (u32 st; (st = __atomic_load_n(&s->state, __ATOMIC_SEQ_CST)) != GIVEN;) futex(&s->state, FUTEX_WAIT, st, NULL);
+    s->fails++;
+    s->on = false;
+    return false;
+}
+
 void kvm_session_stop(struct platform_ctx *ctx)
 {
     static const struct timespec period = { 0, NSEC_PER_MSEC };
@@ -210,6 +223,7 @@ void kvm_session_stop(struct platform_ctx *ctx)
         for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
         futex(&s->state, FUTEX_WAIT, SERVING, &period);
     }
+    while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == GIVING) futex(&s->state, FUTEX_WAIT, GIVING, NULL);
     over(s);
 }
 
@@ -228,11 +242,7 @@ bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf)
     memset(area + 512, 0, 64); /* xsave leaves most of the header as it is */
     s->req->orders = REQ_SAVE_STATE;
     s->answered = false;
-    if (!change_state(s, SERVING, RUNNING)) {
-        s->fails++;
-        s->on = false;
-        return false;
-    }
+    if (!answer(s)) return false;
     __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
     if (!kvm_session_wait(ctx)) { /* it was interrupted; where does not matter: its registers are with our caller */
         s->ended = false;
@@ -258,11 +268,7 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
     if (ctx->xstate_pending) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
     req->orders = ctx->xstate_pending ? REQ_LOAD_STATE : 0;
-    if (!change_state(s, SERVING, RUNNING)) { /* the guest did not wait that long */
-        s->fails++;
-        s->on = false;
-        return false;
-    }
+    if (!answer(s)) return false;
     s->loading = ctx->xstate_pending;
     ctx->xstate_pending = false;
     s->answered = true;
