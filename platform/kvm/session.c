@@ -258,6 +258,7 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
 {
     struct kvm_session *s = &ctx->session;
     struct request_page *req = s->req;
+    const u32 orders = ctx->xstate_pending ? REQ_LOAD_STATE : 0;
 
     if (!s->wanted || s->leaving || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
         r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
@@ -267,7 +268,7 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     req->regs = *r;
     req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
     if (ctx->xstate_pending) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
-    req->orders = ctx->xstate_pending ? REQ_LOAD_STATE : 0;
+    if (req->orders != orders) req->orders = orders; /* the guest polls that line: it is written to once, with the answer */
     if (!answer(s)) return false;
     s->loading = ctx->xstate_pending;
     ctx->xstate_pending = false;
