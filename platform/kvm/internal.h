@@ -185,18 +185,25 @@ struct platform_as {
     bool dead;             /* (a) */
 };
 
+/* A host thread in KVM_RUN for a session. (m): set while it is not, or is HELD. */
+struct kvm_runner {
+    pthread_t thread;      /* (c) */
+    struct platform *p;    /* (c) */
+    u32 tid;               /* (a) */
+    u32 state, go;         /* (a) */
+    int err;               /* its own, before DONE */
+    struct platform_ctx *ctx; /* (m) */
+    struct kvm_vcpu *vcpu; /* (m) */
+};
+
 struct kvm_session {
-    pthread_t thread;
-    bool started;          /* (t) there is a runner */
+    struct kvm_runner *runner; /* (t) NULL: none yet */
     bool wanted;           /* (t) begin one at the next opportunity */
     bool on;               /* (t) the runner has the vCPU, or had it last */
     bool ended;            /* (t) the run that is being looked at was the runner's */
     bool answered;         /* (t) the guest has been in the stub, and an answer put there */
     bool leaving;          /* (t) the guest was told to leave; this session takes no more answers */
     bool loading;          /* (t) with extended state, which platform_ctx.xstate still holds */
-    u32 tid;               /* (a) the runner's */
-    u32 state, go;         /* (a) */
-    int err;               /* runner, before DONE */
     struct request_page *req; /* hostile */
     u64 as_id;             /* (t) */
     u32 seq;               /* (t) number of the last event */
@@ -252,6 +259,12 @@ bool kvm_shadow_zap(struct platform *p, u64 gpa, u64 len);
 bool kvm_shadow_drop(struct platform *p);
 static inline void *kvm_page_ptr(const struct platform *p, u64 gpa) { return p->sys + (gpa - SYS_GPA); }
 /* Makes [off, off + len) of the memory file part of the machine. */
+/* The thread will wait for its guest, for how long is not known. */
+static inline void kvm_before_sleep(const struct platform *p)
+{
+    if (p->cfg.before_sleep) p->cfg.before_sleep();
+}
+
 int kvm_mem_slots(struct platform *p, u64 off, u64 len);
 /* The page of vCPU `id`, made when first asked for; NULL: no memory. Under the pool's lock. */
 u8 *kvm_vcpu_page(struct platform *p, unsigned id);
@@ -295,6 +308,8 @@ static inline void kvm_vcpu_give(struct platform_ctx *ctx, struct kvm_vcpu *v)
     __atomic_store_n(&v->last_used, __builtin_ia32_rdtsc(), __ATOMIC_RELAXED);
     __atomic_store_n(&v->holder, (u64)(uintptr_t)ctx, __ATOMIC_RELEASE);
 }
+/* Between runs, no session on: ctx's state is in memory, and it has no vCPU. */
+void kvm_vcpu_leave(struct platform_ctx *ctx);
 /* ctx goes away. */
 void kvm_vcpu_forget(struct platform_ctx *ctx);
 /* Makes a running vCPU stop soon. */
@@ -315,7 +330,7 @@ void kvm_ctx_sleeps(struct platform_ctx *ctx);
 void kvm_ctx_woken(struct platform_ctx *ctx, int cpu, bool in_turn);
 /* Gives v, loaded, to the runner. False: there is none. */
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as);
-/* True: a call came, in session.ev. False: the session is over, the vCPU is ours, and session.err how it ended. */
+/* True: a call came, in session.ev. False: the session is over, the vCPU is ours, and session.runner->err how it ended. */
 bool kvm_session_wait(struct platform_ctx *ctx);
 /* Answers the last call with r. False: it cannot, the session is over, the vCPU free. */
 bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r);
@@ -324,10 +339,17 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
  * of them.
  */
 bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf);
+/* Between runs, with a session on: its guest stays where it is until let go. False: it has left, the session is over, the vCPU free. */
+bool kvm_session_hold(struct kvm_session *s);
+void kvm_session_let_go(struct kvm_session *s);
 /* Between runs: ends it, the vCPU is free. */
 void kvm_session_stop(struct platform_ctx *ctx);
 /* The context goes away. */
 void kvm_session_end(struct platform_ctx *ctx);
+
+/* change.c: platform_ops.ctx_keeps, ctx_take_over */
+bool kvm_ctx_keeps(struct platform_ctx *ctx);
+void kvm_ctx_take_over(struct platform_ctx *from, struct platform_ctx *to);
 
 /* run.c */
 void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);

@@ -84,6 +84,8 @@ const struct platform_ops platform_kvm_ops = {
     .ctx_kick = kvm_ctx_kick,
     .ctx_woken = kvm_ctx_woken,
     .ctx_sleeps = kvm_ctx_sleeps,
+    .ctx_keeps = kvm_ctx_keeps,
+    .ctx_take_over = kvm_ctx_take_over,
     .ctx_get_xstate = kvm_ctx_get_xstate,
     .ctx_set_xstate = kvm_ctx_set_xstate,
 };

@@ -128,7 +128,15 @@ kvm_user_left:
 6:  testb   $REQ_LEAVE, %r11b
     jnz     3b
     movl    $0, R(REQ_ORDERS)
-    movl    $-1, %eax
+    testb   $REQ_SET_FS, %r11b
+    jz      1f
+    LOAD(rax, REQ_FS_BASE)
+    wrfsbase %rax
+1:  testb   $REQ_SET_GS, %r11b
+    jz      1f
+    LOAD(rax, REQ_GS_BASE)
+    wrgsbase %rax
+1:  movl    $-1, %eax
     movl    $-1, %edx
     testb   $REQ_SAVE_STATE, %r11b
     jz      7f
@@ -136,7 +144,8 @@ kvm_user_left:
     movl    $REQ_SAVED, R(REQ_SIGNO)
     lock incl R(REQ_SEQ)
     jmp     kvm_user_published
-7:
+7:  testb   $REQ_LOAD_STATE, %r11b
+    jz      kvm_user_resume
 kvm_user_load:
     xrstor64 R(REQ_KVM_STATE)
     jmp     kvm_user_resume

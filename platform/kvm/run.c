@@ -547,7 +547,7 @@ static bool in_session(struct platform_ctx *ctx, struct platform_as *as, struct 
 {
     struct kvm_session *s = &ctx->session;
 
-    if (!kvm_session_wait(ctx)) return finish(ctx, ctx->vcpu, as, r, exit, ctx->vcpu->root, 0, s->err);
+    if (!kvm_session_wait(ctx)) return finish(ctx, ctx->vcpu, as, r, exit, ctx->vcpu->root, 0, s->runner->err);
     __atomic_store_n(&ctx->running, NULL, __ATOMIC_SEQ_CST);
     *r = s->ev.regs;
     r->eflags = (r->eflags & USER_EFLAGS) | 0x202;
@@ -588,6 +588,7 @@ static bool enter(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_
             root_loaded(ctx->p, v, root); /* whatever happens, it is not used for anything else before */
             if (ctx->session.wanted && kvm_session_begin(ctx, v, as)) return in_session(ctx, as, r, exit);
         }
+        kvm_before_sleep(ctx->p); /* how long it stays in the guest is not known */
         return finish(ctx, v, as, r, exit, root, gen, run_vcpu(v));
     }
     out_of_guest(ctx, v);

@@ -10,12 +10,13 @@
  *
  * Who has the vCPU, by `state`: RUNNING, SERVING (a call was taken): the runner. DONE: the task's thread, which the runner left what
  * KVM_RUN said. GIVING: the runner lets go of it, after the guest left without an answer to the call it had published, and nothing
- * of the task's thread is taken any more. GIVEN: nobody, it is free to be taken away.
+ * of the task's thread is taken any more. GIVEN: nobody, it is free to be taken away. HELD: as SERVING, and the runner waits.
  *
  * The page is the guest's to write at any time: copied once, then checked. Only its vCPU, in its address space, has it mapped.
  */
 #include "platform/kvm/internal.h"
 #include "platform/xstate.h"
+#include "sentry/base/alloc.h"
 #include "sentry/base/clock.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
@@ -40,7 +41,7 @@ HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs it
 #define MAX_SLEEPS (SESSION_WINDOW / WORTH_IT) /* of a window: of two tasks that wake each other neither can be waited for */
 #define FIRST 4u /* budgets until the first call of a session: the runner is woken first, and enters the machine */
 
-enum { RUNNING, SERVING, DONE, GIVING, GIVEN };
+enum { RUNNING, SERVING, HELD, DONE, GIVING, GIVEN };
 enum { GO_WAIT, GO_RUN, GO_END };
 
 static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
@@ -62,9 +63,9 @@ u32 kvm_session_calibrate(void)
     return (u32)((u64)BUDGET_NS * n / (u64)(best > 0 ? best : 1)) + 1;
 }
 
-static bool change_state(struct kvm_session *s, u32 from, u32 to)
+static bool change_state(struct kvm_runner *r, u32 from, u32 to)
 {
-    return __atomic_compare_exchange_n(&s->state, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(&r->state, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static void drain_kicks(void)
@@ -77,65 +78,72 @@ static void drain_kicks(void)
     while (sigtimedwait(&set, NULL, &zero) == KVM_KICK_SIGNAL) continue;
 }
 
-static void run_once(struct platform_ctx *ctx)
+static void run_once(struct kvm_runner *r)
 {
-    struct kvm_session *s = &ctx->session;
-    struct kvm_vcpu *v = ctx->vcpu;
-    struct request_page *req = s->req;
+    struct kvm_vcpu *v = r->vcpu;
+    struct request_page *req = v->root->req;
 
-    __atomic_add_fetch(&ctx->p->busy, 1, __ATOMIC_RELAXED);
-    s->err = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
-    __atomic_sub_fetch(&ctx->p->busy, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&r->p->busy, 1, __ATOMIC_RELAXED);
+    r->err = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
+    __atomic_sub_fetch(&r->p->busy, 1, __ATOMIC_RELAXED);
     v->run->kvm_dirty_regs = 0;
     v->ring3 = v->run->s.regs.sregs.cs.selector & 3;
-    if (s->err == EINTR) drain_kicks();
+    if (r->err == EINTR) drain_kicks();
     __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
     req->spin = 0; /* whoever has this vCPU next answers exits only */
     do { /* the task's thread may answer between the two */
-        if (change_state(s, RUNNING, DONE)) {
-            futex(&s->state, FUTEX_WAKE, 1, NULL);
+        if (change_state(r, RUNNING, DONE)) {
+            futex(&r->state, FUTEX_WAKE, 1, NULL);
             return;
         }
-    } while (!change_state(s, SERVING, GIVING));
+        __builtin_ia32_pause();
+    } while (!change_state(r, SERVING, GIVING));
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-    kvm_vcpu_give(ctx, v);
-    __atomic_store_n(&s->state, GIVEN, __ATOMIC_SEQ_CST);
-    futex(&s->state, FUTEX_WAKE, 1, NULL);
+    kvm_vcpu_give(r->ctx, v);
+    __atomic_store_n(&r->state, GIVEN, __ATOMIC_SEQ_CST);
+    futex(&r->state, FUTEX_WAKE, 1, NULL);
 }
 
 static void *runner_main(void *arg)
 {
-    struct platform_ctx *ctx = arg;
-    struct kvm_session *s = &ctx->session;
+    struct kvm_runner *r = arg;
 
-    __atomic_store_n(&s->tid, gettid(), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&r->tid, gettid(), __ATOMIC_SEQ_CST);
     for (;;) {
-        for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->go, __ATOMIC_ACQUIRE) == GO_WAIT; i--) __builtin_ia32_pause();
-        while (__atomic_load_n(&s->go, __ATOMIC_ACQUIRE) == GO_WAIT) futex(&s->go, FUTEX_WAIT, GO_WAIT, NULL);
-        if (__atomic_exchange_n(&s->go, GO_WAIT, __ATOMIC_SEQ_CST) == GO_END) return NULL;
-        run_once(ctx);
+        for (u32 i = r->p->spin_budget; i && __atomic_load_n(&r->go, __ATOMIC_ACQUIRE) == GO_WAIT; i--) __builtin_ia32_pause();
+        while (__atomic_load_n(&r->go, __ATOMIC_ACQUIRE) == GO_WAIT) futex(&r->go, FUTEX_WAIT, GO_WAIT, NULL);
+        if (__atomic_exchange_n(&r->go, GO_WAIT, __ATOMIC_SEQ_CST) == GO_END) return NULL;
+        run_once(r);
     }
 }
 
-static bool start_runner(struct kvm_session *s, struct platform_ctx *ctx)
+static struct kvm_runner *runner_new(struct platform *p)
 {
+    struct kvm_runner *r = xnew(struct kvm_runner);
     pthread_attr_t at;
 
+    r->p = p;
     pthread_attr_init(&at);
     pthread_attr_setstacksize(&at, 128 << 10);
-    s->started = pthread_create(&s->thread, &at, runner_main, ctx) == 0;
+    int rc = pthread_create(&r->thread, &at, runner_main, r);
     pthread_attr_destroy(&at);
-    while (s->started && !__atomic_load_n(&s->tid, __ATOMIC_SEQ_CST)) sched_yield();
-    return s->started;
+    if (rc) {
+        free(r);
+        return NULL;
+    }
+    while (!__atomic_load_n(&r->tid, __ATOMIC_SEQ_CST)) sched_yield();
+    return r;
 }
 
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as)
 {
     struct kvm_session *s = &ctx->session;
     struct request_page *req = v->root->req;
+    struct kvm_runner *r;
 
-    if (!s->started && !start_runner(s, ctx)) {
+    if (!s->runner) s->runner = runner_new(ctx->p);
+    if (!s->runner) {
         s->wanted = false;
         s->retry_at = clock_mono() + RETRY_MAX;
         return false;
@@ -150,10 +158,13 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
     s->on = true;
     s->answered = s->loading = s->leaving = false;
     s->served = 0;
-    __atomic_store_n(&v->tid, s->tid, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&s->state, RUNNING, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&s->go, GO_RUN, __ATOMIC_SEQ_CST);
-    futex(&s->go, FUTEX_WAKE, 1, NULL);
+    r = s->runner;
+    r->ctx = ctx;
+    r->vcpu = v;
+    __atomic_store_n(&v->tid, r->tid, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&r->state, RUNNING, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&r->go, GO_RUN, __ATOMIC_SEQ_CST);
+    futex(&r->go, FUTEX_WAKE, 1, NULL);
     return true;
 }
 
@@ -166,7 +177,7 @@ static void over(struct kvm_session *s)
 
 static bool call_came(struct kvm_session *s)
 {
-    if (__atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq || !change_state(s, RUNNING, SERVING)) return false;
+    if (__atomic_load_n(&s->req->seq, __ATOMIC_ACQUIRE) == s->seq || !change_state(s->runner, RUNNING, SERVING)) return false;
     memcpy(&s->ev, s->req, sizeof(s->ev));
     __asm__ volatile("" ::: "memory"); /* no second look at the page */
     s->seq = s->ev.seq;
@@ -177,21 +188,23 @@ static bool call_came(struct kvm_session *s)
 bool kvm_session_wait(struct platform_ctx *ctx)
 {
     struct kvm_session *s = &ctx->session;
+    u32 *state = &s->runner->state;
 
     for (u32 i = ctx->p->spin_budget * (s->served ? 1 : FIRST); i; i--) {
         if (call_came(s)) return true;
-        if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == DONE) break;
+        if (__atomic_load_n(state, __ATOMIC_ACQUIRE) == DONE) break;
         __builtin_ia32_pause();
     }
-    if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != DONE) {
+    if (__atomic_load_n(state, __ATOMIC_ACQUIRE) != DONE) {
         s->fails++;
+        kvm_before_sleep(ctx->p);
         __atomic_store_n(&s->req->sentry_sleeps, 1, __ATOMIC_SEQ_CST);
-        while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) != DONE) {
+        while (__atomic_load_n(state, __ATOMIC_SEQ_CST) != DONE) {
             if (call_came(s)) {
                 __atomic_store_n(&s->req->sentry_sleeps, 0, __ATOMIC_RELAXED);
                 return true;
             }
-            futex(&s->state, FUTEX_WAIT, RUNNING, NULL);
+            futex(state, FUTEX_WAIT, RUNNING, NULL);
         }
     }
     over(s);
@@ -200,15 +213,25 @@ bool kvm_session_wait(struct platform_ctx *ctx)
     return false;
 }
 
-/* The guest did not wait for the answer: false, once its vCPU is free. */
-static bool answer(struct kvm_session *s)
+/* The guest did not wait for the answer, and left: its vCPU will be free. */
+static void await_given(struct kvm_session *s)
 {
-    if (change_state(s, SERVING, RUNNING)) return true;
-    for (u32 st; (st = __atomic_load_n(&s->state, __ATOMIC_SEQ_CST)) != GIVEN;) futex(&s->state, FUTEX_WAIT, st, NULL);
-    s->fails++;
+    u32 *state = &s->runner->state;
+
+    for (u32 st; (st = __atomic_load_n(state, __ATOMIC_SEQ_CST)) != GIVEN;) futex(state, FUTEX_WAIT, st, NULL);
     s->on = false;
+}
+
+static bool from_serving(struct kvm_session *s, u32 to)
+{
+    if (change_state(s->runner, SERVING, to)) return true;
+    await_given(s);
+    s->fails++;
     return false;
 }
+
+bool kvm_session_hold(struct kvm_session *s) { return from_serving(s, HELD); }
+void kvm_session_let_go(struct kvm_session *s) { __atomic_store_n(&s->runner->state, SERVING, __ATOMIC_SEQ_CST); }
 
 void kvm_session_stop(struct platform_ctx *ctx)
 {
@@ -216,14 +239,15 @@ void kvm_session_stop(struct platform_ctx *ctx)
     struct kvm_session *s = &ctx->session;
 
     if (!s->on) return;
-    for (u32 i = s->leaving ? ctx->p->spin_budget : 0; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--)
+    u32 *state = &s->runner->state;
+    for (u32 i = s->leaving ? ctx->p->spin_budget : 0; i && __atomic_load_n(state, __ATOMIC_ACQUIRE) == SERVING; i--)
         __builtin_ia32_pause();
-    while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SERVING) {
+    while (__atomic_load_n(state, __ATOMIC_SEQ_CST) == SERVING) {
         kvm_vcpu_kick(ctx->vcpu);
-        for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
-        futex(&s->state, FUTEX_WAIT, SERVING, &period);
+        for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
+        futex(state, FUTEX_WAIT, SERVING, &period);
     }
-    while (__atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == GIVING) futex(&s->state, FUTEX_WAIT, GIVING, NULL);
+    await_given(s);
     over(s);
 }
 
@@ -242,7 +266,7 @@ bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf)
     memset(area + 512, 0, 64); /* xsave leaves most of the header as it is */
     s->req->orders = REQ_SAVE_STATE;
     s->answered = false;
-    if (!answer(s)) return false;
+    if (!from_serving(s, RUNNING)) return false;
     __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
     if (!kvm_session_wait(ctx)) { /* it was interrupted; where does not matter: its registers are with our caller */
         s->ended = false;
@@ -258,10 +282,10 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
 {
     struct kvm_session *s = &ctx->session;
     struct request_page *req = s->req;
-    const u32 orders = ctx->xstate_pending ? REQ_LOAD_STATE : 0;
+    const u32 orders = (ctx->xstate_pending ? REQ_LOAD_STATE : 0u) | (r->fs_base != s->ev.regs.fs_base ? REQ_SET_FS : 0u) |
+                       (r->gs_base != s->ev.regs.gs_base ? REQ_SET_GS : 0u);
 
-    if (!s->wanted || s->leaving || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->fs_base != s->ev.regs.fs_base || r->gs_base != s->ev.regs.gs_base ||
-        r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
+    if (!s->wanted || s->leaving || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
         kvm_session_stop(ctx);
         return false;
     }
@@ -269,7 +293,7 @@ bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const 
     req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
     if (ctx->xstate_pending) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
     if (req->orders != orders) req->orders = orders; /* the guest polls that line: it is written to once, with the answer */
-    if (!answer(s)) return false;
+    if (!from_serving(s, RUNNING)) return false;
     s->loading = ctx->xstate_pending;
     ctx->xstate_pending = false;
     s->answered = true;
@@ -288,7 +312,11 @@ void kvm_ctx_sleeps(struct platform_ctx *ctx)
     __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
 }
 
-void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED, bool in_turn UNUSED) { ctx->session.slept++; }
+/* In turn: in a session the thread would have gone on with the other task instead (change.c). */
+void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED, bool in_turn)
+{
+    if (!in_turn) ctx->session.slept++;
+}
 
 void kvm_session_look(struct platform_ctx *ctx)
 {
@@ -326,9 +354,10 @@ void kvm_session_end(struct platform_ctx *ctx)
     struct kvm_session *s = &ctx->session;
 
     kvm_session_stop(ctx);
-    if (!s->started) return;
-    __atomic_store_n(&s->go, GO_END, __ATOMIC_SEQ_CST);
-    futex(&s->go, FUTEX_WAKE, 1, NULL);
-    pthread_join(s->thread, NULL);
-    s->started = false;
+    if (!s->runner) return;
+    __atomic_store_n(&s->runner->go, GO_END, __ATOMIC_SEQ_CST);
+    futex(&s->runner->go, FUTEX_WAKE, 1, NULL);
+    pthread_join(s->runner->thread, NULL);
+    free(s->runner);
+    s->runner = NULL;
 }

@@ -310,6 +310,23 @@ struct kvm_vcpu *kvm_vcpu_take(struct platform_ctx *ctx)
     return v;
 }
 
+void kvm_vcpu_leave(struct platform_ctx *ctx)
+{
+    u64 me = (u64)(uintptr_t)ctx;
+    struct kvm_vcpu *v = ctx->vcpu;
+
+    if (!v) return;
+    if (claim(v, me, me | VCPU_BUSY)) {
+        if (!ctx->xstate_pending && xstate_save(v, ctx->xstate)) v->broken = true;
+        ctx->xstate_pending = true;
+        __atomic_store_n(&v->holder, 0, __ATOMIC_RELEASE);
+    } else { /* somebody takes it away: until that is done */
+        lock(&ctx->p->pool_lock);
+        unlock(&ctx->p->pool_lock);
+    }
+    ctx->vcpu = NULL;
+}
+
 void kvm_vcpu_forget(struct platform_ctx *ctx)
 {
     struct kvm_vcpu *v = ctx->vcpu;
