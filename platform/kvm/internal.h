@@ -21,6 +21,7 @@
 #include "sentry/base/lock.h"
 
 #include <linux/kvm.h>
+#include <sched.h>
 #include <signal.h>
 
 /* Physical memory of the machine. */
@@ -144,6 +145,7 @@ struct platform {
     u64 user_text;         /* (c) user_stub: the stub's page */
     int peek[2];           /* (c) user_stub: a pipe (kvm_as_peek) */
     u32 spin_budget;       /* (c) sessions (session.c): pauses to wait; 0: there are none */
+    cpu_set_t cpus;        /* (c) sessions: where runners may be */
     int busy;              /* (a) threads that run or wait for guest code */
 
     lock_t lock;           /* LC_PLATFORM: the machine */
@@ -192,6 +194,7 @@ struct kvm_runner {
     u32 tid;               /* (a) */
     u32 state, go;         /* (a) */
     int err;               /* its own, before DONE */
+    int shuns;             /* (m) CPU it stays away from, or -1 */
     struct platform_ctx *ctx; /* (m) */
     struct kvm_vcpu *vcpu; /* (m) */
 };
@@ -210,7 +213,7 @@ struct kvm_session {
     struct request_page ev;   /* (t) copy of it */
     u32 served;               /* (t) calls in this session */
     u32 count, fails, good;   /* (t) */
-    u32 slept;                /* (t) times the task slept in a call, in this window */
+    u32 slept, turns;         /* (t) times the task slept in a call, in this window; in turn with another */
     ktime_t since, retry_at, backoff; /* (t) */
 };
 

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 HOSTCALL(futex, "kvm: hand-over between a task's thread and the one that runs its vCPU");
+HOSTCALL(sched_setaffinity, "kvm: a runner on another CPU than its task's thread");
 
 #define BUDGET_NS (30 * NSEC_PER_USEC) /* an exit, which waiting saves, costs that */
 #define QUICK_NS (200 * NSEC_PER_USEC)
@@ -124,6 +125,7 @@ static struct kvm_runner *runner_new(struct platform *p)
     pthread_attr_t at;
 
     r->p = p;
+    r->shuns = -1;
     pthread_attr_init(&at);
     pthread_attr_setstacksize(&at, 128 << 10);
     int rc = pthread_create(&r->thread, &at, runner_main, r);
@@ -134,6 +136,18 @@ static struct kvm_runner *runner_new(struct platform *p)
     }
     while (!__atomic_load_n(&r->tid, __ATOMIC_SEQ_CST)) sched_yield();
     return r;
+}
+
+/* Left to itself, the host's scheduler likes to wake the runner where its waker spins. */
+static void keep_apart(struct kvm_runner *r)
+{
+    int cpu = sched_getcpu();
+    cpu_set_t set = r->p->cpus;
+
+    if (cpu == r->shuns || cpu < 0) return;
+    r->shuns = cpu;
+    CPU_CLR(cpu, &set);
+    if (CPU_COUNT(&set)) sched_setaffinity((pid_t)r->tid, sizeof(set), &set); /* if not: as it is */
 }
 
 bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_as *as)
@@ -161,6 +175,7 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
     r = s->runner;
     r->ctx = ctx;
     r->vcpu = v;
+    keep_apart(r);
     __atomic_store_n(&v->tid, r->tid, __ATOMIC_SEQ_CST);
     __atomic_store_n(&r->state, RUNNING, __ATOMIC_SEQ_CST);
     __atomic_store_n(&r->go, GO_RUN, __ATOMIC_SEQ_CST);
@@ -315,7 +330,8 @@ void kvm_ctx_sleeps(struct platform_ctx *ctx)
 /* In turn: in a session the thread would have gone on with the other task instead (change.c). */
 void kvm_ctx_woken(struct platform_ctx *ctx, int cpu UNUSED, bool in_turn)
 {
-    if (!in_turn) ctx->session.slept++;
+    if (in_turn) ctx->session.turns++;
+    else ctx->session.slept++;
 }
 
 void kvm_session_look(struct platform_ctx *ctx)
@@ -325,7 +341,8 @@ void kvm_session_look(struct platform_ctx *ctx)
     ktime_t now = clock_mono(), took = now - s->since;
     bool asleep = s->slept > MAX_SLEEPS;
 
-    s->count = s->slept = 0;
+    if (s->turns > MAX_SLEEPS) busy--; /* the other one, which would not be if there were a session */
+    s->count = s->slept = s->turns = 0;
     s->since = now;
     if (asleep) { /* which says nothing about what waiting is worth at other times */
         s->wanted = false;

@@ -192,7 +192,8 @@ static int build_kernel(struct platform *p)
     if (pipe2(p->peek, O_CLOEXEC)) return -errno;
     memcpy(kvm_page_ptr(p, p->user_text), kvm_user_start, GPAGE_SIZE);
     /* The stub reads the bases of fs and gs. */
-    if (p->cfg.ncpus > 1 && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) p->spin_budget = kvm_session_calibrate();
+    if (p->cfg.ncpus > 1 && getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE && !sched_getaffinity(0, sizeof(p->cpus), &p->cpus))
+        p->spin_budget = kvm_session_calibrate();
     return 0;
 }
 
