@@ -79,7 +79,8 @@ static void drain_kicks(void)
     while (sigtimedwait(&set, NULL, &zero) == KVM_KICK_SIGNAL) continue;
 }
 
-static void run_once(struct kvm_runner *r)
+/* True: the task's thread goes on with the vCPU now, and may soon have another run. */
+static bool run_once(struct kvm_runner *r)
 {
     struct kvm_vcpu *v = r->vcpu;
     struct request_page *req = v->root->req;
@@ -96,7 +97,7 @@ static void run_once(struct kvm_runner *r)
     do { /* the task's thread may answer between the two */
         if (change_state(r, RUNNING, DONE)) {
             futex(&r->state, FUTEX_WAKE, 1, NULL);
-            return;
+            return true;
         }
         __builtin_ia32_pause();
     } while (!change_state(r, SERVING, GIVING));
@@ -104,18 +105,20 @@ static void run_once(struct kvm_runner *r)
     kvm_vcpu_give(r->ctx, v);
     __atomic_store_n(&r->state, GIVEN, __ATOMIC_SEQ_CST);
     futex(&r->state, FUTEX_WAKE, 1, NULL);
+    return false;
 }
 
 static void *runner_main(void *arg)
 {
     struct kvm_runner *r = arg;
+    bool soon = true;
 
     __atomic_store_n(&r->tid, gettid(), __ATOMIC_SEQ_CST);
     for (;;) {
-        for (u32 i = r->p->spin_budget; i && __atomic_load_n(&r->go, __ATOMIC_ACQUIRE) == GO_WAIT; i--) __builtin_ia32_pause();
+        for (u32 i = soon ? r->p->spin_budget : 0; i && __atomic_load_n(&r->go, __ATOMIC_ACQUIRE) == GO_WAIT; i--) __builtin_ia32_pause();
         while (__atomic_load_n(&r->go, __ATOMIC_ACQUIRE) == GO_WAIT) futex(&r->go, FUTEX_WAIT, GO_WAIT, NULL);
         if (__atomic_exchange_n(&r->go, GO_WAIT, __ATOMIC_SEQ_CST) == GO_END) return NULL;
-        run_once(r);
+        soon = run_once(r);
     }
 }
 
@@ -187,7 +190,7 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
 static void over(struct kvm_session *s)
 {
     s->on = false;
-    if (s->served < WORTH_IT) s->fails++;
+    if (s->served < WORTH_IT && !s->leaving) s->fails++;
 }
 
 static bool call_came(struct kvm_session *s)
