@@ -216,6 +216,7 @@ static struct task *wait_parked(struct task *t)
         task_put(next); /* its own reference keeps it, while it runs */
         t = next;
     } else {
+        if (kernel.pops->ctx_sleeps) kernel.pops->ctx_sleeps(t->ctx);
         t = sleep_as_carrier(t);
     }
     current = t;
