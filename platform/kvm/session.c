@@ -260,6 +260,7 @@ void kvm_session_stop(struct platform_ctx *ctx)
     u32 *state = &s->runner->state;
     for (u32 i = s->leaving ? ctx->p->spin_budget : 0; i && __atomic_load_n(state, __ATOMIC_ACQUIRE) == SERVING; i--)
         __builtin_ia32_pause();
+    if (s->leaving) futex(state, FUTEX_WAIT, SERVING, &period); /* a kick that comes too late hits the vCPU's next run */
     while (__atomic_load_n(state, __ATOMIC_SEQ_CST) == SERVING) {
         kvm_vcpu_kick(ctx->vcpu);
         for (u32 i = ctx->p->spin_budget; i && __atomic_load_n(state, __ATOMIC_ACQUIRE) == SERVING; i--) __builtin_ia32_pause();
