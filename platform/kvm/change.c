@@ -1,8 +1,8 @@
 /*
  * The thread of a session goes on with another context: of two guests that wake each other in turn, whose calls this one thread
- * serves then. Threads of one process differ by registers only, so the session and its vCPU go over to the other context,
- * and what would be four exits a turn is an answer with other registers. Between processes the page tables differ, and with them the
- * vCPU: one exit.
+ * serves then. The session and its vCPU go over to the other context. Threads of one process differ by registers only: what would
+ * be four exits a turn is an answer with other registers. Between processes the page tables differ: one exit, from which the runner
+ * goes on by itself in the other address space.
  */
 #include "platform/kvm/internal.h"
 
@@ -38,8 +38,9 @@ static bool move(struct platform_ctx *from, struct platform_ctx *to)
     t->ended = t->answered = t->leaving = t->loading = false;
     t->req = f->req;
     t->as_id = f->as_id;
+    t->crosses = from->as_id != to->as_id;
     t->seq = f->seq;
-    t->served = f->served;
+    t->served = MAX(f->served, 1u); /* the next call will come at once */
     t->ev.regs.fs_base = f->ev.regs.fs_base; /* what the vCPU has */
     t->ev.regs.gs_base = f->ev.regs.gs_base;
     kvm_session_let_go(t);
@@ -50,7 +51,7 @@ void kvm_ctx_take_over(struct platform_ctx *from, struct platform_ctx *to)
 {
     if (!kvm_ctx_keeps(from)) return;
     kvm_session_stop(to);
-    if (from->as_id == to->as_id && move(from, to)) return;
+    if (move(from, to)) return;
     to->session.wanted = true;
     kvm_ctx_sleeps(from);
 }

@@ -197,6 +197,8 @@ struct kvm_runner {
     int shuns;             /* (m) CPU it stays away from, or -1 */
     struct platform_ctx *ctx; /* (m) */
     struct kvm_vcpu *vcpu; /* (m) */
+    struct kvm_root *next; /* (m) where to go on, when CROSSING */
+    struct platform_as *next_as; /* (m) */
 };
 
 struct kvm_session {
@@ -206,6 +208,7 @@ struct kvm_session {
     bool ended;            /* (t) the run that is being looked at was the runner's */
     bool answered;         /* (t) the guest has been in the stub, and an answer put there */
     bool leaving;          /* (t) the guest was told to leave; this session takes no more answers */
+    bool crosses;          /* (t) it was another address space's, and is to go over to this context's */
     bool loading;          /* (t) with extended state, which platform_ctx.xstate still holds */
     struct request_page *req; /* hostile */
     u64 as_id;             /* (t) */
@@ -355,6 +358,8 @@ bool kvm_ctx_keeps(struct platform_ctx *ctx);
 void kvm_ctx_take_over(struct platform_ctx *from, struct platform_ctx *to);
 
 /* run.c */
+/* The vCPU will have that root in CR3. The caller has v. */
+void kvm_root_loaded(struct platform *p, struct kvm_vcpu *v, struct kvm_root *root);
 void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);
 void kvm_ctx_kick(struct platform_ctx *ctx);
 

@@ -501,7 +501,7 @@ static bool decode(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform
     return broken(v, exit, 0);
 }
 
-static void root_loaded(struct platform *p, struct kvm_vcpu *v, struct kvm_root *root)
+void kvm_root_loaded(struct platform *p, struct kvm_vcpu *v, struct kvm_root *root)
 {
     if (v->root == root) return;
     if (v->root) kvm_root_put(p, v->root);
@@ -532,7 +532,7 @@ static bool finish(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform
 
     while (unlikely(err == EINTR) && interrupted(ctx, v, r, exit) == UNDER_WAY) err = run_vcpu(v);
     if (v->run->s.regs.sregs.cr3 == root->gpa) {
-        root_loaded(ctx->p, v, root);
+        kvm_root_loaded(ctx->p, v, root);
         /* If it still stands at the flush, that has not happened. */
         if (v->ring3 || v->run->s.regs.regs.rip != TEXT(flush)) v->gen = gen;
     }
@@ -585,7 +585,7 @@ static bool enter(struct platform_ctx *ctx, struct kvm_vcpu *v, struct platform_
     if (likely(!__atomic_load_n(&ctx->kicked, __ATOMIC_SEQ_CST))) {
         load(v, root, r, as->p->var.user_stub, flush);
         if (as->p->var.user_stub) {
-            root_loaded(ctx->p, v, root); /* whatever happens, it is not used for anything else before */
+            kvm_root_loaded(ctx->p, v, root); /* whatever happens, it is not used for anything else before */
             if (ctx->session.wanted && kvm_session_begin(ctx, v, as)) return in_session(ctx, as, r, exit);
         }
         kvm_before_sleep(ctx->p); /* how long it stays in the guest is not known */

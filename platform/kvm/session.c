@@ -11,6 +11,7 @@
  * Who has the vCPU, by `state`: RUNNING, SERVING (a call was taken): the runner. DONE: the task's thread, which the runner left what
  * KVM_RUN said. GIVING: the runner lets go of it, after the guest left without an answer to the call it had published, and nothing
  * of the task's thread is taken any more. GIVEN: nobody, it is free to be taken away. HELD: as SERVING, and the runner waits.
+ * CROSSING: the guest is to leave, and the runner to go on in another address space.
  *
  * The page is the guest's to write at any time: copied once, then checked. Only its vCPU, in its address space, has it mapped.
  */
@@ -42,7 +43,7 @@ HOSTCALL(sched_setaffinity, "kvm: a runner on another CPU than its task's thread
 #define MAX_SLEEPS (SESSION_WINDOW / WORTH_IT) /* of a window: of two tasks that wake each other neither can be waited for */
 #define FIRST 4u /* budgets until the first call of a session: the runner is woken first, and enters the machine */
 
-enum { RUNNING, SERVING, HELD, DONE, GIVING, GIVEN };
+enum { RUNNING, SERVING, HELD, CROSSING, DONE, GIVING, GIVEN };
 enum { GO_WAIT, GO_RUN, GO_END };
 
 static long futex(u32 *word, int op, u32 val, const struct timespec *timeout)
@@ -79,29 +80,60 @@ static void drain_kicks(void)
     while (sigtimedwait(&set, NULL, &zero) == KVM_KICK_SIGNAL) continue;
 }
 
-/* True: the task's thread goes on with the vCPU now, and may soon have another run. */
-static bool run_once(struct kvm_runner *r)
+/* True: the stub has left the machine in its own good time, and nothing is under way. */
+static bool run_vcpu(struct kvm_runner *r)
 {
     struct kvm_vcpu *v = r->vcpu;
-    struct request_page *req = v->root->req;
+    const struct kvm_run *run = v->run;
 
     __atomic_add_fetch(&r->p->busy, 1, __ATOMIC_RELAXED);
     r->err = ioctl(v->fd, KVM_RUN, 0) ? errno : 0;
     __atomic_sub_fetch(&r->p->busy, 1, __ATOMIC_RELAXED);
     v->run->kvm_dirty_regs = 0;
-    v->ring3 = v->run->s.regs.sregs.cs.selector & 3;
+    v->ring3 = run->s.regs.sregs.cs.selector & 3;
     if (r->err == EINTR) drain_kicks();
     __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
-    req->spin = 0; /* whoever has this vCPU next answers exits only */
-    do { /* the task's thread may answer between the two */
+    v->root->req->spin = 0; /* whoever has this vCPU next answers exits only */
+    return !r->err && v->ring3 && run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
+           run->io.port == PORT_USER && run->s.regs.regs.rip == USER_TEXT(left);
+}
+
+/* The vCPU has left one address space and is to wait for its answer in the other one's stub. */
+static void cross(struct kvm_runner *r)
+{
+    struct kvm_vcpu *v = r->vcpu;
+    struct kvm_run *run = v->run;
+
+    run->s.regs.regs.rip = USER_TEXT(published);
+    run->s.regs.regs.rflags = 0x202;
+    run->s.regs.sregs.cr3 = r->next->gpa;
+    run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+    kvm_root_loaded(r->p, v, r->next);
+    __atomic_store_n(&v->in_as, (u64)(uintptr_t)r->next_as, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&r->state, RUNNING, __ATOMIC_SEQ_CST);
+}
+
+/* True: the task's thread goes on with the vCPU now, and may soon have another run. */
+static bool run_once(struct kvm_runner *r)
+{
+    struct kvm_vcpu *v = r->vcpu;
+    bool clean = run_vcpu(r);
+
+    for (;;) { /* the task's thread may change it in between */
         if (change_state(r, RUNNING, DONE)) {
             futex(&r->state, FUTEX_WAKE, 1, NULL);
             return true;
         }
+        if (clean && __atomic_load_n(&r->state, __ATOMIC_SEQ_CST) == CROSSING) {
+            cross(r);
+            clean = run_vcpu(r);
+        }
+        if (change_state(r, SERVING, GIVING) || (!clean && change_state(r, CROSSING, GIVING))) break;
         __builtin_ia32_pause();
-    } while (!change_state(r, SERVING, GIVING));
+    }
     __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+    if (!clean) v->broken = true; /* an exception may be under way, and the next to run is perhaps another guest */
     kvm_vcpu_give(r->ctx, v);
     __atomic_store_n(&r->state, GIVEN, __ATOMIC_SEQ_CST);
     futex(&r->state, FUTEX_WAKE, 1, NULL);
@@ -173,7 +205,7 @@ bool kvm_session_begin(struct platform_ctx *ctx, struct kvm_vcpu *v, struct plat
     req->orders = 0;
     req->spin = ctx->p->spin_budget;
     s->on = true;
-    s->answered = s->loading = s->leaving = false;
+    s->answered = s->loading = s->leaving = s->crosses = false;
     s->served = 0;
     r = s->runner;
     r->ctx = ctx;
@@ -297,26 +329,81 @@ bool kvm_session_get_xstate(struct platform_ctx *ctx, void *buf)
     return true;
 }
 
+static void put_answer(struct platform_ctx *ctx, const struct guest_regs *r, u32 orders)
+{
+    struct request_page *req = ctx->session.req;
+
+    req->regs = *r;
+    req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
+    if (orders & REQ_LOAD_STATE) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
+    if (req->orders != orders) req->orders = orders; /* the guest polls that line: it is written to once, with the answer */
+}
+
+static void answered(struct platform_ctx *ctx)
+{
+    ctx->session.loading = ctx->xstate_pending;
+    ctx->xstate_pending = false;
+    ctx->session.answered = true;
+}
+
+/* Into the other address space: its page as if the guest had made a call there, and this were the answer. */
+static bool resume_across(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *regs)
+{
+    struct kvm_session *s = &ctx->session;
+    struct kvm_runner *r = s->runner;
+    struct request_page *left = s->req;
+    struct kvm_root *root = kvm_as_root(as, ctx->vcpu->id);
+
+    if (!root || !ctx->xstate_pending || !kvm_session_hold(s)) return false;
+    s->req = root->req;
+    s->as_id = as->id;
+    s->crosses = false;
+    put_answer(ctx, regs, REQ_LOAD_STATE | REQ_SET_FS | REQ_SET_GS);
+    s->req->sentry_sleeps = 0;
+    s->req->spin = ctx->p->spin_budget;
+    u32 seq = s->seq;
+    s->seq = __atomic_load_n(&s->req->seq, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
+    r->next = root;
+    r->next_as = as;
+    __atomic_store_n(&r->state, CROSSING, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&left->orders, REQ_LEAVE, __ATOMIC_RELEASE);
+    __atomic_store_n(&left->ack, seq, __ATOMIC_RELEASE);
+    for (u32 i = 0; __atomic_load_n(&r->state, __ATOMIC_ACQUIRE) == CROSSING; i++) {
+        if (i > FIRST * ctx->p->spin_budget) {
+            kvm_vcpu_kick(ctx->vcpu);
+            i = 0;
+        }
+        __builtin_ia32_pause();
+    }
+    u32 state = __atomic_load_n(&r->state, __ATOMIC_SEQ_CST);
+    if (state == GIVING || state == GIVEN) {
+        await_given(s);
+        return false;
+    }
+    answered(ctx);
+    return true;
+}
+
 bool kvm_session_resume(struct platform_ctx *ctx, struct platform_as *as, const struct guest_regs *r)
 {
     struct kvm_session *s = &ctx->session;
-    struct request_page *req = s->req;
     const u32 orders = (ctx->xstate_pending ? REQ_LOAD_STATE : 0u) | (r->fs_base != s->ev.regs.fs_base ? REQ_SET_FS : 0u) |
                        (r->gs_base != s->ev.regs.gs_base ? REQ_SET_GS : 0u);
 
+    if (s->crosses && ctx->as_id == as->id && state_fits() && !(r->eflags & (EFLAGS_TF | EFLAGS_RF))) {
+        if (resume_across(ctx, as, r)) return true;
+        kvm_session_stop(ctx);
+        return false;
+    }
     if (!s->wanted || s->leaving || s->as_id != as->id || (ctx->xstate_pending && !state_fits()) || r->eflags & (EFLAGS_TF | EFLAGS_RF)) {
         kvm_session_stop(ctx);
         return false;
     }
-    req->regs = *r;
-    req->regs.eflags = (r->eflags & USER_EFLAGS) | 0x202;
-    if (ctx->xstate_pending) memcpy((u8 *)req + REQ_KVM_STATE, ctx->xstate, platform_xstate_size());
-    if (req->orders != orders) req->orders = orders; /* the guest polls that line: it is written to once, with the answer */
+    put_answer(ctx, r, orders);
     if (!from_serving(s, RUNNING)) return false;
-    s->loading = ctx->xstate_pending;
-    ctx->xstate_pending = false;
-    s->answered = true;
-    __atomic_store_n(&req->ack, s->seq, __ATOMIC_RELEASE);
+    answered(ctx);
+    __atomic_store_n(&s->req->ack, s->seq, __ATOMIC_RELEASE);
     return true;
 }
 
