@@ -23,6 +23,8 @@
     AUTO_FILE var = fd_get_path((int)(fd));                                                         \
     if (!var) return -EBADF
 
+sysret_t linux_ioctl_flags(struct file *f, u32 cmd, gaddr_t arg);    /* FS_IOC_GETFLAGS and its like; -ENOTTY */
+
 static inline void linux_path_cleanup(struct path *p) { if (p->dentry) path_put(p); }
 #define AUTO_PATH __attribute__((cleanup(linux_path_cleanup))) struct path
 

@@ -40,6 +40,17 @@ static sysret_t readable_bytes(struct file *f, gaddr_t arg)
     return copy_out(arg, &n, sizeof(n));
 }
 
+/* No file system here shares blocks between files; what is asked before that is said: vfs_clone_file_range() of Linux. */
+static int refuse_clone(struct file *to, int from_fd)
+{
+    FILE_ARG(from, from_fd);
+    if (!from->inode || !to->inode || from->inode->sb != to->inode->sb) return -EXDEV;
+    if (S_ISDIR(from->inode->mode) || S_ISDIR(to->inode->mode)) return -EISDIR;
+    if (!S_ISREG(from->inode->mode) || !S_ISREG(to->inode->mode)) return -EINVAL;
+    if (!(from->mode & FMODE_READ) || !(to->mode & FMODE_WRITE) || (atomic_load(&to->flags) & O_APPEND)) return -EBADF;
+    return -EOPNOTSUPP;
+}
+
 sysret_t linux_ioctl(const struct syscall_args *a)
 {
     int fd = (int)a->a[0];
@@ -70,6 +81,16 @@ sysret_t linux_ioctl(const struct syscall_args *a)
     case FIONREAD:
         if (S_ISREG(f->inode->mode)) return readable_bytes(f, arg);
         break;
+    case (u32)FS_IOC_GETFLAGS: case (u32)FS_IOC_SETFLAGS: case (u32)FS_IOC_FSGETXATTR: case (u32)FS_IOC_FSSETXATTR: {
+        sysret_t r = linux_ioctl_flags(f, cmd, arg);
+        if (r != -ENOTTY) return r;
+        break;
+    }
+    case (u32)FICLONE: return refuse_clone(f, (int)arg);
+    case (u32)FICLONERANGE: {
+        struct file_clone_range range;
+        return copy_in(&range, arg, sizeof(range)) ? -EFAULT : refuse_clone(f, (int)range.src_fd);
+    }
     default: break;
     }
     sysret_t r = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;

@@ -13,24 +13,6 @@ struct linux_landlock_path { u64 access; s32 parent_fd; } __attribute__((packed)
 struct linux_landlock_port { u64 access, port; };
 _Static_assert(sizeof(struct linux_landlock_path) == 12, "packed as in <linux/landlock.h>");
 
-/* A structure that grows: what a newer program adds must be zero. */
-static int copy_in_grown(void *dst, size_t have, size_t least, gaddr_t src, u64 size)
-{
-    u8 rest[256];
-
-    if (!src) return -EFAULT;
-    if (size < least) return -EINVAL;
-    if (size > GPAGE_SIZE) return -E2BIG;
-    if (copy_in(dst, src, MIN(size, have))) return -EFAULT;
-    for (u64 at = have; at < size; at += sizeof(rest)) {
-        size_t n = MIN(size - at, sizeof(rest));
-        if (copy_in(rest, src + at, n)) return -EFAULT;
-        for (size_t i = 0; i < n; i++)
-            if (rest[i]) return -E2BIG;
-    }
-    return 0;
-}
-
 sysret_t linux_landlock_create_ruleset(const struct syscall_args *a)
 {
     struct linux_landlock_ruleset at = { 0 };
@@ -38,7 +20,7 @@ sysret_t linux_landlock_create_ruleset(const struct syscall_args *a)
     int r;
 
     if (ARG_U32(2)) return ARG_U32(2) == CREATE_RULESET_VERSION && !a->a[0] && !a->a[1] ? LANDLOCK_ABI : -EINVAL;
-    r = copy_in_grown(&at, sizeof(at), sizeof(at.handled_fs), a->a[0], a->a[1]);
+    r = linux_copy_in_grown(&at, sizeof(at), sizeof(at.handled_fs), a->a[0], a->a[1]);
     if (r) return r;
     if ((at.handled_fs & ~(u64)LL_FS_ALL) || (at.handled_net & ~(u64)LL_NET_ALL) || (at.scoped & ~(u64)LL_SCOPE_ALL)) return -EINVAL;
     if (!at.handled_fs && !at.handled_net && !at.scoped) return -ENOMSG;

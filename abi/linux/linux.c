@@ -5,6 +5,23 @@
 #include "sentry/policy/policy.h"
 #include "sentry/trace/event.h"
 
+int linux_copy_in_grown(void *dst, size_t have, size_t least, gaddr_t src, u64 size)
+{
+    u8 rest[256];
+
+    if (!src) return -EFAULT;
+    if (size < least) return -EINVAL;
+    if (size > GPAGE_SIZE) return -E2BIG;
+    if (copy_in(dst, src, MIN(size, have))) return -EFAULT;
+    for (u64 at = have; at < size; at += sizeof(rest)) {
+        size_t n = MIN(size - at, sizeof(rest));
+        if (copy_in(rest, src + at, n)) return -EFAULT;
+        for (size_t i = 0; i < n; i++)
+            if (rest[i]) return -E2BIG;
+    }
+    return 0;
+}
+
 static sysret_t linux_unsupported(struct task *t, u64 nr, const struct syscall_desc *d)
 {
     event_unsupported(t->abi, nr, d);

@@ -60,6 +60,11 @@ void linux_rusage_of(struct task *t, int who, struct rusage_acc *out);
 
 /* ptrace(2) access rules (mm.c). */
 bool linux_may_access_task(struct task *t);
+/*
+ * A structure that grows, of size bytes: at least `least`, of which `have` are known; what a newer program adds must be zero.
+ * -EFAULT, -EINVAL, -E2BIG. Source: copy_struct_from_user() of Linux.
+ */
+int linux_copy_in_grown(void *dst, size_t have, size_t least, gaddr_t src, u64 size);
 
 #define ARG_INT(n) ((int)a->a[n])
 #define ARG_U32(n) ((u32)a->a[n])

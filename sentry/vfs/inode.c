@@ -6,6 +6,7 @@
 #include "sentry/vfs/acl.h"
 #include "sentry/vfs/file.h"
 #include <linux/capability.h>
+#include <linux/fs.h>
 
 static u64 next_ino = 1;
 static u32 next_dev = 0x20;
@@ -135,6 +136,7 @@ int inode_permission(struct inode *i, int mask, const struct cred *c)
 
 int inode_may(struct inode *i, int mask)
 {
+    if ((mask & MAY_WRITE) && (inode_flags(i) & FS_IMMUTABLE_FL)) return -EPERM;
     if (i->ops && i->ops->permission) return i->ops->permission(i, mask);
     return inode_permission(i, mask, current_cred());
 }
@@ -169,6 +171,7 @@ void inode_fill_stat(struct inode *i, struct kstat *st)
         .size = i->size, .blocks = i->blocks, .mode = i->mode, .uid = i->uid, .gid = i->gid, .blksize = GPAGE_SIZE,
         .atime = i->atime, .mtime = i->mtime, .ctime = i->ctime, .btime = i->btime };
     st->has_btime = i->btime.tv_sec != 0;
+    inode_fill_flags(i, st);
 }
 
 /* Without the lock: a torn time stamp is the worst that two writers at once can give. */

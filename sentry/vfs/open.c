@@ -6,6 +6,7 @@
 #include "sentry/vfs/lease.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/inotify.h>
 
@@ -44,6 +45,7 @@ static int may_open(const struct path *p, u32 flags)
     int r = inode_may(i, mask);
     if (r == 0) r = policy_dentry(p->dentry, (mask & MAY_READ ? PR_READ : 0) | (mask & MAY_WRITE ? PR_WRITE : 0));
     if (r) return r;
+    if ((inode_flags(i) & FS_APPEND_FL) && ((wants_write(flags) && !(flags & O_APPEND)) || (flags & O_TRUNC))) return -EPERM;
     if ((flags & O_NOATIME) && !inode_owner_or_capable(i)) return -EPERM;
     return (flags & O_TRUNC) && S_ISREG(i->mode) ? ll_path(p, LL_TRUNCATE) : 0;
 }

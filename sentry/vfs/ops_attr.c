@@ -7,6 +7,7 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
 #include <signal.h>
 #include <string.h>
@@ -112,6 +113,17 @@ static int setattr_fields(struct inode *i, const struct kattr *a)
     return 0;
 }
 
+#define TIMES_NOW (ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_NOW | ATTR_MTIME_NOW)
+
+/* may_setattr() of Linux: to set both times to now is no more than writing does. */
+static bool flags_forbid(const struct inode *i, u32 valid)
+{
+    bool touch = (valid & TIMES_NOW) == TIMES_NOW;
+    u32 flags = inode_flags(i);
+    if ((valid & (ATTR_MODE | ATTR_UID | ATTR_GID)) || ((valid & (ATTR_ATIME | ATTR_MTIME)) && !touch)) return flags & (FS_APPEND_FL | FS_IMMUTABLE_FL);
+    return touch && (flags & FS_IMMUTABLE_FL);
+}
+
 int vfs_setattr(const struct path *p, const struct kattr *in)
 {
     struct kattr a = *in;
@@ -120,6 +132,7 @@ int vfs_setattr(const struct path *p, const struct kattr *in)
     int r = mnt_want_write_to(p->mnt, p->dentry);
     if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
     if (r) return r;
+    if (flags_forbid(i, a.valid)) return -EPERM;
     bool owner = c->fsuid == i->uid;
     if ((a.valid & ATTR_UID) && !((owner && a.uid == i->uid) || inode_capable(i, CAP_CHOWN))) return -EPERM;
     if ((a.valid & ATTR_GID) && !((owner && (a.gid == i->gid || cred_in_group(c, a.gid))) || inode_capable(i, CAP_CHOWN))) return -EPERM;
@@ -242,6 +255,7 @@ int vfs_truncate_path(const char *path, u64 size)
     else if (!S_ISREG(i->mode)) r = -EINVAL;
     else r = mnt_want_write_to(p.mnt, p.dentry);
     if (r == 0) r = inode_may(i, MAY_WRITE);
+    if (r == 0 && (inode_flags(i) & FS_APPEND_FL)) r = -EPERM;
     if (r == 0) r = policy_dentry(p.dentry, PR_WRITE);
     if (r == 0) r = ll_path(&p, LL_TRUNCATE);
     if (r == 0) r = inode_get_write(i);
@@ -258,7 +272,7 @@ int vfs_ftruncate(struct file *f, u64 size)
     if ((s64)size < 0) return -EINVAL;
     if (f->mode & FMODE_PATH) return -EBADF;
     if (!f->inode || !S_ISREG(f->inode->mode) || !(f->mode & FMODE_WRITE)) return -EINVAL;
-    int r = mnt_want_write(f->path.mnt);
+    int r = inode_flags(f->inode) & FS_APPEND_FL ? -EPERM : mnt_want_write(f->path.mnt);
     if (r == 0) r = ll_truncate_file(f);
     return r ? r : do_truncate(&f->path, f->inode, size);
 }

@@ -6,6 +6,7 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/sysmacros.h>
@@ -29,6 +30,7 @@ int may_delete(struct inode *dir, struct dentry *d, bool is_dir)
 {
     int r = inode_may(dir, MAY_WRITE | MAY_EXEC);
     if (r) return r;
+    if ((inode_flags(dir) & FS_APPEND_FL) || (inode_flags(d->inode) & (FS_APPEND_FL | FS_IMMUTABLE_FL))) return -EPERM;
     if (dir->mode & S_ISVTX) {
         u32 fsuid = current_cred()->fsuid;
         if (fsuid != d->inode->uid && fsuid != dir->uid && !inode_capable(d->inode, CAP_FOWNER)) return -EPERM;
@@ -190,7 +192,7 @@ int vfs_link(int odfd, const char *old, int ndfd, const char *new_, int flags)
     }
     struct inode *dir = w.cur.dentry->inode;
     if (src.mnt != w.cur.mnt || target->sb != dir->sb) r = -EXDEV;
-    else if (S_ISDIR(target->mode) || !dir->ops->link) r = -EPERM;
+    else if (S_ISDIR(target->mode) || !dir->ops->link || (inode_flags(target) & (FS_APPEND_FL | FS_IMMUTABLE_FL))) r = -EPERM;
     /* A file all names of which are gone cannot come back, except one that never had a name (O_TMPFILE). */
     else if (src.dentry->deleted && target->nlink == 0 && src.dentry->parent != src.dentry) r = -ENOENT;
     else if ((r = link_refer(&src, &w.cur, d)) == 0 && (r = policy_move(src.dentry, d, false)) == 0) {

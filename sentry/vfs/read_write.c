@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -23,6 +24,7 @@ void file_accessed(struct file *f)
 
 void inode_accessed(struct inode *i, const struct mount *mnt)
 {
+    if (inode_flags(i) & FS_NOATIME_FL) return;
     if (mnt && ((mnt->flags & (MNT_NOATIME | MNT_RDONLY)) || atomic_load(&mnt->sb->rdonly))) return;
     if (mnt && (mnt->flags & MNT_NODIRATIME) && S_ISDIR(i->mode)) return;
     /* relatime, the default: at most once a day unless the file has changed since. */
@@ -290,6 +292,8 @@ int vfs_fallocate(struct file *f, int mode, u64 off, u64 len)
     if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE)) return -EOPNOTSUPP;
     if (!(f->mode & FMODE_WRITE)) return -EBADF;
     struct inode *i = f->inode;
+    u32 fixed = i ? inode_flags(i) : 0;
+    if ((fixed & FS_IMMUTABLE_FL) || ((fixed & FS_APPEND_FL) && (mode & ~FALLOC_FL_KEEP_SIZE))) return -EPERM;
     if (i && S_ISFIFO(i->mode)) return -ESPIPE;
     if (i && S_ISDIR(i->mode)) return -EISDIR;
     if (!i || (!S_ISREG(i->mode) && !S_ISBLK(i->mode))) return -ENODEV;
@@ -325,6 +329,7 @@ int vfs_set_flags(struct file *f, u32 flags)
     const u32 may = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
     if (f->mode & FMODE_PATH) return -EBADF;
     u32 old = atomic_load(&f->flags);
+    if ((~flags & old & O_APPEND) && f->inode && (inode_flags(f->inode) & FS_APPEND_FL)) return -EPERM;
     if ((flags & ~old & O_NOATIME) && f->inode && !inode_owner_or_capable(f->inode)) return -EPERM;
     u32 new_flags = (old & ~may) | (flags & may);
     if (f->ops->set_flags) {

@@ -78,6 +78,7 @@ struct super {
     u32 active;                    /* (a) struct mount on this super */
     u32 writers;                   /* (a) files of it open for writing */
     bool acls;                     /* (c) its inodes may have POSIX ACLs */
+    bool file_flags;               /* (c) its files and directories have flags of chattr(1) */
     u32 rdonly;                    /* (a) nobody writes, whatever the mounts say */
     u32 owner_inum;                /* (c) number of the user namespace it was made in; 0: the initial one */
 };
@@ -138,6 +139,7 @@ struct inode {
     u64 ino;                       /* (c) */
     lock_t lock;                   /* LC_INODE; guards: */
     u32 mode, uid, gid, nlink;
+    u32 flags;                     /* (a) to see: FS_*_FL of linux/fs.h; vfs/fileattr.c */
     u64 rdev, size, blocks;
     struct timespec atime, mtime, ctime, btime;
     struct mappable map;           /* what mmap maps; ops NULL: cannot be mapped */
@@ -155,6 +157,8 @@ void inode_fini(struct inode *i);          /* in ops->free of embedded ones, bef
 void inode_get(struct inode *i);
 void inode_put(struct inode *i);
 u64 inode_next_ino(void);
+static inline u32 inode_flags(const struct inode *i) { return atomic_load(&i->flags); }
+void inode_fill_flags(const struct inode *i, struct kstat *st);          /* those that statx(2) shows */
 #define MAY_EXEC 1
 #define MAY_WRITE 2
 #define MAY_READ 4
@@ -303,6 +307,9 @@ int vfs_chroot(const char *path);
 ssize_t vfs_getxattr(const struct path *p, const char *name, void *buf, size_t size);
 int vfs_setxattr(const struct path *p, const char *name, const void *val, size_t size, int flags);
 ssize_t vfs_listxattr(const struct path *p, char *buf, size_t size);
+/* Flags of chattr(1), FS_*_FL. -EOPNOTSUPP: of this file there are none, or (set) not this one; -EPERM. */
+int vfs_fileattr_get(const struct path *p, u32 *flags);
+int vfs_fileattr_set(const struct path *p, u32 flags);
 int vfs_removexattr(const struct path *p, const char *name);
 
 /* inotify hooks; mask IN_*. Cheap when nobody watches. */

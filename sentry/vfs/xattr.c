@@ -4,6 +4,7 @@
 #include "sentry/vfs/acl.h"
 #include "sentry/vfs/walk.h"
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/xattr.h>
@@ -19,6 +20,7 @@ static int check(const struct path *p, const char *name, bool write)
     if (write) {
         int r = mnt_want_write_to(p->mnt, p->dentry);
         if (r == 0) r = policy_dentry(p->dentry, PR_WRITE);
+        if (r == 0 && (inode_flags(i) & (FS_APPEND_FL | FS_IMMUTABLE_FL))) r = -EPERM;
         if (r) return r;
     }
     if (has_prefix(name, "trusted.")) {

@@ -3,6 +3,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/acl.h"
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +57,7 @@ struct inode *tmpfs_inode_new(struct super *sb, struct inode *dir, u32 mode, u64
     lock_init(&t->pg_lock, LC_PAGETABLE);
     if (current && current->cred) inode_init_owner(i, dir, mode);
     acl_inherit(i, dir);
+    if (dir) i->flags = inode_flags(dir) & (FS_NODUMP_FL | FS_NOATIME_FL);
     i->rdev = rdev;
     if (S_ISDIR(mode)) {
         RB_INIT(&t->by_id);
@@ -109,6 +111,7 @@ void tmpfs_rename(struct super *sb, const char *name)
 {
     bool ram = !strcmp(name, "ramfs");
     sb->ops = ram ? &ramfs_super_ops : &mqueue_super_ops;
+    sb->file_flags = false;
     sb->magic = ram ? 0x858458f6 : 0x19800202;
     /* The one has no limit to tell of, the other nothing. */
     super_set_options(sb, ram ? xasprintf("mode=%o", tmpfs_s(sb)->mode) : NULL);
@@ -118,7 +121,7 @@ int tmpfs_new(u64 size_limit, u32 root_mode, u32 uid, u32 gid, struct super **ou
 {
     struct tmpfs_super *s = xnew(struct tmpfs_super);
     super_init(&s->sb, &tmpfs_super_ops, TMPFS_MAGIC);
-    s->sb.acls = true;
+    s->sb.acls = s->sb.file_flags = true;
     s->sb.case_cache_forever = true;
     /* Half of the memory, as tmpfs(5) says. */
     s->max_pages = gpage_up(size_limit ? size_limit : default_size()) >> GPAGE_SHIFT;
