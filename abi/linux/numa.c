@@ -1,4 +1,7 @@
-/* Memory policy on the one node there is: arguments are checked, policies have no effect. Source: set_mempolicy(2), mbind(2). */
+/*
+ * Memory policy on the one node there is: kept and told, without effect. Source: set_mempolicy(2), mbind(2),
+ * get_mempolicy(2); where those leave it open, mm/mempolicy.c.
+ */
 #include "abi/linux/linux.h"
 #include <linux/capability.h>
 #include <linux/mempolicy.h>
@@ -6,13 +9,13 @@
 #define MODE_FLAGS (MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES)
 #define MODE_MAX 6
 
-/* The first word of a node mask; the others must be empty. */
+/* get_nodes(): the first word of a node mask; the others must be empty. */
 static int read_nodes(gaddr_t p, u64 maxnode, u64 *nodes)
 {
     u64 words, w;
 
     *nodes = 0;
-    if (maxnode) maxnode--;
+    maxnode--;
     if (!p || !maxnode) return 0;
     if (maxnode > GPAGE_SIZE * 8) return -EINVAL;
     words = (maxnode + 63) / 64;
@@ -25,59 +28,98 @@ static int read_nodes(gaddr_t p, u64 maxnode, u64 *nodes)
     return 0;
 }
 
-static int check_policy(u64 mode, gaddr_t mask, u64 maxnode)
+/* mpol_new() and mpol_set_nodemask(). */
+static int make_policy(u64 mode, gaddr_t mask, u64 maxnode, struct mem_policy *out)
 {
-    u64 nodes, base = mode & ~(u64)MODE_FLAGS;
+    u64 nodes, base = mode & ~(u64)MODE_FLAGS, flags = mode & MODE_FLAGS;
     int r;
 
-    if (base > MODE_MAX || (mode & MODE_FLAGS) == MODE_FLAGS) return -EINVAL;
+    if (base > MODE_MAX || flags == MODE_FLAGS) return -EINVAL;
     if ((r = read_nodes(mask, maxnode, &nodes))) return r;
-    if (nodes & ~1ULL) return -EINVAL;
-    if (base == MPOL_DEFAULT || base == MPOL_LOCAL) return nodes ? -EINVAL : 0;
-    if (base != MPOL_PREFERRED && !nodes) return -EINVAL;
+    *out = (struct mem_policy){ 0 };
+    if (base == MPOL_DEFAULT) return nodes ? -EINVAL : 0;
+    if (base == MPOL_PREFERRED && !nodes) {
+        if (flags) return -EINVAL;
+        base = MPOL_LOCAL;
+    } else if (base == MPOL_LOCAL) {
+        if (nodes || flags) return -EINVAL;
+    } else {
+        /* Relative nodes fold around, of the others only those that are there count. */
+        u64 there = flags & MPOL_F_RELATIVE_NODES ? nodes != 0 : nodes & 1;
+        if (!there) return -EINVAL;
+        if (!flags) nodes = there;
+    }
+    *out = (struct mem_policy){ (u32)(base | flags), nodes };
     return 0;
 }
 
 sysret_t linux_set_mempolicy(const struct syscall_args *a)
 {
-    return check_policy(ARG_U32(0), a->a[1], a->a[2]);
+    struct mem_policy policy;
+    int r = make_policy(ARG_U32(0), a->a[1], a->a[2], &policy);
+
+    if (!r) current->mempolicy = policy;
+    return r;
 }
 
 sysret_t linux_mbind(const struct syscall_args *a)
 {
     u32 flags = ARG_U32(5);
+    u64 len = gpage_up(a->a[1]);
+    struct mem_policy policy;
+    int r;
 
-    if (a->a[0] & (GPAGE_SIZE - 1)) return -EINVAL;
     if (flags & ~(u32)(MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) return -EINVAL;
     if ((flags & MPOL_MF_MOVE_ALL) && !capable(CAP_SYS_NICE)) return -EPERM;
-    if (a->a[0] + gpage_up(a->a[1]) < a->a[0]) return -EINVAL;
-    return check_policy(ARG_U32(2), a->a[3], a->a[4]);
+    if (a->a[0] & (GPAGE_SIZE - 1)) return -EINVAL;
+    if (a->a[0] + len < a->a[0]) return -EINVAL;
+    if ((r = make_policy(ARG_U32(2), a->a[3], a->a[4], &policy))) return r;
+    return mm_set_policy(current->mm, a->a[0], len, policy);
+}
+
+/* The answer's first word, and nothing in those behind it. */
+static int write_nodes(gaddr_t p, u64 maxnode, u64 nodes)
+{
+    static const u64 zero;
+    u64 words = (maxnode + 62) / 64;
+
+    if (words * 8 > GPAGE_SIZE) return -EINVAL;
+    for (u64 i = 0; i < words; i++)
+        if (copy_out(p + i * 8, i ? &zero : &nodes, 8)) return -EFAULT;
+    return 0;
+}
+
+/* MPOL_F_NODE: a node instead of a mode. */
+static int node_asked_for(u64 flags, gaddr_t addr, const struct mem_policy *policy)
+{
+    u32 base = policy->mode & ~(u32)MODE_FLAGS;
+    u8 byte;
+
+    if (flags & MPOL_F_ADDR) return copy_in(&byte, addr, 1) ? -EFAULT : 0;
+    return base == MPOL_INTERLEAVE || base == MODE_MAX ? 0 : -EINVAL;
 }
 
 sysret_t linux_get_mempolicy(const struct syscall_args *a)
 {
-    u64 flags = a->a[4], zero = 0, one = 1;
-    s32 mode = MPOL_DEFAULT;
+    struct mem_policy policy = current->mempolicy;
+    u64 flags = a->a[4];
+    s32 mode;
+    int r;
 
+    if (a->a[1] && a->a[2] < 1) return -EINVAL; /* as many as there are nodes */
     if (flags & ~(u64)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED)) return -EINVAL;
-    if (a->a[1] && a->a[2] < 1) return -EINVAL;
     if (flags & MPOL_F_MEMS_ALLOWED) {
         if (flags & (MPOL_F_NODE | MPOL_F_ADDR)) return -EINVAL;
+        policy = (struct mem_policy){ .nodes = 1 };
     } else if (flags & MPOL_F_ADDR) {
-        struct mm *mm = current->mm;
-        read_lock(&mm->lock);
-        bool there = mm_find_vma_locked(mm, a->a[3]) != NULL;
-        rw_unlock(&mm->lock);
-        if (!there) return -EFAULT;
-    } else if (a->a[3] || (flags & MPOL_F_NODE)) {
+        if ((r = mm_get_policy(current->mm, a->a[3], &policy))) return r;
+    } else if (a->a[3]) {
         return -EINVAL;
     }
+    mode = (s32)policy.mode;
+    if (flags & MPOL_F_NODE && (mode = node_asked_for(flags, a->a[3], &policy)) < 0) return mode;
     if (a->a[0] && copy_out(a->a[0], &mode, sizeof(mode))) return -EFAULT;
-    if (a->a[1]) {
-        for (u64 at = 0; at < (a->a[2] + 62) / 64 && at < 64; at++)
-            if (copy_out(a->a[1] + at * 8, !at && (flags & MPOL_F_MEMS_ALLOWED) ? &one : &zero, 8)) return -EFAULT;
-    }
-    return 0;
+    return a->a[1] ? write_nodes(a->a[1], a->a[2], policy.nodes) : 0;
 }
 
 sysret_t linux_migrate_pages(const struct syscall_args *a)

@@ -127,6 +127,7 @@ static void copy_plain(struct task *c, const struct clone_args_k *a)
         c->seccomp = p->seccomp;
     }
     c->personality = p->personality;
+    c->mempolicy = p->mempolicy;
     c->nice = p->nice;
     c->sched_policy = p->sched_policy;
     c->sched_prio = p->sched_prio;

@@ -13,6 +13,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/waitq.h"
+#include "sentry/mm/policy.h"
 #include <sys/resource.h>
 #include <uthash.h>
 
@@ -133,6 +134,7 @@ struct task {
     struct ptrace_link *ptrace;            /* (T, a) tracer's link, NULL: not traced */
     struct ptrace_link *ptrace_mem;        /* (T) its memory, owned; kept for the next one */
     u32 personality;                       /* (t) */
+    struct mem_policy mempolicy;           /* (t) set_mempolicy(2) */
     int nice, sched_policy, sched_prio;    /* (a) */
     struct { u64 runtime, deadline, period; u32 flags; } dl;   /* (T) of SCHED_DEADLINE, ns */
     int sched_reset;                       /* (a) SCHED_RESET_ON_FORK */

@@ -12,6 +12,7 @@
 #include "platform/platform.h"
 #include "sentry/base/list.h"
 #include "sentry/base/lock.h"
+#include "sentry/mm/policy.h"
 #include "sentry/mm/memfile.h"
 
 struct file;
@@ -76,6 +77,7 @@ enum vma_flags {
     VMA_NOHUGE = 1 << 12,
     VMA_HUGE = 1 << 13,
     VMA_SEALED = 1 << 14,      /* mseal(2) */
+    VMA_FIXED_SIZE = 1 << 15,  /* mremap may move it only */
 };
 
 struct vma {
@@ -91,6 +93,7 @@ struct vma {
     LIST_ENTRY(vma) obj_link;  /* obj->vmas, under obj->lock */
     const char *name;          /* "[vdso]" or NULL; static string */
     char *anon_name;           /* PR_SET_VMA_ANON_NAME; owned */
+    struct mem_policy policy;
 };
 RB_HEAD(vma_tree, vma);
 
@@ -164,6 +167,10 @@ sysret_t mm_mincore(struct mm *mm, gaddr_t addr, u64 len, gaddr_t vec);
 sysret_t mm_msync(struct mm *mm, gaddr_t addr, u64 len, int flags);
 /* mseal(2): no unmapping, moving, replacing or changing of protection from now on. -ENOMEM: a hole; nothing was sealed. */
 sysret_t mm_seal(struct mm *mm, gaddr_t addr, u64 len);
+/* -EFAULT: not all of it is mapped. */
+int mm_set_policy(struct mm *mm, gaddr_t addr, u64 len, struct mem_policy policy);
+/* Of the mapping at addr; -EFAULT: none is there. */
+int mm_get_policy(struct mm *mm, gaddr_t addr, struct mem_policy *policy);
 sysret_t mm_set_vma_name(struct mm *mm, gaddr_t addr, u64 len, const char *name /* NULL: clear */);
 
 /* Calls fn on each vma in address order under the read lock, until it returns false. */

@@ -44,7 +44,7 @@ static int check_resize(struct mm *mm, const struct vma *v, const struct remap *
     if (r->new_len == r->old_len) return 0;
     u64 last;
     if (v->obj && add_overflow(v->off + (r->old - v->start), r->new_len, &last)) return -EINVAL;
-    if (v->flags & VMA_SPECIAL) return -EFAULT;
+    if (v->flags & (VMA_SPECIAL | VMA_FIXED_SIZE)) return -EFAULT;
     if (r->new_len < r->old_len) return 0;
     u64 more = (r->new_len - r->old_len) >> GPAGE_SHIFT;
     if ((v->flags & VMA_LOCKED) && !mm_may_lock(mm, more)) return -EAGAIN;

@@ -108,6 +108,7 @@ struct vma *vma_dup(const struct vma *v)
     n->obj = v->obj;
     n->off = v->off;
     n->name = v->name;
+    n->policy = v->policy;
     if (n->file) file_get(n->file);
     if (v->anon_name) n->anon_name = xstrdup(v->anon_name);
     return n;
@@ -157,7 +158,7 @@ static bool can_merge(const struct vma *a, const struct vma *b)
 {
     return a->end == b->start && a->prot == b->prot && a->max_prot == b->max_prot && a->flags == b->flags &&
            !(a->flags & VMA_SPECIAL) && a->file == b->file && a->obj == b->obj && same_name(a->name, b->name) &&
-           same_name(a->anon_name, b->anon_name) && (!a->obj || a->off + (a->end - a->start) == b->off);
+           same_name(a->anon_name, b->anon_name) && a->policy.mode == b->policy.mode && a->policy.nodes == b->policy.nodes && (!a->obj || a->off + (a->end - a->start) == b->off);
 }
 
 static void absorb(struct mm *mm, struct vma *low, struct vma *high, struct vma_list *dead)

@@ -40,7 +40,7 @@ static ssize_t append_small_locked(struct socket *s, struct socket *peer, struct
     if (!t || t->owner != s || t->files || m->files || !cred_same(&t->cred, c)) return 0;
     if (t->cap - t->off - t->len < n || !n) return 0;
     ssize_t r = uio_copy_in(m->u, t->data + t->off + t->len, n);
-    if (r <= 0) return r ? r : -EFAULT;
+    if (r < (ssize_t)n) return -EFAULT; /* of a piece that cannot be read to its end nothing is sent */
     t->len += (u32)r;
     peer->rx_bytes += (u32)r;
     t->charge += (u32)r;
@@ -54,7 +54,7 @@ static struct sockbuf *fill(struct socket *s, struct net_msg *m, size_t n, bool 
     *err = -ENOBUFS;
     if (!b) return NULL;
     ssize_t r = n ? uio_copy_in(m->u, b->data, n) : 0;
-    if (n && r <= 0) {
+    if (n && r < (ssize_t)n) { /* as in append_small_locked */
         sockbuf_free(b);
         *err = -EFAULT;
         return NULL;
@@ -166,7 +166,6 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
             break;
         }
         done += got;
-        if (got < n) break;
     }
     sock_wait_fini(&sw);
     return done ? done : err;

@@ -100,8 +100,8 @@ ssize_t tcp_cork_send(struct socket *s, struct socket *peer, struct net_msg *m, 
     u32 have = k->held ? k->held->len : 0, n = (u32)MIN(m->u->resid, (u64)(SEGMENT - have));
     if (!room_locked(k, n)) {
         r = -ENOBUFS;
-    } else if ((r = uio_copy_in(m->u, k->held->data + have, n)) <= 0) {
-        r = r ? r : -EFAULT;
+    } else if ((r = uio_copy_in(m->u, k->held->data + have, n)) < (ssize_t)n) {
+        r = -EFAULT;
         if (!have) {
             sockbuf_free(k->held);
             k->held = NULL;

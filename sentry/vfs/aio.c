@@ -217,7 +217,8 @@ int aio_setup(u32 nr, gaddr_t *name)
         return r;
     }
     sysret_t at = mm_map(current->mm, &(struct mm_map_req){
-        .len = GPAGE_SIZE, .prot = PROT_READ | PROT_WRITE, .flags = MAP_PRIVATE | MAP_ANONYMOUS, .name = "/[aio] (deleted)" });
+        .len = GPAGE_SIZE, .prot = PROT_READ | PROT_WRITE, .flags = MAP_PRIVATE | MAP_ANONYMOUS, .vma_flags = VMA_FIXED_SIZE,
+        .name = "/[aio] (deleted)" });
     struct name_page page = { .id = c->index, .nr = nr, .cookie = c->cookie };
     if (at >= 0 && copy_out((gaddr_t)at, &page, sizeof page)) {
         mm_unmap(current->mm, (gaddr_t)at, GPAGE_SIZE);

@@ -99,6 +99,7 @@ static ssize_t do_write(struct file *f, struct uio *u, u64 *pos, u32 flags)
 {
     u64 cut = 0;
     if (pos) {
+        if (*pos > POS_MAX || u->resid > POS_MAX - *pos) return -EINVAL;   /* rw_verify_area */
         bool append = (f->flags & O_APPEND) || (flags & RWF_APPEND);
         /* The file system looks at the size again under its own lock; this is for the limits. */
         if (append && f->inode) {
@@ -106,7 +107,7 @@ static ssize_t do_write(struct file *f, struct uio *u, u64 *pos, u32 flags)
             if (f->inode->ops && f->inode->ops->getattr && f->inode->ops->getattr(f->inode, &st) == 0) *pos = st.size;
             else *pos = f->inode->size;
         }
-        if (*pos > POS_MAX || u->resid > POS_MAX - *pos) return -EINVAL;   /* rw_verify_area */
+        if (*pos > POS_MAX || u->resid > POS_MAX - *pos) return -EFBIG;   /* generic_write_checks */
         if (u->resid == 0) return 0;
         if (f->inode && S_ISREG(f->inode->mode)) {
             u64 lim = current_rlimit(RLIMIT_FSIZE), max = POS_MAX;

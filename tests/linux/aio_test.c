@@ -293,4 +293,14 @@ static void system_limit(void)
     CHECK(destroy(c) == 0);
 }
 
-TMPDIR_MAIN(CASE(contexts), CASE(transfers), CASE(event_counts), CASE(full), CASE(polls), CASE(waits_end), CASE(moved), CASE(system_limit))
+/* The ring may be moved, but not grow. */
+static void ring_size(void)
+{
+    aio_context_t c = 0;
+
+    CHECK(setup(1, &c) == 0);
+    CHECK(mremap((void *)c, 4096, 1 << 20, MREMAP_MAYMOVE) == MAP_FAILED && errno == EFAULT);
+    CHECK(destroy(c) == 0);
+}
+
+TMPDIR_MAIN(CASE(contexts), CASE(transfers), CASE(event_counts), CASE(full), CASE(polls), CASE(waits_end), CASE(moved), CASE(system_limit), CASE(ring_size))

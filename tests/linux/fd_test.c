@@ -80,6 +80,9 @@ static void seek_errors(void)
     CHECK_ERR(lseek(f, INT64_MAX, SEEK_CUR), EINVAL);
     CHECK_ERR(pread(f, &c, 1, INT64_MAX), EINVAL);
     CHECK_ERR(pwrite(f, &c, 1, INT64_MAX), EINVAL);
+    CHECK(fcntl(f, F_SETFL, O_APPEND) == 0);
+    CHECK_ERR(pwrite(f, &c, 1, INT64_MAX), EINVAL); /* though it would not go there */
+    CHECK(fcntl(f, F_SETFL, 0) == 0);
     CHECK_ERR(lseek(p, 0, SEEK_END), EINVAL);
     close(f), close(d), close(p);
 }

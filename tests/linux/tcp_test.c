@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -263,4 +264,23 @@ static void more_room(void)
     close(s[0]), close(s[1]);
 }
 
-TEST_MAIN(CASE(cork), CASE(more), CASE(cork_bulk), CASE(refused), CASE(shut_connecting), CASE(inq), CASE(more_room))
+/* Of a piece that cannot be read to its end nothing is sent. */
+static void unreadable(void)
+{
+    char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), c;
+    int s[2], u[2];
+
+    CHECK(p != MAP_FAILED && !munmap(p + 4096, 4096));
+    pair(s);
+    CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, u));
+    CHECK_ERR(send(s[0], p + 4095, 100, 0), EFAULT);
+    CHECK_ERR(send(s[0], p + 4095, 100, MSG_MORE), EFAULT);
+    CHECK_ERR(send(u[0], p + 4095, 100, 0), EFAULT);
+    CHECK_ERR(recv(s[1], &c, 1, MSG_DONTWAIT), EAGAIN);
+    CHECK_ERR(recv(u[1], &c, 1, MSG_DONTWAIT), EAGAIN);
+    p[4095] = 'z';
+    CHECK(send(s[0], p + 4095, 1, 0) == 1 && recv(s[1], &c, 1, 0) == 1 && c == 'z');
+    close(s[0]), close(s[1]), close(u[0]), close(u[1]);
+}
+
+TEST_MAIN(CASE(cork), CASE(more), CASE(cork_bulk), CASE(refused), CASE(shut_connecting), CASE(inq), CASE(more_room), CASE(unreadable))
