@@ -148,12 +148,18 @@ static void forget_children(struct task *t, bool group_dead, struct reap_list *r
         LIST_INSERT_HEAD(&reaper->children, c, sibling);
         c->parent_tid = reaper->tgid;
         c->exit_signal = SIGCHLD;
-        if (c->zombie && notify_parent(c)) {
+        if (c->zombie && !c->held && notify_parent(c)) {
             tgroup_reap_locked(c, reaped);
             continue;
         }
         kill_orphaned_pgrp(c, tg);
     }
+}
+
+void tgroup_let_parent_know_locked(struct tgroup *tg, struct reap_list *reaped)
+{
+    tg->held = false;
+    if (notify_parent(tg)) tgroup_reap_locked(tg, reaped);
 }
 
 bool exit_notify(struct task *t)
@@ -184,8 +190,8 @@ bool exit_notify(struct task *t)
         tg->wait_stopped = tg->wait_continued = false;
         if (policy_process_ended) policy_process_ended(tg->tgid, tg->exit_status, tg->leader->comm);
         kill_orphaned_pgrp(tg, NULL);
-        ptrace_died_locked(tg->leader, tg->exit_status, tg->parent);
-        bool reap = notify_parent(tg);
+        tg->held = ptrace_died_locked(tg->leader, tg->exit_status, tg->parent);
+        bool reap = !tg->held && notify_parent(tg);
         waitq_wake_all(&tg->exit_wait, POLLIN);
         if (reap) tgroup_reap_locked(tg, &reaped);
     }

@@ -75,6 +75,8 @@ void task_vfork_release(struct task *t);
 bool exit_notify(struct task *t);                    /* true: it was the group's last thread */
 TAILQ_HEAD(reap_list, task);                         /* leaders taken out of the table, to be put without locks */
 void tgroup_reap_locked(struct tgroup *tg, struct reap_list *reaped);
+/* Of a zombie that its tracer has waited for (tgroup.held). */
+void tgroup_let_parent_know_locked(struct tgroup *tg, struct reap_list *reaped);
 void reap_list_put(struct reap_list *reaped);
 void kernel_report_exit(u32 status);
 void ksiginfo_exit(struct ksiginfo *info, int signo, u32 wait_status);   /* CLD_* code and status */

@@ -19,7 +19,7 @@ static LIST_HEAD(, ptrace_link) links = LIST_HEAD_INITIALIZER(links);   /* (T) *
 static unsigned nlinks;                                                 /* (a) */
 
 /* The end of a tracee that its tracer has still to wait for. A record: the task itself goes at once. */
-struct death { LIST_ENTRY(death) link; struct tgroup *tracer; s32 tracer_tid, tid, nr /* as the tracer sees it */, pgid; u32 uid, status; struct rusage_acc ru; };
+struct death { LIST_ENTRY(death) link; struct tgroup *tracer; const struct tgroup *of; /* perhaps gone */ s32 tracer_tid, tid, nr /* as the tracer sees it */, pgid; u32 uid, status; struct rusage_acc ru; };
 static LIST_HEAD(, death) deaths = LIST_HEAD_INITIALIZER(deaths);       /* (T) */
 
 /* --- linking --- */
@@ -274,9 +274,21 @@ int ptrace_clone(struct task *child, u64 flags, int exit_signal)
 
 /* --- life cycle --- */
 
+/* The tracer has been told, or will never be; then a parent that is another process hears of it. */
+static void heard_locked(struct death *d, struct reap_list *reaped)
+{
+    struct task *leader;
+
+    HASH_FIND(hh, kernel.tasks_by_tid, &d->tid, sizeof d->tid, leader);
+    LIST_REMOVE(d, link);
+    if (leader && leader->tg == d->of && leader->tg->held) tgroup_let_parent_know_locked(leader->tg, reaped);
+    free(d);
+}
+
 void ptrace_exit(struct task *t, bool last)
 {
     struct ptrace_link *l, *next;
+    struct reap_list reaped = TAILQ_HEAD_INITIALIZER(reaped);
     struct death *d, *dnext;
 
     if (!atomic_load(&nlinks) && !LIST_FIRST(&deaths)) return;
@@ -290,11 +302,10 @@ void ptrace_exit(struct task *t, bool last)
         if (kill) tgroup_kill(tracee->tg, SIGKILL);
     }
     LIST_FOREACH_SAFE(d, &deaths, link, dnext) {
-        if (!last || d->tracer != t->tg) continue;
-        LIST_REMOVE(d, link);
-        free(d);
+        if (last && d->tracer == t->tg) heard_locked(d, &reaped);
     }
     unlock(&kernel.tasklist);
+    reap_list_put(&reaped);
 }
 
 void ptrace_reaped_locked(struct task *t)
@@ -302,16 +313,17 @@ void ptrace_reaped_locked(struct task *t)
     if (t->ptrace) unlink_locked(t->ptrace);
 }
 
-void ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent)
+bool ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent)
 {
     struct ptrace_link *l = t->ptrace;
 
-    if (!l) return;
+    if (!l) return false;
     /* A tracer that is the parent hears of a process in the ordinary way. */
-    if (t->tg->leader != t || l->tracer->tg != parent) {
+    bool apart = t->tg->leader != t || l->tracer->tg != parent;
+    if (apart) {
         struct death *d = xnew(struct death);
         struct ksiginfo i;
-        *d = (struct death){ .tracer = l->tracer->tg, .tracer_tid = l->tracer->tid, .tid = t->tid, .nr = pid_to_ns(t->tid, l->tracer->tg->pid_ns), .status = status,
+        *d = (struct death){ .tracer = l->tracer->tg, .of = t->tg, .tracer_tid = l->tracer->tid, .tid = t->tid, .nr = pid_to_ns(t->tid, l->tracer->tg->pid_ns), .status = status,
             .pgid = t->tg->pgrp ? t->tg->pgrp->pgid : 0 };
         lock(&t->lock);
         d->uid = t->cred->uid;
@@ -321,6 +333,7 @@ void ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent)
         tell_tracer_locked(l, i.code, i.status);
     }
     unlink_locked(l);
+    return apart && t->tg->leader == t;
 }
 
 void ptrace_continued_locked(struct task *t)
@@ -346,7 +359,7 @@ static bool wanted(const struct wait_req *r, s32 tid, s32 pgid, s32 tracer_tid)
     return !(r->options & __WNOTHREAD) || tracer_tid == current->tid;
 }
 
-sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out)
+sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out, struct reap_list *reaped)
 {
     struct ptrace_link *l;
     struct death *d;
@@ -361,10 +374,7 @@ sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out)
         *out = (struct wait_result){ .pid = d->nr, .uid = d->uid, .code = info.code, .status = info.status, .wstatus = d->status,
             .ru = d->ru };
         ret = d->nr;
-        if (!(r->options & WNOWAIT)) {
-            LIST_REMOVE(d, link);
-            free(d);
-        }
+        if (!(r->options & WNOWAIT)) heard_locked(d, reaped);
         return ret;
     }
     LIST_FOREACH(l, &links, all) {

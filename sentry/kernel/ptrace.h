@@ -53,10 +53,13 @@ int ptrace_clone(struct task *child, u64 flags, int exit_signal);
 /* --- life cycle --- */
 void ptrace_exit(struct task *t, bool last);         /* as a tracer */
 void ptrace_reaped_locked(struct task *t);            /* a tracee that goes without notice: the leader whose thread execs */
-void ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent);   /* as a tracee, tasklist held */
+/* As a tracee, tasklist held. True: a process, and its tracer is another than its parent and is to hear of it first. */
+bool ptrace_died_locked(struct task *t, u32 status, struct tgroup *parent);
 void ptrace_continued_locked(struct task *t);        /* SIGCONT; tasklist and sighand held */
 struct wait_req;
-sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out);
+struct reap_list;
+/* As a tracer. reaped: who was waited for last, and whose parent does not wait. */
+sysret_t ptrace_wait_locked(const struct wait_req *r, struct wait_result *out, struct reap_list *reaped);
 bool ptrace_by_parent_locked(struct tgroup *tg);     /* traced by its own parent's group */
 s32 ptrace_tracer_tid(struct task *t);
 

@@ -190,6 +190,7 @@ struct tgroup {
     bool did_exec;                         /* (T) setpgid EACCES */
     bool is_subreaper;                     /* (T) */
     bool zombie, reaped;                   /* (T) */
+    bool held;                             /* (T) zombie of which its tracer, not the parent, has yet to hear: the parent does so after that */
     bool wait_stopped, wait_continued;     /* (T) not yet reported to wait */
     bool exec_in_progress;                 /* (S) */
 

@@ -37,7 +37,7 @@ static bool eligible(const struct wait_req *r, struct tgroup *c)
 
 static bool ready(const struct wait_req *r, struct tgroup *c)
 {
-    return (c->zombie && (r->options & WEXITED)) || (c->wait_stopped && (r->options & WSTOPPED) && !ptrace_by_parent_locked(c)) ||
+    return (c->zombie && !c->held && (r->options & WEXITED)) || (c->wait_stopped && (r->options & WSTOPPED) && !ptrace_by_parent_locked(c)) ||
         (c->wait_continued && (r->options & WCONTINUED));
 }
 
@@ -98,7 +98,7 @@ static sysret_t look(const struct wait_req *r, struct wait_result *out)
         ret = out->pid;
     }
     if (ret <= 0) {
-        sysret_t traced = ptrace_wait_locked(r, out);
+        sysret_t traced = ptrace_wait_locked(r, out, &reaped);
         if (traced != -ECHILD) ret = traced;
     }
     unlock(&kernel.tasklist);

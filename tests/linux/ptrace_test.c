@@ -332,5 +332,71 @@ static void thread_execs(void)
     CHECK(errno == ECHILD && execs == 1);
 }
 
+/* A process whose parent is not its tracer: the tracer hears of its end first, and the parent when the tracer has waited. */
+static void end_of_a_grandchild(void)
+{
+    unsigned long who;
+    siginfo_t si;
+    int st;
+    pid_t p = fork();
+    if (!p) {
+        CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+        raise(SIGSTOP);
+        pid_t g = fork();
+        if (!g) _exit(5);
+        CHECK(waitpid(g, &st, 0) == g && WEXITSTATUS(st) == 5);
+        _exit(6);
+    }
+    CHECK(waitpid(p, &st, 0) == p && WIFSTOPPED(st));
+    CHECK(ptrace(PTRACE_SETOPTIONS, p, 0, PTRACE_O_TRACEFORK) == 0 && ptrace(PTRACE_CONT, p, 0, 0) == 0);
+    CHECK(waitpid(p, &st, 0) == p && st >> 8 == (SIGTRAP | PTRACE_EVENT_FORK << 8));
+    CHECK(ptrace(PTRACE_GETEVENTMSG, p, 0, &who) == 0);
+    CHECK(waitpid((pid_t)who, &st, 0) == (pid_t)who && WIFSTOPPED(st));
+    CHECK(ptrace(PTRACE_CONT, p, 0, 0) == 0 && ptrace(PTRACE_CONT, (pid_t)who, 0, 0) == 0);
+    CHECK(waitid(P_PID, (id_t)who, &si, WEXITED | WNOWAIT) == 0 && si.si_code == CLD_EXITED && si.si_status == 5);
+    usleep(100000);
+    CHECK(waitpid(p, &st, WNOHANG) == 0);
+    CHECK(waitpid((pid_t)who, &st, 0) == (pid_t)who && WEXITSTATUS(st) == 5);
+    CHECK(waitpid(p, &st, 0) == p);
+    if (WIFSTOPPED(st)) { /* only now the parent's SIGCHLD */
+        CHECK(WSTOPSIG(st) == SIGCHLD && ptrace(PTRACE_CONT, p, 0, 0) == 0);
+        CHECK(waitpid(p, &st, 0) == p);
+    }
+    CHECK(WIFEXITED(st) && WEXITSTATUS(st) == 6);
+}
+
+/* Likewise when the tracer ends instead of waiting. */
+static void tracer_ends_unheard(void)
+{
+    int st, fd[2];
+    char c;
+    CHECK(!pipe(fd));
+    pid_t p = fork();
+    if (!p) {
+        pid_t g = fork();
+        if (!g) {
+            pause();
+            _exit(0);
+        }
+        pid_t tracer = fork();
+        if (!tracer) {
+            siginfo_t si;
+            CHECK(ptrace(PTRACE_ATTACH, g, 0, 0) == 0 && waitpid(g, &st, 0) == g);
+            CHECK(kill(g, SIGKILL) == 0 && waitid(P_PID, (id_t)g, &si, WEXITED | WNOWAIT) == 0);
+            CHECK(write(fd[1], "x", 1) == 1);
+            usleep(100000);
+            _exit(0);
+        }
+        CHECK(read(fd[0], &c, 1) == 1);
+        CHECK(waitpid(g, &st, WNOHANG) == 0);
+        CHECK(waitpid(g, &st, 0) == g && WTERMSIG(st) == SIGKILL);
+        CHECK(waitpid(tracer, &st, 0) == tracer && st == 0);
+        _exit(7);
+    }
+    CHECK(waitpid(p, &st, 0) == p && WIFEXITED(st) && WEXITSTATUS(st) == 7);
+    close(fd[0]), close(fd[1]);
+}
+
 TEST_MAIN(CASE(memory_and_registers), CASE(syscalls), CASE(signals), CASE(stepping), CASE(emulation), CASE(events), CASE(seizing), CASE(attaching),
-          CASE(tracer_dies), CASE(thread_execs))
+          CASE(tracer_dies), CASE(thread_execs), CASE(end_of_a_grandchild),
+          CASE(tracer_ends_unheard))
