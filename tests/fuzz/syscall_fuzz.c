@@ -557,12 +557,20 @@ static void open_fds(void)
     for (unsigned i = 0; i < ARRAY_LEN(aio_context); i++) syscall(SYS_io_setup, 4, &aio_context[i]);
 }
 
+/* The supervisor outlives what workers have sent to it: owners of files (F_SETOWN), timers, queues send what they like. */
+static void all_signals(void (*handler)(int))
+{
+    for (int i = 1; i < NSIG; i++)
+        if (i != SIGCHLD) signal(i, handler);
+}
+
 static void worker(unsigned slot, u64 seed)
 {
     static struct thread threads[MAX_THREADS];
     static pthread_t ids[MAX_THREADS];
     struct sigaction sa = { .sa_handler = on_signal };
     char dir[64];
+    all_signals(SIG_DFL);
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     static const int sigs[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGTTIN, SIGTTOU, 35, 40 };
@@ -726,5 +734,6 @@ int main(int argc, char **argv)
     if (rings == MAP_FAILED) return 1;
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("seed %lu\n", seed);
+    all_signals(SIG_IGN);
     return supervise(seed, nworkers, seconds);
 }
