@@ -144,6 +144,8 @@ static int set(struct fs_context_file *c, u32 cmd, const char *key, const char *
     int r;
     if (cmd == FSCONFIG_SET_FLAG || cmd == FSCONFIG_SET_STRING) {
         r = fs_config_set(&c->cfg, key, cmd == FSCONFIG_SET_FLAG ? NULL : val, msg);
+    } else if (fs_config_set_common(&c->cfg, key)) {
+        r = 0;
     } else {
         /* No parameter of any file system here is a blob, a path or a descriptor. */
         snprintf(msg, sizeof(msg), "%s: Unknown parameter '%.64s'", fs_type_name(c->cfg.type), key);
@@ -171,6 +173,10 @@ sysret_t linux_fsconfig(const struct syscall_args *a)
     if (f->ops != &context_ops) return -EINVAL;
     if (a->a[2] && (r = copy_in_param(key, a->a[2]))) return r;
     if (cmd == FSCONFIG_SET_STRING && (r = copy_in_param(val, a->a[3]))) return r;
+    if (cmd == FSCONFIG_SET_FD) {
+        AUTO_FILE given = fd_get_path(ARG_INT(4));
+        if (!given) return -EBADF;
+    }
     struct fs_context_file *c = f->priv;
     lock(&c->lock);
     switch (cmd) {

@@ -135,17 +135,22 @@ static int set_own(struct fs_config *c, const char *key, const char *val, char *
     return 0;
 }
 
-int fs_config_set(struct fs_config *c, const char *key, const char *val, char *msg)
+bool fs_config_set_common(struct fs_config *c, const char *key)
 {
     /* Of every file system; those but the first have no meaning for any that there is. */
     static const char *const common[] = { "sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime", NULL };
 
-    if (!val && (!strcmp(key, "ro") || !strcmp(key, "rw"))) {
+    if (!strcmp(key, "ro") || !strcmp(key, "rw")) {
         c->has_rdonly = true;
         c->rdonly = key[1] == 'o';
-        return 0;
+        return true;
     }
-    if (!val && listed(common, key)) return 0;
+    return listed(common, key);
+}
+
+int fs_config_set(struct fs_config *c, const char *key, const char *val, char *msg)
+{
+    if (fs_config_set_common(c, key)) return 0;
     if (strcmp(key, "source")) return set_own(c, key, val, msg);
     if (!val) return bad_value(c, key, msg);
     if (c->source) {

@@ -23,6 +23,8 @@ void fs_config_init(struct fs_config *c, const struct fs_type *t);     /* defaul
 void fs_config_fini(struct fs_config *c);
 /* One parameter; val NULL: a flag. -EINVAL with a word on why in msg (FS_MESSAGE_MAX), without the kind letter. */
 int fs_config_set(struct fs_config *c, const char *key, const char *val, char *msg);
+/* One of those of every file system, by name alone: what kind of value comes along is not looked at, as in vfs_parse_sb_flag() of Linux. */
+bool fs_config_set_common(struct fs_config *c, const char *key);
 /* The parameters of mount(2), between commas; text is cut up. "ro" and "source" are none of them. */
 int fs_config_parse(struct fs_config *c, char *text, char *msg);
 /* The file system belongs to current's user namespace. Negative errno. */

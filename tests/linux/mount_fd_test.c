@@ -126,6 +126,11 @@ static void reconfigured(void)
     int p = fspick(AT_FDCWD, "a", FSPICK_CLOEXEC);
     CHECK(p >= 0 && fcntl(p, F_GETFD) == FD_CLOEXEC);
     CHECK_ERR(cfg(p, FSCONFIG_CMD_CREATE, NULL, NULL, 0), EBUSY);
+    /* Flags of every file system go by their name alone. */
+    CHECK(cfg(p, FSCONFIG_SET_STRING, "sync", "false", 0) == 0 && cfg(p, FSCONFIG_SET_PATH, "async", "nowhere", AT_FDCWD) == 0);
+    CHECK(cfg(p, FSCONFIG_SET_FD, "lazytime", NULL, p) == 0);
+    CHECK_ERR(cfg(p, FSCONFIG_SET_FD, "lazytime", NULL, 1000), EBADF);
+    CHECK_ERR(cfg(p, FSCONFIG_SET_PATH, "size", ".", AT_FDCWD), EINVAL);
     CHECK(cfg(p, FSCONFIG_SET_FLAG, "rw", NULL, 0) == 0 && cfg(p, FSCONFIG_SET_STRING, "size", "2m", 0) == 0);
     CHECK(cfg(p, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) == 0);
     CHECK(mkdir("a/x", 0755) == 0 && access("b/x", F_OK) == 0);
