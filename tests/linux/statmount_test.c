@@ -1,6 +1,7 @@
 /* What is told of mounts: statmount(2), listmount(2), statx(2), name_to_handle_at(2), ustat(2), poll(2) of mountinfo; cachestat(2). */
 #include "mounts.h"
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/epoll.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -26,6 +27,7 @@ struct stat_mount {
     uint64_t spare[43];
     char str[1024];
 };
+#define NS_MNT_ID _IOR(0xb7, 5, uint64_t)       /* NS_GET_MNTNS_ID */
 #define ALL 0x3ffu
 #define ROOT (~0ULL)
 #define MNT_ID_UNIQUE 0x4000u      /* STATX_MNT_ID_UNIQUE */
@@ -109,6 +111,24 @@ static void fields(void)
     CHECK_ERR(syscall(457, &q, &sm, sizeof sm, 0), E2BIG);
     CHECK_ERR(stat_mount(5, 2), EINVAL);                            /* an old number */
 }
+/* The number statmount tells of a namespace is the one its file tells. */
+static void ns_number(void)
+{
+    own_mounts();
+    uint64_t id = 0;
+    int fd = open("/proc/self/ns/mnt", O_RDONLY), other = open("/proc/self/ns/uts", O_RDONLY);
+    if (ioctl(fd, NS_MNT_ID, &id)) {
+        CHECK(errno == ENOTTY);
+        printf("skipped: NS_GET_MNTNS_ID is not known\n");
+        return;
+    }
+    CHECK(stat_mount(id_of(".", MNT_ID_UNIQUE), 64 /* STATMOUNT_MNT_NS_ID */) == 0 && sm.ns_id == id);
+    CHECK_ERR(ioctl(other, NS_MNT_ID, &id), EINVAL);
+    CHECK_ERR(ioctl(fd, NS_MNT_ID, NULL), EFAULT);
+    CHECK(close(fd) == 0 && close(other) == 0);
+}
+static void case_ns_number(void) { in_child(ns_number, 0); }
+
 static void case_fields(void) { in_child(fields, 0); }
 
 static bool has(const uint64_t *l, ssize_t n, uint64_t id)
@@ -261,7 +281,7 @@ static void case_cachestat(void) { in_child(cached, 0); }
 
 int main(int argc, char **argv)
 {
-    static const struct test_case newer[] = { CASE(case_ids), CASE(case_fields), CASE(case_lists) };
+    static const struct test_case newer[] = { CASE(case_ids), CASE(case_fields), CASE(case_ns_number), CASE(case_lists) };
     static const struct test_case any[] = { CASE(case_poll), CASE(case_handles), CASE(case_ustat), CASE(case_cachestat) };
     tmpdir_enter();
     if (kernel_since(6, 8, "statmount")) run_cases(newer, sizeof newer / sizeof *newer, argc, argv);

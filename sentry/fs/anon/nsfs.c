@@ -8,6 +8,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#ifndef NS_GET_MNTNS_ID                /* Linux 6.11 */
+#define NS_GET_MNTNS_ID _IOR(NSIO, 0x5, u64)
+#endif
+
 struct ns_inode { struct inode i; enum ns_type type; struct ns *ns; /* counted; NULL: the initial one */ };
 
 static struct super ns_sb;
@@ -117,6 +121,11 @@ static sysret_t ns_ioctl(struct file *f, u32 cmd, gaddr_t arg)
         if (type != NS_USER) return -EINVAL;
         u32 uid = uid_out(ns ? container_of(ns, struct user_ns, ns)->owner_uid : 0);
         return copy_out(arg, &uid, sizeof uid) ? -EFAULT : 0;
+    }
+    case NS_GET_MNTNS_ID: {
+        if (type != NS_MNT || !ns) return -EINVAL;
+        u64 id = container_of(ns, struct mnt_ns, ns)->seq;
+        return copy_out(arg, &id, sizeof id) ? -EFAULT : 0;
     }
     default: return -ENOTTY;
     }
