@@ -60,6 +60,20 @@ static void pidfds(void)
     i = (struct info){ .mask = 8 };                    /* PIDFD_INFO_EXIT */
     if (ioctl(fd, GET_INFO, &i) == 0) CHECK((i.mask & 8) && WIFEXITED(i.exit_code) && WEXITSTATUS(i.exit_code) == 5);
     else CHECK(errno == ESRCH);                        /* before Linux 6.15 */
+    /* Nor is it told in a namespace of processes that never saw it; since 6.18.14 with an errno of its own. */
+    c = fork();
+    if (!c) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWPID)) _exit(errno == EPERM || errno == ENOSPC ? 0 : 1);
+        pid_t in = fork();
+        if (!in) {
+            i = (struct info){ .mask = 8 };
+            _exit(ioctl(fd, GET_INFO, &i) != -1 || (errno != ESRCH && errno != EREMOTE));
+        }
+        int st;
+        _exit(waitpid(in, &st, 0) != in || st != 0);
+    }
+    int st;
+    CHECK(waitpid(c, &st, 0) == c && st == 0);
     close(fd);
 }
 

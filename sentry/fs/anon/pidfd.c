@@ -75,7 +75,7 @@ static sysret_t get_info(struct tgroup *tg, gaddr_t arg, u32 size)
         i.mask |= INFO_EXIT;
     }
     unlock(&kernel.tasklist);
-    if (!t && !(asked & INFO_EXIT)) return -ESRCH;
+    if (!t && (!(asked & INFO_EXIT) || !pid_ns_contains(current->tg->pid_ns, tg->pid_ns))) return -ESRCH;
     if (t) {
         i.pid = i.tgid = (u32)pid_out(tg->tgid);
         i.ppid = (u32)pid_out(tgroup_ppid(tg));
