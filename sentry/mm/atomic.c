@@ -86,6 +86,16 @@ int user_rmw32(gaddr_t addr, enum user_rmw op, u32 arg, u32 *old)
     return r;
 }
 
+/* Behind the end of its file nothing backs an address. */
+static int backed(const struct vma *v, gaddr_t addr, bool write)
+{
+    struct backing b;
+    int r = v->obj->ops->page(v->obj, (v->off + (gpage_down(addr) - v->start)) >> GPAGE_SHIFT, write, &b);
+    if (r) return -EFAULT;
+    if (b.kind == BACKING_MEMFILE) memfile_put(b.page);
+    return 0;
+}
+
 /* A private futex needs no look at the memory: the address names it. A shared one must be mapped to have a name. */
 int mm_futex_key(struct mm *mm, gaddr_t addr, bool shared, bool write, struct mm_page_id *out)
 {
@@ -96,10 +106,12 @@ int mm_futex_key(struct mm *mm, gaddr_t addr, bool shared, bool write, struct mm
     int r = 0;
     read_lock(&mm->lock);
     const struct vma *v = mm_find_vma_locked(mm, addr);
-    if (!v || !vma_permits(v, write, false))
+    if (!v || !vma_permits(v, write, false)) {
         r = -EFAULT;
-    else if (v->obj && (v->flags & VMA_SHARED))
-        *out = (struct mm_page_id){ .obj = v->obj, .off = v->off + (addr - v->start) };
+    } else if (v->obj && (v->flags & VMA_SHARED)) {
+        r = pt_get(mm->pt, gpage_down(addr)) ? 0 : backed(v, addr, write);
+        if (!r) *out = (struct mm_page_id){ .obj = v->obj, .off = v->off + (addr - v->start) };
+    }
     rw_unlock(&mm->lock);
     return r;
 }

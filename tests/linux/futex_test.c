@@ -205,5 +205,22 @@ static void private_and_shared_apart(void)
     CHECK(pthread_join(t, &r) == 0 && r == (void *)ETIMEDOUT);
 }
 
-TEST_MAIN(CASE(wait_values), CASE(wake_one_of_three), CASE(requeue), CASE(wake_op), CASE(shared_between_processes), CASE(waitv),
+/* Of a shared mapping the page is looked up: behind the end of the file there is none. */
+static void behind_the_end(void)
+{
+    int fd = memfd_create("f", 0);
+    CHECK(fd >= 0 && ftruncate(fd, 8192) == 0);
+    uint32_t *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *q = p + 1024;
+    CHECK(p != MAP_FAILED);
+    CHECK(fx(p, FUTEX_WAKE, 1, NULL, NULL, 0) == 0 && fx(q, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+    *p = *q = 1;
+    CHECK(fx(q, FUTEX_WAKE, 1, NULL, NULL, 0) == 0 && ftruncate(fd, 4096) == 0);
+    CHECK(fx(p, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+    CHECK_ERR(fx(q, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+    CHECK(fx(q, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0) == 0);
+    CHECK(ftruncate(fd, 8192) == 0 && fx(q, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+    CHECK(munmap(p, 8192) == 0 && close(fd) == 0);
+}
+
+TEST_MAIN(CASE(behind_the_end), CASE(wait_values), CASE(wake_one_of_three), CASE(requeue), CASE(wake_op), CASE(shared_between_processes), CASE(waitv),
           CASE(pi_mutex), CASE(robust_owner_dies), CASE(condition_ring), CASE(private_and_shared_apart))
