@@ -3,6 +3,8 @@
 #include "abi/linux/linux.h"
 #include "abi/linux/uapi_process.h"
 #include "abi/linux/uapi_signal.h"
+#include "sentry/fs/devpts/tty.h"
+#include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -244,6 +246,18 @@ sysret_t linux_setpgid(const struct syscall_args *a)
 sysret_t linux_getsid(const struct syscall_args *a)
 {
     return number_out(task_getsid(pid_in(ARG_INT(0))));
+}
+
+/* The caller's terminal hangs up for everybody; without one there is nothing to do. */
+sysret_t linux_vhangup(const struct syscall_args *a UNUSED)
+{
+    if (!capable(CAP_SYS_TTY_CONFIG)) return -EPERM;
+    struct tty *tty = tty_current_get();
+    if (tty) {
+        tty_hangup(tty);
+        tty_put(tty);
+    }
+    return 0;
 }
 
 sysret_t linux_setsid(const struct syscall_args *a)

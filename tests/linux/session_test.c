@@ -1,6 +1,8 @@
-/* Process groups and sessions. */
+/* Process groups and sessions; vhangup(2). */
 #include "check.h"
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,4 +45,38 @@ static void sessions(void)
     CHECK(waitpid(k, &st, 0) == k && st == 0);
 }
 
-TEST_MAIN(CASE(groups), CASE(sessions))
+static volatile sig_atomic_t hups;
+static void on_hup(int sig) { hups += sig == SIGHUP; }
+
+static void hang_up_own(void)
+{
+    char c, *name;
+    int m = posix_openpt(O_RDWR | O_NOCTTY);
+    CHECK(m >= 0 && grantpt(m) == 0 && unlockpt(m) == 0 && (name = ptsname(m)) && setsid() == getpid());
+    CHECK(syscall(SYS_vhangup) == 0);                   /* there is none yet */
+    signal(SIGHUP, on_hup);
+    int s = open(name, O_RDWR), t;
+    CHECK(s >= 0 && (t = open("/dev/tty", O_RDWR)) >= 0 && close(t) == 0);
+    CHECK(syscall(SYS_vhangup) == 0 && hups == 1);
+    CHECK(read(s, &c, 1) == 0);
+    CHECK_ERR(write(s, "x", 1), EIO);
+    CHECK_ERR(tcgetpgrp(s), EIO);
+    CHECK_ERR(open("/dev/tty", O_RDWR), ENXIO);
+    CHECK(setuid(65534) == 0);
+    CHECK_ERR(syscall(SYS_vhangup), EPERM);
+    _exit(0);
+}
+
+static void hang_up(void)
+{
+    int st;
+    if (geteuid()) {
+        CHECK_ERR(syscall(SYS_vhangup), EPERM);
+        return;
+    }
+    pid_t k = fork();
+    if (!k) hang_up_own();
+    CHECK(waitpid(k, &st, 0) == k && st == 0);
+}
+
+TEST_MAIN(CASE(hang_up), CASE(groups), CASE(sessions))
