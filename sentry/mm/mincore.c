@@ -7,6 +7,7 @@
 
 #include "sentry/base/hostcall.h"
 #include "sentry/mm/usercopy.h"
+#include "sentry/vfs/file.h"
 
 #include <string.h>
 
@@ -66,6 +67,23 @@ static bool residency(struct mm *mm, gaddr_t start, u64 n, u8 *vec)
     return true;
 }
 
+/*
+ * With mm->lock: pages that the guest has not mapped yet and the file has. Only of files that the caller may write, or owns:
+ * can_do_mincore() of Linux.
+ */
+static void add_present(struct mm *mm, gaddr_t start, u64 n, u8 *vec)
+{
+    gaddr_t end = start + (n << GPAGE_SHIFT);
+    for (struct vma *v = vma_find_from(mm, start); v && v->start < end; v = RB_NEXT(vma_tree, &mm->vmas, v)) {
+        if (!v->obj || !v->obj->ops->present || !v->file) continue;
+        if (!(v->file->mode & FMODE_WRITE) && !inode_owner_or_capable(v->file->inode)) continue;
+        for (gaddr_t at = MAX(start, v->start); at < MIN(end, v->end); at += GPAGE_SIZE) {
+            u8 *slot = vec + ((at - start) >> GPAGE_SHIFT);
+            if (!*slot && !pt_get(mm->pt, at)) *slot = v->obj->ops->present(v->obj, (v->off + (at - v->start)) >> GPAGE_SHIFT);
+        }
+    }
+}
+
 void mm_pagemap(struct mm *mm, gaddr_t start, u64 n, u64 *out)
 {
     gaddr_t end = start + (n << GPAGE_SHIFT);
@@ -96,6 +114,7 @@ sysret_t mm_mincore(struct mm *mm, gaddr_t addr, u64 len, gaddr_t vec)
         u64 n = MIN(pages, (u64)CHUNK);
         read_lock(&mm->lock);
         bool ok = residency(mm, addr, n, buf);
+        if (ok) add_present(mm, addr, n, buf);
         rw_unlock(&mm->lock);
         if (!ok) return -ENOMEM;
         if (mm_copy_out(mm, vec, buf, n) != n) return -EFAULT;

@@ -50,6 +50,8 @@ struct mappable_ops {
     int (*page)(struct mappable *m, u64 pgoff, bool write, struct backing *out);
     /* HOSTFD objects: how many pages from pgoff on are contiguous in the file (for fault-around). NULL: 1. */
     u64 (*run)(struct mappable *m, u64 pgoff, u64 max);
+    /* Is there a page already? For mincore; mm->lock is held as above. NULL: it is not known. */
+    bool (*present)(struct mappable *m, u64 pgoff);
 };
 void mappable_init(struct mappable *m, const struct mappable_ops *ops, struct inode *inode);
 void mappable_fini(struct mappable *m);

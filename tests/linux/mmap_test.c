@@ -83,6 +83,19 @@ static void breaks(void)
     CHECK(syscall(SYS_brk, 0) == (long)b);
 }
 
+/* Pages of a file count though this mapping never touched them. */
+static void mincore_of_file(void)
+{
+    unsigned char v[4];
+    int fd = memfd_create("m", 0);
+    CHECK(fd >= 0 && ftruncate(fd, 4 * P) == 0 && pwrite(fd, "x", 1, P) == 1);
+    char *shared = mmap(NULL, 4 * P, PROT_READ, MAP_SHARED, fd, 0), *own = mmap(NULL, 4 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    CHECK(shared != MAP_FAILED && own != MAP_FAILED);
+    CHECK(mincore(shared, 4 * P, v) == 0 && !(v[0] & 1) && (v[1] & 1) && !(v[2] & 1));
+    CHECK(mincore(own, 4 * P, v) == 0 && !(v[0] & 1) && (v[1] & 1) && !(v[2] & 1));
+    CHECK(munmap(shared, 4 * P) == 0 && munmap(own, 4 * P) == 0 && close(fd) == 0);
+}
+
 static void residency(void)
 {
     unsigned char v[3];
@@ -91,6 +104,7 @@ static void residency(void)
     p[P] = 1;
     CHECK(mincore(p, 3 * P, v) == 0 && !(v[0] & 1) && (v[1] & 1) && !(v[2] & 1));
     CHECK_ERR(mincore(p + 1, P, v), EINVAL);
+    mincore_of_file();
     CHECK(mlock(p, P) == 0 && munlock(p, P) == 0);
     CHECK(munmap(p, 3 * P) == 0);
     CHECK_ERR(mincore(p, P, v), ENOMEM);

@@ -31,6 +31,7 @@ static int fake_files;                    /* references held by vmas */
 
 u64 task_rlimit(struct task *t UNUSED, int which) { return rlimits[which]; }
 bool capable(int cap UNUSED) { return false; }
+bool inode_owner_or_capable(const struct inode *i UNUSED) { return false; }
 void file_get(struct file *f) { ref_get(&f->refs); __atomic_add_fetch(&fake_files, 1, __ATOMIC_RELAXED); }
 void file_put(struct file *f) { ref_put(&f->refs); __atomic_sub_fetch(&fake_files, 1, __ATOMIC_RELAXED); }
 

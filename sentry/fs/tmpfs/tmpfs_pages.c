@@ -218,7 +218,9 @@ static int page(struct mappable *m, u64 pgoff, bool write UNUSED, struct backing
     return r;
 }
 
-const struct mappable_ops tmpfs_map_ops = { .page = page };
+static bool present(struct mappable *m, u64 pgoff) { return tmpfs_pages_find(tmpfs_i(m->inode), pgoff) != MPAGE_NONE; }
+
+const struct mappable_ops tmpfs_map_ops = { .page = page, .present = present };
 
 /* inode lock held. Growing makes a hole; shrinking takes guests' translations away before the pages go. */
 int tmpfs_resize(struct inode *i, u64 size)
