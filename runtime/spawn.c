@@ -132,6 +132,21 @@ static pid_t spawn_child(struct child *c, unsigned long ns)
     return pid < 0 ? -errno : (pid_t)pid;
 }
 
+pid_t spawn_proc_pid(pid_t pid)
+{
+    char path[64], text[512], *at;
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0) return pid;
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0) close(fd);
+    close(pidfd);
+    text[MAX(n, (ssize_t)0)] = 0;
+    at = strstr(text, "Pid:");
+    return at && atoi(at + 4) > 0 ? (pid_t)atoi(at + 4) : pid;
+}
+
 /* Maps each id that exists here to itself: a sandbox in a container cannot map more than its container has. */
 static char *identity_map(const char *path)
 {
@@ -153,6 +168,7 @@ static int map_gofer(pid_t pid)
     AUTO_FREE char *uids = identity_map("/proc/self/uid_map"), *gids = identity_map("/proc/self/gid_map");
     if (!uids || !gids) return -ENOENT;
     char path[64];
+    pid = spawn_proc_pid(pid);
     snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
     int r = write_file(path, uids);
     snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
@@ -172,6 +188,7 @@ static unsigned long enter_shared(pid_t sentry, unsigned long has, int *back)
     const char *const names[] = { "net", "ipc", "uts" };
     const int types[] = { CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS };
     unsigned long left = NS_ALL;
+    sentry = spawn_proc_pid(sentry);
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof(path), "/proc/%d/ns/%s", sentry, names[i]);
         int theirs = has & (unsigned long)types[i] ? open(path, O_RDONLY | O_CLOEXEC) : -1;

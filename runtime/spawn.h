@@ -31,6 +31,8 @@ struct sandbox {
 int spawn_sandbox(struct sandbox *s, struct spawn_plan *p);
 /* Kills what still runs and reaps it. */
 void spawn_kill(struct sandbox *s);
+/* The number that /proc knows a child, or the caller, by: the caller may be in a pid namespace that /proc is not of. */
+pid_t spawn_proc_pid(pid_t pid);
 /* Opens one of our helper programs (O_PATH), for --print-syscalls and the spawner. -1 after a message. */
 int spawn_find_program(const char *name);
 

@@ -23,23 +23,6 @@
 static char spawn_error[2048];
 static void remember(const char *text) { snprintf(spawn_error, sizeof(spawn_error), "%s", text); }
 
-/* The number that the host's /proc knows a child by (pid 0: us): the supervisor may be in a pid namespace of its own. */
-static pid_t host_pid(pid_t pid)
-{
-    char path[64], text[512], *at;
-    if (pid < 0) return 0;
-    int pidfd = (int)syscall(SYS_pidfd_open, pid ? pid : getpid(), 0);
-    if (pidfd < 0) return pid;
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0) close(fd);
-    close(pidfd);
-    text[MAX(n, (ssize_t)0)] = 0;
-    at = strstr(text, "Pid:");
-    return at ? (pid_t)atoi(at + 4) : pid ? pid : getpid();
-}
-
 static void fill_state(struct supervisor *s)
 {
     struct timespec ts;
@@ -54,7 +37,7 @@ static void fill_state(struct supervisor *s)
     s->st.bundle = xstrdup(s->c->bundle_path);
     s->st.rootfs = xstrdup(s->c->rootfs);
     s->st.created = xstrdup(when);
-    s->st.pid = host_pid(0);
+    s->st.pid = spawn_proc_pid(getpid());
     s->st.start = proc_start_time(s->st.pid, NULL);
     s->st.owner = getuid();
     if (s->c->cfg.annotations) s->st.annotations = json_object_get(s->c->cfg.annotations);
@@ -214,9 +197,9 @@ static int bring_up(struct supervisor *s)
         if (strncmp(oci_error(), "container create failed", 23)) add_log_tail(s);
         return -1;
     }
-    s->st.sentry = s->box.sentry > 0 ? host_pid(s->box.sentry) : 0;
-    s->st.gofer = s->box.gofer > 0 ? host_pid(s->box.gofer) : 0;
-    s->st.broker = s->box.broker > 0 ? host_pid(s->box.broker) : 0;
+    s->st.sentry = s->box.sentry > 0 ? spawn_proc_pid(s->box.sentry) : 0;
+    s->st.gofer = s->box.gofer > 0 ? spawn_proc_pid(s->box.gofer) : 0;
+    s->st.broker = s->box.broker > 0 ? spawn_proc_pid(s->box.broker) : 0;
     s->listener = wire_listen(c->dirfd);
     if (s->listener < 0) return oci_fail("the control socket: %s", strerror(-s->listener));
     oci_log_keep_open();

@@ -14,6 +14,16 @@ wait_for "$id" running
 expect 1 'cannot start an already running container' sd start "$id"
 until_true 60 grep -q up out || bad "no output: $(cat out)"
 expect 1 'not stopped' sd delete "$id"
+# Sentry and gofer have namespaces of their own, whatever the container's first process is in.
+helper() { sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" "run/$id/state.json"; }
+if unshare -U true 2>/dev/null && [ "$(id -u)" = 0 ]; then
+    for h in sentry gofer; do
+        for ns in user net pid ipc uts; do
+            theirs=$(readlink "/proc/$(helper $h)/ns/$ns") || bad "no $ns namespace of $h ($(helper $h))"
+            [ "$theirs" != "$(readlink /proc/self/ns/$ns)" ] || bad "$h is in the host's $ns namespace"
+        done
+    done
+fi
 expect 0 '' sd pause "$id"
 same paused "$(status_of "$id")" "after pause"
 expect 1 'not running' sd pause "$id"
