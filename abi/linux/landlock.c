@@ -76,3 +76,16 @@ sysret_t linux_landlock_restrict_self(const struct syscall_args *a)
     if (!ll_file_is_ruleset(f)) return -EBADFD;
     return ll_restrict(f);
 }
+
+/* lsm_list_modules(2): what there is of linux/lsm.h, in the order Linux asks them. */
+sysret_t linux_lsm_list_modules(const struct syscall_args *a)
+{
+    static const u64 ids[] = { 100 /* LSM_ID_CAPABILITY */, 110 /* LSM_ID_LANDLOCK */ };
+    const u32 need = sizeof(ids);
+    u32 size;
+
+    if (ARG_U32(2)) return -EINVAL;
+    if (copy_in(&size, a->a[1], sizeof(size)) || copy_out(a->a[1], &need, sizeof(need))) return -EFAULT;
+    if (size < need) return -E2BIG;
+    return copy_out(a->a[0], ids, sizeof(ids)) ? -EFAULT : (sysret_t)ARRAY_LEN(ids);
+}

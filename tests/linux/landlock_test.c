@@ -526,8 +526,31 @@ static void moved(void)
     tree_gone();
 }
 
+/* lsm_list_modules(2), Linux 6.8: capabilities are there, and this one behind them. */
+static void listed(void)
+{
+    uint64_t ids[64];
+    uint32_t size = sizeof ids, none = 0;
+    long n = syscall(461, ids, &size, 0), capability = -1, landlock = -1;
+    if (n < 0 && errno == ENOSYS) {
+        printf("skipped: no lsm_list_modules\n");
+        return;
+    }
+    CHECK(n > 1 && size == (uint32_t)n * 8);
+    for (long i = 0; i < n; i++) {
+        if (ids[i] == 100) capability = i;
+        if (ids[i] == 110) landlock = i;
+    }
+    CHECK(capability >= 0 && landlock > capability);
+    CHECK_ERR(syscall(461, ids, &none, 0), E2BIG);
+    CHECK(none == size);
+    CHECK_ERR(syscall(461, ids, &size, 1), EINVAL);
+    CHECK_ERR(syscall(461, ids, NULL, 0), EFAULT);
+    CHECK_ERR(syscall(461, NULL, &size, 0), EFAULT);
+}
+
 static const struct test_case cases[] = {
-    CASE(interface), CASE(no_privileges), CASE(files), CASE(truncation), CASE(execution), CASE(layers), CASE(refer), CASE(devices),
+    CASE(interface), CASE(listed), CASE(no_privileges), CASE(files), CASE(truncation), CASE(execution), CASE(layers), CASE(refer), CASE(devices),
     CASE(ports), CASE(abstract_scope), CASE(signal_scope), CASE(exec_keeps), CASE(moved),
 };
 int main(int argc, char **argv)
