@@ -145,15 +145,16 @@ static ssize_t tun_read(struct file *file, struct uio *u, u64 *pos UNUSED, u32 f
     struct tun_packet *p = NULL;
     struct waiter w;
     ssize_t r = 0;
+    bool wait = !file_nonblock(file, flags);    /* asked once: another thread may change it while this one sleeps */
 
     if (!d) return -EBADFD;
     waiter_init_current(&w, POLLIN);
-    if (!file_nonblock(file, flags)) waitq_add(&f->wq, &w);
+    if (wait) waitq_add(&f->wq, &w);
     while (!r && !(p = take(tun_of(d)))) {
         if (dev_gone(d)) r = -EIO;
-        else r = file_nonblock(file, flags) ? -EAGAIN : task_sleep(KTIME_NEVER);
+        else r = wait ? task_sleep(KTIME_NEVER) : -EAGAIN;
     }
-    if (!file_nonblock(file, flags)) waitq_del(&w);
+    if (wait) waitq_del(&w);
     if (p) r = put_out(tun_of(d), p, u);
     free(p);
     dev_put(d);

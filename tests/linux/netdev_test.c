@@ -12,6 +12,7 @@
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/wait.h>
 
@@ -378,6 +379,34 @@ static void tunnel(void)
     close(u);
 }
 
+static void *read_one(void *arg)
+{
+    char b[256];
+    return (void *)(intptr_t)read(*(int *)arg, b, sizeof b);
+}
+
+/* A reader that fell asleep while the file was blocking, and woke when it no longer was, has left nothing behind. */
+static void tun_reader(void)
+{
+    struct sockaddr_in to = at("10.9.0.77", 900);
+    int f = tun("tun%d", IFF_TUN | IFF_NO_PI), u = socket(AF_INET, SOCK_DGRAM, 0);
+    pthread_t t;
+    void *got;
+    if (f < 0) return;
+    CHECK(addr(RTM_NEWADDR, NLM_F_EXCL | NLM_F_CREATE, "tun0", "10.9.0.1", 24) == 0 && link_up("tun0", 1) == 0);
+    for (int i = 0; i < 4; i++) {
+        char b[256];
+        CHECK(fcntl(f, F_SETFL, O_NONBLOCK) == 0);
+        while (read(f, b, sizeof b) > 0) {}
+        CHECK(errno == EAGAIN && fcntl(f, F_SETFL, 0) == 0 && pthread_create(&t, NULL, read_one, &f) == 0);
+        usleep(50000);
+        CHECK(fcntl(f, F_SETFL, O_NONBLOCK) == 0 && sendto(u, "in", 2, 0, SA(to), sizeof to) == 2);
+        CHECK(pthread_join(t, &got) == 0 && (intptr_t)got > 0);
+        CHECK(sendto(u, "more", 4, 0, SA(to), sizeof to) == 4 && read(f, b, sizeof b) > 0);
+    }
+    close(f), close(u);
+}
+
 /* A device that persists, and frames of Ethernet with ARP. */
 static void tap(void)
 {
@@ -460,4 +489,4 @@ static void rights(void)
     CHECK(waitpid(c, &st, 0) == c && st == 0);
 }
 
-NETNS_MAIN(CASE(links), CASE(addresses), CASE(routes), CASE(rules), CASE(groups), CASE(tunnel), CASE(tap), CASE(bound), CASE(group6), CASE(rights), CASE(cable))
+NETNS_MAIN(CASE(links), CASE(addresses), CASE(routes), CASE(rules), CASE(groups), CASE(tunnel), CASE(tun_reader), CASE(tap), CASE(bound), CASE(group6), CASE(rights), CASE(cable))
