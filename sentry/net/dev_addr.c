@@ -62,7 +62,8 @@ static void local_route(struct net_devs *v, const struct dev_addr *a)
     put_route(v, a->dev, a->ip, v4 ? 32 : 128, RTN_LOCAL, v4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, 0, v4 ? a->ip : NULL);
 }
 
-static struct net_devs *lists(const struct netdev *d) { return net_devs(d->net); }
+/* Under net_lock: outside of it the device may go on to another namespace, and its own one may end. Of a device that is not gone. */
+static struct net_devs *lists_locked(const struct netdev *d) { return net_devs(d->net); }
 
 /* Removes the routes of a that no other address of the device wants: all of them are made anew. */
 static void remake_routes(struct net_devs *v, struct netdev *d)
@@ -111,7 +112,6 @@ static int add_locked(struct net_devs *v, struct netdev *d, const struct dev_add
     bool v4 = ip_is_v4(like->ip);
     struct dev_addr *a, *o;
 
-    if (d->gone) return -ENODEV;
     if (like->prefix > (v4 ? 32 : 128)) return -EINVAL;
     if ((o = find_locked(v, d, like->ip, v4 ? like->prefix : -1))) {
         if (!replace) return -EEXIST;
@@ -136,14 +136,13 @@ static int add_locked(struct net_devs *v, struct netdev *d, const struct dev_add
 
 int dev_addr_add(struct netdev *d, const struct dev_addr *like, bool replace)
 {
-    struct net_devs *v = lists(d);
     struct dev_addr *a, copy;
 
     write_lock(&net_lock);
     struct net_ns *n = d->net;
-    int r = add_locked(v, d, like, replace, &a);
+    int r = d->gone ? -ENODEV : add_locked(lists_locked(d), d, like, replace, &a);
     if (!r) {
-        remake_routes(v, d);
+        remake_routes(lists_locked(d), d);
         copy = *a;
     }
     rw_unlock(&net_lock);
@@ -160,12 +159,12 @@ static void drop_locked(struct net_devs *v, struct dev_addr *a)
 
 int dev_addr_del(struct netdev *d, const u8 ip[16], int prefix)
 {
-    struct net_devs *v = lists(d);
     struct dev_addr *a, copy;
 
     write_lock(&net_lock);
     struct net_ns *n = d->net;
-    a = d->gone ? NULL : find_locked(v, d, ip, prefix);
+    struct net_devs *v = d->gone ? NULL : lists_locked(d);
+    a = v ? find_locked(v, d, ip, prefix) : NULL;
     if (a) {
         copy = *a;
         atomic_store(&v->more, 1u);
@@ -188,13 +187,15 @@ static void give(struct netdev *d, const u8 ip[16], u8 prefix, u8 scope)
 
 void dev_addrs_up(struct netdev *d)
 {
-    struct net_devs *v = lists(d);
     struct dev_addr *a;
     bool any4 = false;
 
     write_lock(&net_lock);
-    TAILQ_FOREACH(a, &v->addrs, link) any4 |= a->dev == d && ip_is_v4(a->ip);
-    remake_routes(v, d);
+    if (!d->gone) {
+        struct net_devs *v = lists_locked(d);
+        TAILQ_FOREACH(a, &v->addrs, link) any4 |= a->dev == d && ip_is_v4(a->ip);
+        remake_routes(v, d);
+    }
     rw_unlock(&net_lock);
     if (d->kind == &dev_lo) {
         static const u8 six[16] = { [15] = 1 };
@@ -212,14 +213,16 @@ void dev_addrs_up(struct netdev *d)
 /* Addresses of IPv6 go with the device, those of IPv4 stay. */
 void dev_addrs_down(struct netdev *d)
 {
-    struct net_devs *v = lists(d);
     struct dev_addr *a, *next;
 
     write_lock(&net_lock);
-    TAILQ_FOREACH_SAFE(a, &v->addrs, link, next)
-        if (a->dev == d && !ip_is_v4(a->ip)) drop_locked(v, a);
-    routes_drop_locked(v, d, false);
-    remake_routes(v, d);
+    if (!d->gone) {
+        struct net_devs *v = lists_locked(d);
+        TAILQ_FOREACH_SAFE(a, &v->addrs, link, next)
+            if (a->dev == d && !ip_is_v4(a->ip)) drop_locked(v, a);
+        routes_drop_locked(v, d, false);
+        remake_routes(v, d);
+    }
     rw_unlock(&net_lock);
 }
 

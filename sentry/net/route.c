@@ -64,7 +64,8 @@ int route_add(struct net_ns *n, const struct net_route *like, u32 nlflags)
     int e = 0;
 
     write_lock(&net_lock);
-    if (like->dev && like->dev->gone) e = -ENODEV;
+    /* It may have gone on to another namespace since it was looked up; only the routes there would end with it. */
+    if (like->dev && (like->dev->gone || like->dev->net != n)) e = -ENODEV;
     else if (like->dev && !(like->dev->flags & IFF_UP) && like->type != RTN_LOCAL) e = -ENETDOWN;
     TAILQ_FOREACH(r, &v->routes, link) {
         if (!same_key(r, like)) continue;

@@ -407,6 +407,62 @@ static void tun_reader(void)
     close(f), close(u);
 }
 
+/* Addresses and routes given to a device while it goes from namespace to namespace end with it, wherever it ends. */
+static void *give_and_take(void *arg)
+{
+    while (!__atomic_load_n((int *)arg, __ATOMIC_ACQUIRE)) {
+        struct ifaddrmsg m = { .ifa_family = AF_INET, .ifa_prefixlen = 24, .ifa_index = 77 };
+        struct { struct nlmsghdr h; struct ifaddrmsg m; struct rtattr a; uint8_t ip[4]; } r = {
+            { sizeof r, RTM_NEWADDR, NLM_F_REQUEST | NLM_F_CREATE, 0, 0 }, m, { 8, IFA_LOCAL }, { 10, 8, 0, 1 } };
+        struct { struct nlmsghdr h; struct rtmsg m; struct rtattr a; uint8_t ip[4]; struct rtattr o; uint32_t oif; } w = {
+            { sizeof w, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_CREATE, 0, 0 },
+            { .rtm_family = AF_INET, .rtm_dst_len = 24, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST, .rtm_scope = RT_SCOPE_LINK },
+            { 8, RTA_DST }, { 10, 7, 0, 0 }, { 8, RTA_OIF }, 77 };
+        int f = nl(0);
+        CHECK(send(f, &r, sizeof r, 0) == sizeof r && send(f, &w, sizeof w, 0) == sizeof w);
+        close(f);
+    }
+    return NULL;
+}
+
+static int send_to_ns(const char *name, int ns)
+{
+    struct ifinfomsg i = { 0 };
+    begin(RTM_NEWLINK, 0, &i, sizeof i);
+    put(IFLA_IFNAME, name, strlen(name) + 1);
+    put(IFLA_NET_NS_FD, &ns, 4);
+    return ask();
+}
+
+static void wanderer(void)
+{
+    int here = open("/proc/self/ns/net", O_RDONLY), stop = 0;
+    pthread_t t[2];
+    CHECK(here >= 0);
+    for (int i = 0; i < 2; i++) CHECK(pthread_create(&t[i], NULL, give_and_take, &stop) == 0);
+    for (int i = 0; i < 60; i++) {
+        struct ifinfomsg m = { .ifi_index = 77 };
+        begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof m);
+        put(IFLA_IFNAME, "wand", 5);
+        struct rtattr *info = put(IFLA_LINKINFO, NULL, 0);
+        put(IFLA_INFO_KIND, "veth", 4);
+        done(info);
+        CHECK(ask() == 0 && link_up("wand", 1) == 0);
+        CHECK(unshare(CLONE_NEWNET) == 0);
+        int there = open("/proc/self/ns/net", O_RDONLY);
+        CHECK(there >= 0 && setns(here, CLONE_NEWNET) == 0 && send_to_ns("wand", there) == 0);
+        CHECK(setns(there, CLONE_NEWNET) == 0 && link_up("wand", 1) == 0);
+        usleep(3000);
+        CHECK(link_msg(RTM_DELLINK, "wand", 0) == 0 && setns(here, CLONE_NEWNET) == 0);
+        close(there);
+        char src[INET_ADDRSTRLEN];
+        CHECK(way("10.8.0.1", src) == -ENETUNREACH && way("10.7.0.9", src) == -ENETUNREACH);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+    for (int i = 0; i < 2; i++) CHECK(pthread_join(t[i], NULL) == 0);
+    close(here);
+}
+
 /* A device that persists, and frames of Ethernet with ARP. */
 static void tap(void)
 {
@@ -489,4 +545,4 @@ static void rights(void)
     CHECK(waitpid(c, &st, 0) == c && st == 0);
 }
 
-NETNS_MAIN(CASE(links), CASE(addresses), CASE(routes), CASE(rules), CASE(groups), CASE(tunnel), CASE(tun_reader), CASE(tap), CASE(bound), CASE(group6), CASE(rights), CASE(cable))
+NETNS_MAIN(CASE(links), CASE(addresses), CASE(routes), CASE(rules), CASE(groups), CASE(tunnel), CASE(tun_reader), CASE(wanderer), CASE(tap), CASE(bound), CASE(group6), CASE(rights), CASE(cable))
