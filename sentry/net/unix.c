@@ -118,7 +118,7 @@ static int unix_stream_connect(struct socket *s, const struct net_addr *a, bool 
 
     if (a->family != AF_UNIX || a->truncated || !a->un.len) return -EINVAL;
     if ((s->want & WANT_CRED) && !s->un.name.un.len && (r = unix_autobind(s))) return r;
-    r = unix_find(a, s->type, &other);
+    r = unix_find(s, a, &other);
     if (r) return r;
     lock(&other->lock);
     if (other->dead || other->state != ST_LISTEN) r = -ECONNREFUSED;

@@ -12,8 +12,9 @@ extern const struct sock_ops unix_stream_ops, unix_dgram_ops, unix_seqpacket_ops
 int unix_bind(struct socket *s, const struct net_addr *a);
 int unix_autobind(struct socket *s);
 void unix_unbind(struct socket *s);
-/* The socket bound to a name, counted: -ECONNREFUSED, -EPROTOTYPE, and what the path walk says. */
-int unix_find(const struct net_addr *a, int type, struct socket **out);
+/* The socket bound to a name, counted: -ECONNREFUSED, -EPROTOTYPE, and what the path walk says. Abstract names are those of from's
+ * network namespace, wherever the caller is by now (Linux net/unix/af_unix.c, unix_find_other). */
+int unix_find(const struct socket *from, const struct net_addr *a, struct socket **out);
 
 /* unix.c */
 void unix_fill_cred(struct socket *s, struct socket *peer, struct net_msg *m);

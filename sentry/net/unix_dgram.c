@@ -72,7 +72,7 @@ int unix_dgram_connect(struct socket *s, const struct net_addr *a, bool nonblock
     }
     if (a->family != AF_UNIX || a->truncated || !a->un.len) return -EINVAL;
     if ((s->want & WANT_CRED) && !s->un.name.un.len && (r = unix_autobind(s))) return r;
-    r = unix_find(a, s->type, &other);
+    r = unix_find(s, a, &other);
     if (r) return r;
     if (other->dead) r = -ECONNREFUSED;
     else if (!may_send(s, other)) r = -EPERM;
@@ -90,7 +90,7 @@ static int find_target(struct socket *s, struct net_msg *m, struct socket **out)
 {
     if (m->name && m->name->family != AF_UNSPEC) {
         if (m->name->family != AF_UNIX || m->name->truncated || !m->name->un.len) return -EINVAL;
-        return unix_find(m->name, s->type, out);
+        return unix_find(s, m->name, out);
     }
     *out = unix_peer_get(s);
     return *out ? 0 : -ENOTCONN;

@@ -127,7 +127,7 @@ void unix_unbind(struct socket *s)
     path_put(&p);
 }
 
-int unix_find(const struct net_addr *a, int type, struct socket **out)
+int unix_find(const struct socket *from, const struct net_addr *a, struct socket **out)
 {
     struct socket *s = NULL;
     struct path p;
@@ -136,7 +136,7 @@ int unix_find(const struct net_addr *a, int type, struct socket **out)
     *out = NULL;
     if (!a->un.path[0]) {
         char key[116];
-        unsigned n = make_key(key, current_net(), a, type);
+        unsigned n = make_key(key, from->net, a, from->type);
         lock(&abstract_lock);
         HASH_FIND(un.hh, abstract_names, key, n, s);
         if (s && !ref_get_unless_zero(&s->refs)) s = NULL;
@@ -157,7 +157,7 @@ int unix_find(const struct net_addr *a, int type, struct socket **out)
         unlock(&i->lock);
     }
     path_put(&p);
-    if (s && s->type != type) {
+    if (s && s->type != from->type) {
         socket_put(s);
         return -EPROTOTYPE;
     }

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static socklen_t name(struct sockaddr_un *a, const char *fmt, int abstract)
@@ -323,5 +325,36 @@ static void receive_nothing(void)
     close(p[0]);
 }
 
-TEST_MAIN(CASE(stream_pair), CASE(reset_on_unread), CASE(path_names), CASE(abstract_names), CASE(backlog), CASE(dgram_pair), CASE(seqpacket),
+/* Abstract names belong to the network namespace of the socket, not to the one its owner has gone to. */
+static void abstract_in_namespace(void)
+{
+    static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+    pid_t p = fork();
+    if (!p) {
+        for (unsigned i = 0; i < 3; i++) {
+            struct sockaddr_un a = { .sun_family = AF_UNIX };
+            socklen_t len = sizeof a;
+            int s = socket(AF_UNIX, types[i], 0), c = socket(AF_UNIX, types[i], 0);
+            if (unshare(CLONE_NEWNET)) exit(77);
+            int other = socket(AF_UNIX, types[i], 0);
+            CHECK(bind(s, (void *)&a, sizeof(sa_family_t)) == 0 && getsockname(s, (void *)&a, &len) == 0);
+            CHECK(types[i] == SOCK_DGRAM || listen(s, 1) == 0);
+            CHECK_ERR(connect(other, (void *)&a, len), ECONNREFUSED);
+            if (types[i] == SOCK_DGRAM) {
+                CHECK_ERR(sendto(other, "x", 1, 0, (void *)&a, len), ECONNREFUSED);
+                CHECK(sendto(c, "x", 1, 0, (void *)&a, len) == 1);
+            }
+            CHECK(connect(c, (void *)&a, len) == 0);
+            CHECK(bind(other, (void *)&a, len) == 0);
+            close(s), close(c), close(other);
+        }
+        exit(0);
+    }
+    int st;
+    CHECK(p > 0 && waitpid(p, &st, 0) == p && WIFEXITED(st));
+    if (WEXITSTATUS(st) == 77) puts("skipped: no network namespace to be had");
+    else CHECK(!WEXITSTATUS(st));
+}
+
+TEST_MAIN(CASE(stream_pair), CASE(reset_on_unread), CASE(path_names), CASE(abstract_names), CASE(abstract_in_namespace), CASE(backlog), CASE(dgram_pair), CASE(seqpacket),
           CASE(sigpipe), CASE(blocking_write), CASE(full_and_timeout), CASE(bad_arguments), CASE(stream_names), CASE(message_flags_and_credentials), CASE(bound_mode), CASE(receive_nothing))
