@@ -3,6 +3,7 @@
 #include "sentry/base/lock.h"
 #include <linux/filter.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define MEMWORDS 16
 
@@ -189,12 +190,9 @@ static bool ancillary(const struct bpf_input *in, u32 what, u32 *a, u32 x)
     case SKF_AD_NLATTR_NEST: *a = find_nlattr(in, *a, x, true); break;
     case SKF_AD_ALU_XOR_X: *a ^= x; break;
     case SKF_AD_PAY_OFFSET: *a = p->transport; break;
-    case SKF_AD_RANDOM: {
-        static u64 seed;           /* as prandom: nothing to rely on */
-        u64 v = (u64)atomic_add(&seed, 1u) * 0x9e3779b97f4a7c15u + (u64)(uintptr_t)in;
-        *a = (u32)((v ^ v >> 29) * 0xbf58476d1ce4e5b9u >> 32);
+    case SKF_AD_RANDOM:
+        if (getrandom(a, sizeof *a, 0) != sizeof *a) *a = 0;
         break;
-    }
     default: *a = 0; break;        /* queue, hash, processor and VLAN tags: there are none */
     }
     return true;

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define S(c, k_) { (c), 0, 0, (k_) }
@@ -156,9 +158,35 @@ static void random_packet_programs(void **s)
     free(frame);
 }
 
+/* Random values tell nothing of the sentry: two copies of a process, equal in all that could go into one, get different ones. */
+static void random_values(void **state)
+{
+    const struct bpf_insn p[] = { S(BPF_LD | BPF_W | BPF_ABS, (u32)(SKF_AD_OFF + SKF_AD_RANDOM)), S(BPF_RET | BPF_A, 0) };
+    u8 byte = 0;
+    const struct bpf_packet packet = { .frame = &byte, .frame_len = 1 };
+    const struct bpf_input in = { .bytes = &byte, .len = 1, .packet = &packet };
+    u32 v[2][2];
+    (void)state;
+    assert_int_equal(bpf_verify(p, 2, BPF_FOR_PACKETS), 0);
+    for (int i = 0; i < 2; i++) {
+        int ends[2], status;
+        assert_int_equal(pipe(ends), 0);
+        pid_t c = fork();
+        if (c == 0) {
+            u32 mine[2] = { bpf_run(p, &in), bpf_run(p, &in) };
+            _exit(write(ends[1], mine, sizeof mine) == sizeof mine ? 0 : 1);
+        }
+        assert_int_equal(read(ends[0], v[i], sizeof v[i]), sizeof v[i]);
+        assert_int_equal(waitpid(c, &status, 0), c);
+        assert_int_equal(status, 0);
+        close(ends[0]), close(ends[1]);
+    }
+    assert_memory_not_equal(v[0], v[1], sizeof v[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest t[] = { cmocka_unit_test(computes), cmocka_unit_test(refuses), cmocka_unit_test(memory_on_every_way),
-        cmocka_unit_test(random_programs), cmocka_unit_test(packets), cmocka_unit_test(attributes), cmocka_unit_test(random_packet_programs) };
+        cmocka_unit_test(random_programs), cmocka_unit_test(packets), cmocka_unit_test(attributes), cmocka_unit_test(random_packet_programs), cmocka_unit_test(random_values) };
     return cmocka_run_group_tests(t, NULL, NULL);
 }
