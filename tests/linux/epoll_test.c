@@ -104,6 +104,24 @@ static void *writer(void *arg)
     return NULL;
 }
 
+/* Nor does it help to have many sets above each other that are newer than the one that counts. */
+static void nested_wide(void)
+{
+    enum { LEVELS = 12, WIDE = 70 };
+    static int f[LEVELS][WIDE];
+    struct epoll_event x = { .events = EPOLLIN };
+    int depth, r = 0, top = epoll_create1(0);
+    for (depth = 0; depth < LEVELS; depth++) {
+        int low = epoll_create1(0);
+        if ((r = epoll_ctl(top, EPOLL_CTL_ADD, low, &x))) break;
+        for (int i = 0; i < WIDE; i++) CHECK((f[depth][i] = epoll_create1(0)) >= 0 && epoll_ctl(f[depth][i], EPOLL_CTL_ADD, low, &x) == 0);
+        top = low;
+    }
+    CHECK(r == -1 && errno == ELOOP && depth == 4);
+    for (int k = 0; k < depth; k++)
+        for (int i = 0; i < WIDE; i++) close(f[k][i]);
+}
+
 static void blocking_and_add_while_waiting(void)
 {
     pthread_t t;
@@ -162,4 +180,4 @@ static void interrupted(void)
     close(ep);
 }
 
-TEST_MAIN(CASE(level_edge_oneshot), CASE(errors), CASE(nested), CASE(blocking_and_add_while_waiting), CASE(exclusive), CASE(interrupted))
+TEST_MAIN(CASE(level_edge_oneshot), CASE(errors), CASE(nested), CASE(nested_wide), CASE(blocking_and_add_while_waiting), CASE(exclusive), CASE(interrupted))

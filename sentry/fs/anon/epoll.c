@@ -44,6 +44,7 @@ struct epoll {
     struct waitq wq;                   /* epoll_wait callers */
     struct waitq poll_wq;              /* who polls the set itself */
     struct file *file;                 /* (c) borrowed */
+    u64 walk; int depth;               /* loop_lock: what the walk of this number has found here */
 };
 
 /* Serialises what looks at several sets: adding a set to a set, the end of a set, the end of a registered file. */
@@ -240,56 +241,88 @@ void epoll_file_release(struct file *f)
     }
 }
 
-/* Depth of the tree of sets below ep (itself 1); -ELOOP if `target` is in it or it is too deep. loop_lock held. */
+static u64 walks;                      /* loop_lock; each looks at a set once, however many ways lead to it */
+
+/* Has this walk been at ep before? Then `depth` holds from there on; -ELOOP if that is too much for one met at level. */
+static bool been(const struct epoll *ep, int level, int *depth)
+{
+    if (ep->walk != walks) return false;
+    *depth = level + ep->depth > EP_MAX_NESTS ? -ELOOP : ep->depth;
+    return true;
+}
+
+static int found(struct epoll *ep, int depth)
+{
+    ep->walk = walks;
+    return ep->depth = depth;
+}
+
+/* How many sets are below each other below ep; -ELOOP if `target` is in it or it is too deep. level: of ep. loop_lock held. */
 static int depth_below(struct epoll *ep, const struct epoll *target, int level)
 {
     struct epitem *it;
-    int deepest = 0;
+    int deepest = 0, d = 0;
 
     if (ep == target || level > EP_MAX_NESTS) return -ELOOP;
+    if (been(ep, level, &d)) return d;
     lock(&ep->mtx);
     RB_FOREACH(it, epitem_tree, &ep->items)
     {
         if (!file_is_epoll(it->file)) continue;
-        int d = depth_below(it->file->priv, target, level + 1);
-        if (d < 0) {
-            unlock(&ep->mtx);
-            return d;
-        }
-        deepest = MAX(deepest, d);
-    }
-    unlock(&ep->mtx);
-    return deepest + 1;
-}
-
-/* Depth of sets above ep. Sets with ep in them cannot end: loop_lock is held. */
-static int depth_above(struct epoll *ep, int level)
-{
-    struct epoll *up[64];
-    unsigned n = 0;
-    int deepest = 0;
-    struct epitem *it;
-
-    if (level > EP_MAX_NESTS) return -ELOOP;
-    lock(&epitems_lock);
-    LIST_FOREACH(it, &ep->file->epitems, file_link)
-        if (n < ARRAY_LEN(up)) up[n++] = it->ep;
-    unlock(&epitems_lock);
-    for (unsigned i = 0; i < n; i++) {
-        int d = depth_above(up[i], level + 1);
-        if (d < 0) return d;
+        d = depth_below(it->file->priv, target, level + 1);
+        if (d < 0) break;
         deepest = MAX(deepest, d + 1);
     }
-    return deepest;
+    unlock(&ep->mtx);
+    return d < 0 ? d : found(ep, deepest);
+}
+
+/* The sets with ep in them; these cannot end, nor get more, while loop_lock is held. NULL: no memory. */
+static struct epoll **sets_above(struct epoll *ep, unsigned *n)
+{
+    struct epitem *it;
+    unsigned room = 0;
+
+    lock(&epitems_lock);
+    LIST_FOREACH(it, &ep->file->epitems, file_link) room++;
+    unlock(&epitems_lock);
+    struct epoll **up = try_zalloc(room + 1, sizeof(struct epoll *));
+    *n = 0;
+    if (!up) return NULL;
+    lock(&epitems_lock);
+    LIST_FOREACH(it, &ep->file->epitems, file_link)
+        if (*n < room) up[(*n)++] = it->ep;
+    unlock(&epitems_lock);
+    return up;
+}
+
+/* The same for those above. */
+static int depth_above(struct epoll *ep, int level)
+{
+    unsigned n;
+    int deepest = 0, d = 0;
+
+    if (level > EP_MAX_NESTS) return -ELOOP;
+    if (been(ep, level, &d)) return d;
+    AUTO_FREE struct epoll **up = sets_above(ep, &n);
+    if (!up) return -ENOMEM;
+    for (unsigned i = 0; i < n; i++) {
+        if ((d = depth_above(up[i], level + 1)) < 0) return d;
+        deepest = MAX(deepest, d + 1);
+    }
+    return found(ep, deepest);
 }
 
 static int check_loop(struct epoll *ep, struct epoll *target)
 {
-    int below = depth_below(target, ep, 1), above = depth_above(ep, 0);
+    walks++;
+    int below = depth_below(target, ep, 1);
+    walks++;
+    int above = depth_above(ep, 0);
 
     if (below < 0) return below;
     if (above < 0) return above;
-    return below + above > EP_MAX_NESTS ? -ELOOP : 0;
+    return below + 1 + above > EP_MAX_NESTS ? -ELOOP : 0;
 }
 
 static struct epitem *find_locked(struct epoll *ep, struct file *f, int fd)
