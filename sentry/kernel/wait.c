@@ -89,6 +89,8 @@ static sysret_t look(const struct wait_req *r, struct wait_result *out)
     /* The youngest child is first in the list, the oldest one that is ready is reported. */
     LIST_FOREACH(c, &current->tg->children, sibling) {
         if (!eligible(r, c)) continue;
+        /* One that has ended can only be reaped: to a caller who asks for stops alone it is no child (wait_consider_task()). */
+        if (c->zombie && !c->held && !(r->options & WEXITED)) continue;
         ret = 0;
         if (ready(r, c)) found = c;
         if (r->which == P_PID) break;

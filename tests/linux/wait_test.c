@@ -46,6 +46,27 @@ static void nohang_and_signals(void)
     CHECK(waitid(P_ALL, 0, &i, WEXITED) == 0 && i.si_code == CLD_KILLED && i.si_status == SIGTERM && i.si_pid == k);
 }
 
+/* Who asks for stops alone hears ECHILD once no child is left that could stop, also while waiting. */
+static void stops_of_the_dead(void)
+{
+    siginfo_t i;
+    pid_t k = child(3), late;
+    CHECK(waitid(P_PID, (id_t)k, &i, WEXITED | WNOWAIT) == 0);
+    CHECK_ERR(waitid(P_PID, (id_t)k, &i, WSTOPPED), ECHILD);
+    CHECK_ERR(waitid(P_ALL, 0, &i, WSTOPPED | WCONTINUED | WNOHANG), ECHILD);
+    late = fork();
+    CHECK(late >= 0);
+    if (!late) {
+        usleep(50000);
+        _exit(4);
+    }
+    i.si_pid = -1;
+    CHECK(waitid(P_ALL, 0, &i, WSTOPPED | WNOHANG) == 0 && i.si_pid == 0);
+    CHECK_ERR(waitid(P_ALL, 0, &i, WSTOPPED), ECHILD);
+    CHECK(waitid(P_PID, (id_t)k, &i, WEXITED) == 0 && i.si_status == 3);
+    CHECK(waitid(P_PID, (id_t)late, &i, WEXITED) == 0 && i.si_status == 4);
+}
+
 static void ignored_children(void)
 {
     signal(SIGCHLD, SIG_IGN);
@@ -54,4 +75,4 @@ static void ignored_children(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
-TEST_MAIN(CASE(exits), CASE(nohang_and_signals), CASE(ignored_children))
+TEST_MAIN(CASE(exits), CASE(nohang_and_signals), CASE(stops_of_the_dead), CASE(ignored_children))
