@@ -6,6 +6,7 @@
 #include "sentry/base/alloc.h"
 #include "sentry/base/hostcall.h"
 #include "sentry/base/log.h"
+#include "sentry/base/rpc.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -299,10 +300,41 @@ static void probes_send_nothing(void **state UNUSED)
     close(s);
 }
 
+/* Of several descriptors with one packet one is taken; the others do not stay behind. */
+static void takes_one_descriptor(void **state)
+{
+    int s[2], two[2] = { 0, 1 };
+    char byte = 0;
+    struct iovec iov = { &byte, 1 };
+    union { char buf[CMSG_SPACE(2 * sizeof(int))]; struct cmsghdr align; } sent = { .buf = { 0 } };
+    union rpc_fd_room room;
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = sent.buf, .msg_controllen = sizeof sent.buf };
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s), 0);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof two);
+    memcpy(CMSG_DATA(c), two, sizeof two);
+    int before = dup(0);
+    close(before);
+    assert_int_equal(sendmsg(s[0], &m, 0), 1);
+    m.msg_control = room.buf;
+    m.msg_controllen = sizeof room.buf;
+    assert_int_equal(recvmsg(s[1], &m, 0), 1);
+    int got = rpc_take_fd(&m);
+    assert_true(got >= 0);
+    close(got);
+    int after[2] = { dup(0), dup(0) };
+    assert_int_equal(after[0], before);
+    assert_int_equal(after[1], before + 1);
+    for (int i = 0; i < 2; i++) close(after[i]), close(s[i]);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds_of_sockets), cmocka_unit_test(rules_out), cmocka_unit_test(rules_in), cmocka_unit_test(malformed),
+        cmocka_unit_test(takes_one_descriptor), cmocka_unit_test(kinds_of_sockets), cmocka_unit_test(rules_out), cmocka_unit_test(rules_in), cmocka_unit_test(malformed),
         cmocka_unit_test(probes_send_nothing),
     };
     log_init("netbroker-test", 2, LOG_ERROR);
