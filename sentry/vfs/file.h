@@ -22,6 +22,7 @@ struct file_ops {
      */
     ssize_t (*read)(struct file *f, struct uio *u, u64 *pos, u32 flags);
     ssize_t (*write)(struct file *f, struct uio *u, u64 *pos, u32 flags);
+    bool no_splice;                /* splice(2) and sendfile(2) neither read nor write it */
     bool seekable;                 /* has a position: pread/pwrite/lseek allowed (else ESPIPE) */
     s64 (*llseek)(struct file *f, s64 off, int whence);       /* NULL with seekable: generic by inode size */
     /* Current readiness; w != NULL: also hang w on the file's queue(s) first (w may be hung once only: use file->poll_q list if two). */

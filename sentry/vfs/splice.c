@@ -132,7 +132,7 @@ ssize_t vfs_sendfile(struct file *out, struct file *in, u64 *in_pos, u64 *out_po
     if (in_pos && (s64)*in_pos < 0) return -EINVAL;
     /* The source must have a position: a pipe or socket is for splice(2). */
     if (!in->ops->seekable || !in->ops->read || !out->ops->write || (in->inode && S_ISDIR(in->inode->mode))) return -EINVAL;
-    if (out->flags & O_APPEND && !is_pipe(out)) return -EINVAL;
+    if (in->ops->no_splice || out->ops->no_splice || (out->flags & O_APPEND && !is_pipe(out))) return -EINVAL;
     return copy_loop(in, in_pos, out, out_pos, n, flags & IOF_NONBLOCK);
 }
 
@@ -148,6 +148,7 @@ ssize_t vfs_splice(struct file *in, u64 *in_pos, struct file *out, u64 *out_pos,
     if (ip && op && in->inode == out->inode) return -EINVAL;
     if ((in_pos && !in->ops->seekable) || (out_pos && !out->ops->seekable)) return -EINVAL;
     if (!in->ops->read || !out->ops->write || (in->inode && S_ISDIR(in->inode->mode))) return -EINVAL;
+    if (in->ops->no_splice || out->ops->no_splice) return -EINVAL;
     if (!op && (out->flags & O_APPEND)) return -EINVAL;
     u32 iof = flags & SPLICE_F_NONBLOCK ? IOF_NONBLOCK : 0;
     /* splice moves what is there: one chunk from a pipe, never waiting for all of n. */

@@ -1,5 +1,6 @@
 /* sendfile, splice, tee, copy_file_range. */
 #include "tmpdir.h"
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <signal.h>
 #include <stdint.h>
@@ -38,6 +39,11 @@ static void pipes(void)
     CHECK_ERR(splice(p[0], &off, o, NULL, 10, 0), ESPIPE);
     CHECK_ERR(splice(p[0], NULL, o, NULL, 10, SPLICE_F_NONBLOCK), EAGAIN);
     CHECK_ERR(sendfile(o, p[0], NULL, 10), EINVAL);
+    int e = eventfd(0, 0);
+    CHECK_ERR(splice(p[0], NULL, e, NULL, 8, 0), EINVAL); /* at once, though the pipe is empty */
+    CHECK_ERR(splice(e, NULL, p[1], NULL, 8, 0), EINVAL);
+    CHECK_ERR(sendfile(e, a, NULL, 8), EINVAL);
+    close(e);
     close(p[1]);
     CHECK(splice(p[0], NULL, o, NULL, 10, 0) == 0);
 }

@@ -140,7 +140,7 @@ static void eventfd_fdinfo(struct file *f, struct strbuf *out)
 }
 
 static const struct file_ops eventfd_ops = {
-    .name = "anon_inode:[eventfd]", .read = event_read, .write = event_write, .poll = eventfd_poll,
+    .name = "anon_inode:[eventfd]", .no_splice = true, .read = event_read, .write = event_write, .poll = eventfd_poll,
     .release = eventfd_release, .show_fdinfo = eventfd_fdinfo,
 };
 
