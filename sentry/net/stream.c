@@ -32,6 +32,12 @@ static bool cred_same(const struct net_cred *a, const struct net_cred *b)
 
 static u32 charge_of(size_t n, bool tcp) { return tcp ? (u32)n : sockbuf_truesize(n); }
 
+/* net_timestamp_check(): only for who has asked, when it comes. */
+static void stamp_locked(const struct socket *peer, struct sockbuf *b)
+{
+    if (peer->want & (WANT_STAMP | WANT_STAMPNS)) clock_gettime(CLOCK_REALTIME, &b->stamp);
+}
+
 /* Few bytes behind the last buffer, if they fit. Bytes or 0; -EFAULT. */
 static ssize_t append_small_locked(struct socket *s, struct socket *peer, struct net_msg *m, const struct net_cred *c)
 {
@@ -80,6 +86,7 @@ bool stream_deliver(struct socket *s, struct socket *peer, struct sockbuf *b, bo
     bool gone = stream_gone_locked(s, peer, tcp);
     if (!gone) {
         sockbuf_append_locked(peer, b);
+        if (tcp) stamp_locked(peer, b);
         if (tcp) seg = tcp_data_segment_locked(peer, b->data + b->off, b->len);
         if (urgent) stream_urgent_locked(peer);
     }
@@ -134,6 +141,7 @@ ssize_t stream_send(struct socket *s, struct socket *peer, struct net_msg *m, bo
             ssize_t r = stream_gone_locked(s, peer, tcp) ? 0 : append_small_locked(s, peer, m, &c);
             if (r > 0 && (m->flags & MSG_OOB) && !m->u->resid) stream_urgent_locked(peer);
             struct sockbuf *t = TAILQ_LAST(&peer->rx, sockbuf_queue);
+            if (tcp && r > 0) stamp_locked(peer, t);
             struct tcp_segment *seg = tcp && r > 0 ? tcp_data_segment_locked(peer, t->data + t->off + t->len - r, (u32)r) : NULL;
             unlock(&peer->lock);
             tcp_show_data(s, peer, seg);
@@ -224,6 +232,10 @@ static ssize_t copy_queue_locked(struct socket *s, struct net_msg *m, bool peek,
         if (!*have_cred) {
             m->cred = b->cred;
             *have_cred = true;
+        }
+        if (b->stamp.tv_sec) {
+            m->stamp = b->stamp;
+            m->got |= s->want & (WANT_STAMP | WANT_STAMPNS);
         }
         if (!hole) done += r;
         skip = 0;

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #ifndef TCP_INQ
@@ -283,4 +284,29 @@ static void unreadable(void)
     close(s[0]), close(s[1]), close(u[0]), close(u[1]);
 }
 
-TEST_MAIN(CASE(cork), CASE(more), CASE(cork_bulk), CASE(refused), CASE(shut_connecting), CASE(inq), CASE(more_room), CASE(unreadable))
+/* SO_TIMESTAMP: of the last bytes taken; before what TCP has to say. */
+static void stamps(void)
+{
+    char b[8], c[128];
+    int s[2];
+    struct timeval tv, now;
+    struct iovec io = { b, 8 };
+    struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = c, .msg_controllen = sizeof c };
+    pair(s);
+    CHECK(!set(s[1], TCP_INQ, &one) && !setsockopt(s[1], SOL_SOCKET, SO_TIMESTAMP, &one, sizeof one));
+    CHECK(write(s[0], "abcd", 4) == 4 && waiting(s[1], 1000) == 1);
+    usleep(20000);
+    CHECK(write(s[0], "efgh", 4) == 4 && !gettimeofday(&now, NULL));
+    usleep(20000);
+    CHECK(recvmsg(s[1], &m, 0) == 8);
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    CHECK(h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SO_TIMESTAMP && h->cmsg_len == CMSG_LEN(sizeof tv));
+    memcpy(&tv, CMSG_DATA(h), sizeof tv);
+    long us = (now.tv_sec - tv.tv_sec) * 1000000 + now.tv_usec - tv.tv_usec;
+    CHECK(us > -10000 && us < 10000);
+    h = CMSG_NXTHDR(&m, h);
+    CHECK(h && h->cmsg_level == IPPROTO_TCP && h->cmsg_type == TCP_INQ);
+    close(s[0]), close(s[1]);
+}
+
+TEST_MAIN(CASE(cork), CASE(more), CASE(cork_bulk), CASE(refused), CASE(shut_connecting), CASE(inq), CASE(more_room), CASE(unreadable), CASE(stamps))
