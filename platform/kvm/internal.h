@@ -358,6 +358,8 @@ bool kvm_ctx_keeps(struct platform_ctx *ctx);
 void kvm_ctx_take_over(struct platform_ctx *from, struct platform_ctx *to);
 
 /* run.c */
+/* Selectors of data segments as we set them; the bases of fs and gs stay. */
+void kvm_clean_segments(struct kvm_sregs *s);
 /* The vCPU will have that root in CR3. The caller has v. */
 void kvm_root_loaded(struct platform *p, struct kvm_vcpu *v, struct kvm_root *root);
 void kvm_ctx_run(struct platform_ctx *ctx, struct platform_as *as, struct guest_regs *regs, struct platform_exit *exit);

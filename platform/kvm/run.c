@@ -108,6 +108,16 @@ static void to_ring0(struct kvm_vcpu *v, struct kvm_sregs *s)
     v->ring3 = false;
 }
 
+void kvm_clean_segments(struct kvm_sregs *s)
+{
+    u64 fs = s->fs.base, gs = s->gs.base;
+
+    s->ds = (struct kvm_segment){ .selector = SEL_UDS, .limit = 0xffffffff, .type = 3, .present = 1, .dpl = 3, .db = 1, .s = 1, .g = 1 };
+    s->es = s->fs = s->gs = s->ds;
+    s->fs.base = fs;
+    s->gs.base = gs;
+}
+
 /* Everything for the next KVM_RUN. `flush`: no old mapping may be used. */
 static void load(struct kvm_vcpu *v, const struct kvm_root *root, const struct guest_regs *r, bool user_stub, bool flush)
 {
@@ -121,9 +131,7 @@ static void load(struct kvm_vcpu *v, const struct kvm_root *root, const struct g
     set_general(k, r);
     if (unlikely(s->fs.base != r->fs_base || s->gs.base != r->gs_base || !v->clean_segments)) {
         if (!v->clean_segments) {
-            s->ds = (struct kvm_segment){ .selector = SEL_UDS, .limit = 0xffffffff, .type = 3, .present = 1, .dpl = 3, .db = 1,
-                                          .s = 1, .g = 1 };
-            s->es = s->fs = s->gs = s->ds;
+            kvm_clean_segments(s);
             v->clean_segments = true;
         }
         s->fs.base = r->fs_base;

@@ -95,7 +95,8 @@ static bool run_vcpu(struct kvm_runner *r)
     __atomic_store_n(&v->in_as, 0, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&v->run_seq, 1, __ATOMIC_SEQ_CST);
     v->root->req->spin = 0; /* whoever has this vCPU next answers exits only */
-    return !r->err && v->ring3 && run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
+    /* With TF a debug exception would be to come. */
+    return !r->err && v->ring3 && !(run->s.regs.regs.rflags & EFLAGS_TF) && run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT &&
            run->io.port == PORT_USER && run->s.regs.regs.rip == USER_TEXT(left);
 }
 
@@ -108,6 +109,7 @@ static void cross(struct kvm_runner *r)
     run->s.regs.regs.rip = USER_TEXT(published);
     run->s.regs.regs.rflags = 0x202;
     run->s.regs.sregs.cr3 = r->next->gpa;
+    kvm_clean_segments(&run->s.regs.sregs); /* the others' selectors are not this one's to see */
     run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
     kvm_root_loaded(r->p, v, r->next);
     __atomic_store_n(&v->in_as, (u64)(uintptr_t)r->next_as, __ATOMIC_SEQ_CST);
