@@ -2,6 +2,7 @@
 #include "tmpdir.h"
 #include <sys/mount.h>
 #include <sys/statfs.h>
+#include <sys/xattr.h>
 
 static void full(void)
 {
@@ -26,4 +27,31 @@ static void full(void)
     close(fd);
     CHECK(umount("m") == 0 && access("m/f", F_OK) < 0);
 }
-TMPDIR_MAIN(CASE(full))
+/* Extended attributes take of the room for inodes, 1 KiB each. */
+static void attributes(void)
+{
+    static char value[8000];
+    if (!kernel_since(6, 6, "the limit")) return;
+    CHECK(mkdir("x", 0755) == 0);
+    if (mount("t", "x", "tmpfs", 0, "size=64k,nr_inodes=20") < 0) {
+        CHECK(errno == EPERM || errno == EACCES || errno == ENOSYS);
+        printf("skipped: no mounts here\n");
+        return;
+    }
+    struct statfs sf;
+    CHECK(mkdir("x/a", 0700) == 0 && mkdir("x/b", 0700) == 0);
+    CHECK(setxattr("x/a", "user.one", value, sizeof value, 0) == 0);
+    CHECK(setxattr("x/a", "user.one", value, sizeof value, XATTR_REPLACE) == 0);
+    CHECK(statfs("x", &sf) == 0 && sf.f_files == 20 && sf.f_ffree >= 8 && sf.f_ffree <= 9);
+    CHECK(setxattr("x/b", "user.two", value, sizeof value, 0) == 0);
+    CHECK_ERR(setxattr("x/b", "user.three", value, sizeof value, 0), ENOSPC);
+    CHECK_ERR(setxattr("x/a", "user.one", value, sizeof value, 0), ENOSPC); /* the old one counts until the new one is there */
+    int made = 0;
+    for (char d[] = "x/0"; made < 5 && mkdir(d, 0700) == 0; d[2]++) made++;
+    CHECK(made < 5 && errno == ENOSPC);
+    CHECK(removexattr("x/a", "user.one") == 0);
+    CHECK(mkdir("x/4", 0700) == 0);
+    CHECK(rmdir("x/b") == 0 && setxattr("x/4", "user.four", value, sizeof value, 0) == 0);
+    CHECK(umount("x") == 0);
+}
+TMPDIR_MAIN(CASE(full), CASE(attributes))

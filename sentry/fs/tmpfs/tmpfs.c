@@ -8,6 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+u64 tmpfs_inode_limit(struct tmpfs_super *s)
+{
+    /* Linux's default: an inode for each page of half the memory. */
+    u64 limit = MAX(memfile_size() >> (GPAGE_SHIFT + 1), 1024UL), own = atomic_load(&s->max_inodes);
+    return own ? MIN(own, limit) : limit;
+}
+
 static int tmpfs_statfs(struct super *sb, struct dentry *d UNUSED, struct statfs *out)
 {
     struct tmpfs_super *s = tmpfs_s(sb);
@@ -17,10 +24,10 @@ static int tmpfs_statfs(struct super *sb, struct dentry *d UNUSED, struct statfs
     out->f_namelen = KNAME_MAX;
     out->f_blocks = max;
     out->f_bfree = out->f_bavail = max > used ? max - used : 0;
-    /* Linux's default: an inode for each page of half the memory. */
-    u64 inodes = max ? max : memfile_size() >> (GPAGE_SHIFT + 1);
+    u64 inodes = tmpfs_inode_limit(s);
     out->f_files = inodes;
-    out->f_ffree = inodes > s->inodes ? inodes - s->inodes : 0;
+    u64 taken = tmpfs_inodes_taken(s);
+    out->f_ffree = inodes > taken ? inodes - taken : 0;
     return 0;
 }
 
@@ -37,9 +44,9 @@ static const struct super_ops tmpfs_super_ops = OPS("tmpfs"), ramfs_super_ops = 
 struct inode *tmpfs_inode_new(struct super *sb, struct inode *dir, u32 mode, u64 rdev)
 {
     struct tmpfs_super *s = tmpfs_s(sb);
-    u64 limit = MAX(memfile_size() >> (GPAGE_SHIFT + 1), 1024UL), own = atomic_load(&s->max_inodes);
-    if (atomic_add(&s->inodes, 1) > (own ? MIN(own, limit) : limit)) {
-        atomic_add(&s->inodes, -1);
+    (void)atomic_add(&s->inodes, 1);
+    if (tmpfs_inodes_taken(s) > tmpfs_inode_limit(s)) {
+        (void)atomic_add(&s->inodes, -1);
         return NULL;
     }
     const struct inode_ops *ops = &tmpfs_special_inode_ops;

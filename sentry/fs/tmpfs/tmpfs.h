@@ -17,6 +17,7 @@ struct tmpfs_super {
     u64 max_inodes;                /* (a) 0: half as many as there are pages */
     u64 used_pages;                /* (a) */
     u64 inodes;                    /* (a) */
+    u64 xattr_bytes;               /* (a) they count against max_inodes, TMPFS_INODE_SIZE a piece */
     u32 mode;                      /* (c) the root's at first, for listings */
 };
 
@@ -57,6 +58,15 @@ struct tmpfs_inode {
 };
 
 static inline struct tmpfs_inode *tmpfs_i(struct inode *i) { return container_of(i, struct tmpfs_inode, vfs); }
+/* BOGO_INODE_SIZE of mm/shmem.c */
+#define TMPFS_INODE_SIZE 1024u
+/* How many inodes there may be, or attributes instead, and are. */
+u64 tmpfs_inode_limit(struct tmpfs_super *s);
+static inline u64 tmpfs_inodes_taken(struct tmpfs_super *s)
+{
+    return atomic_load(&s->inodes) + (atomic_load(&s->xattr_bytes) + TMPFS_INODE_SIZE - 1) / TMPFS_INODE_SIZE;
+}
+
 static inline struct tmpfs_super *tmpfs_s(struct super *sb) { return container_of(sb, struct tmpfs_super, sb); }
 
 extern const struct inode_ops tmpfs_dir_inode_ops, tmpfs_file_inode_ops, tmpfs_symlink_inode_ops, tmpfs_special_inode_ops;

@@ -22,8 +22,21 @@ static struct tmpfs_xattr *find(struct tmpfs_inode *t, const char *name)
     return NULL;
 }
 
-static void xattr_free(struct tmpfs_xattr *x)
+/* simple_xattr_space() */
+static u64 space(const char *name, size_t size) { return sizeof(struct tmpfs_xattr) + strlen(name) + 1 + size; }
+
+/* What comes, before what goes is given back. */
+static bool charge(struct tmpfs_super *s, u64 n)
 {
+    (void)atomic_add(&s->xattr_bytes, n);
+    if (tmpfs_inodes_taken(s) <= tmpfs_inode_limit(s)) return true;
+    (void)atomic_add(&s->xattr_bytes, -n);
+    return false;
+}
+
+static void xattr_free(struct tmpfs_super *s, struct tmpfs_xattr *x)
+{
+    (void)atomic_add(&s->xattr_bytes, -space(x->name, x->size));
     LIST_REMOVE(x, link);
     free(x->name);
     free(x->value);
@@ -53,7 +66,7 @@ int tmpfs_setxattr(struct inode *i, const char *name, const void *val, size_t si
         if (y != x) total += y->size + strlen(y->name);
     if (x && (flags & XATTR_CREATE)) r = -EEXIST;
     else if (!x && (flags & XATTR_REPLACE)) r = -ENODATA;
-    else if (total > XATTR_TOTAL_MAX) r = -ENOSPC;
+    else if (total > XATTR_TOTAL_MAX || !charge(tmpfs_s(i->sb), space(name, size))) r = -ENOSPC;
     else {
         u8 *copy = xzalloc(size ? size : 1);
         if (size) memcpy(copy, val, size);
@@ -61,6 +74,8 @@ int tmpfs_setxattr(struct inode *i, const char *name, const void *val, size_t si
             x = xnew(struct tmpfs_xattr);
             x->name = xstrdup(name);
             LIST_INSERT_HEAD(&t->xattrs, x, link);
+        } else {
+            (void)atomic_add(&tmpfs_s(i->sb)->xattr_bytes, -space(name, x->size));
         }
         free(x->value);
         x->value = copy;
@@ -93,7 +108,7 @@ int tmpfs_removexattr(struct inode *i, const char *name)
     lock(&i->lock);
     struct tmpfs_xattr *x = find(tmpfs_i(i), name);
     if (x) {
-        xattr_free(x);
+        xattr_free(tmpfs_s(i->sb), x);
         clock_gettime(CLOCK_REALTIME_COARSE, &i->ctime);
     }
     unlock(&i->lock);
@@ -102,5 +117,5 @@ int tmpfs_removexattr(struct inode *i, const char *name)
 
 void tmpfs_xattrs_free(struct tmpfs_inode *t)
 {
-    while (!LIST_EMPTY(&t->xattrs)) xattr_free(LIST_FIRST(&t->xattrs));
+    while (!LIST_EMPTY(&t->xattrs)) xattr_free(tmpfs_s(t->vfs.sb), LIST_FIRST(&t->xattrs));
 }
