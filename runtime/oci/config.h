@@ -96,6 +96,8 @@ struct oci_config {
 int config_load(struct oci_config *c, int bundle_fd, const char *path);
 int config_parse(struct oci_config *c, json_object *doc /* consumed */);
 void config_free(struct oci_config *c);
+/* Is it one of an IPC namespace's? */
+bool config_sysctl_of_ipc(const char *name);
 /* The `process` object alone, as exec --process gives it. p is zeroed first. */
 int process_parse(struct oci_process *p, const struct jn *n, bool need_args);
 void process_free(struct oci_process *p);

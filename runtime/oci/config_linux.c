@@ -77,23 +77,41 @@ static int pairs_parse(const struct jn *n, struct oci_pair **out, unsigned *coun
     return 0;
 }
 
-/* Only what belongs to a namespace of the container's; anything else would be the host's. */
-static int sysctl_check(const struct oci_config *c, const struct jn *n)
+/* Which namespace a sysctl of that name (with dots) belongs to; NS_KINDS: none. */
+static enum oci_ns sysctl_ns(const char *key)
 {
     static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
                                        "kernel.shmmni", "kernel.shm_rmid_forced" };
+    for (size_t j = 0; j < ARRAY_LEN(ipc); j++)
+        if (!strcmp(key, ipc[j])) return NS_IPC;
+    if (!strncmp(key, "fs.mqueue.", 10)) return NS_IPC;
+    if (!strncmp(key, "net.", 4)) return NS_NETWORK;
+    return !strcmp(key, "kernel.domainname") || !strcmp(key, "kernel.hostname") ? NS_UTS : NS_KINDS;
+}
+
+/* The separator may be a slash. */
+static char *sysctl_dotted(const char *name)
+{
+    char *key = xstrdup(name);
+    if (!strchr(key, '.'))
+        for (char *s = key; *s; s++)
+            if (*s == '/') *s = '.';
+    return key;
+}
+
+bool config_sysctl_of_ipc(const char *name)
+{
+    AUTO_FREE char *key = sysctl_dotted(name);
+    return sysctl_ns(key) == NS_IPC;
+}
+
+/* Only what belongs to a namespace of the container's; anything else would be the host's. */
+static int sysctl_check(const struct oci_config *c, const struct jn *n)
+{
     for (unsigned i = 0; i < c->nsysctl; i++) {
-        AUTO_FREE char *key = xstrdup(c->sysctl[i].key);
+        AUTO_FREE char *key = sysctl_dotted(c->sysctl[i].key);
         struct jn k = { .key = c->sysctl[i].key, .up = n };
-        enum oci_ns ns = NS_KINDS;
-        if (!strchr(key, '.'))
-            for (char *s = key; *s; s++)
-                if (*s == '/') *s = '.';
-        if (!strncmp(key, "net.", 4)) ns = NS_NETWORK;
-        else if (!strncmp(key, "fs.mqueue.", 10)) ns = NS_IPC;
-        else if (!strcmp(key, "kernel.domainname") || !strcmp(key, "kernel.hostname")) ns = NS_UTS;
-        for (size_t j = 0; j < ARRAY_LEN(ipc); j++)
-            if (!strcmp(key, ipc[j])) ns = NS_IPC;
+        enum oci_ns ns = sysctl_ns(key);
         if (ns == NS_KINDS) return jn_fail(&k, "sysctl \"%s\" is not in a separate kernel namespace", c->sysctl[i].key);
         /* They have fields of their own; two answers to one question are a mistake. As runc and crun. */
         if (!strcmp(key, "kernel.hostname")) return jn_fail(&k, "sysctl \"kernel.hostname\" is not allowed as it conflicts with the OCI \"hostname\" field");

@@ -37,6 +37,8 @@ void supervisor_main(struct oci_create *c, int parent) NORETURN;
 /* plan.c: from the configuration to the plans; opens rootfs and mount sources. */
 int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struct console *con, unsigned open_mask);
 /* The part about a process, for the first one and for execs. */
+/* pod.c: of the namespaces that the container joins, what was set in them for the container that made them. Before its own. */
+void oci_pod_sysctls(struct plan_writer *w, const struct oci_config *cfg);
 void oci_plan_process(struct plan_writer *w, const struct oci_process *p, u32 personality);
 int oci_console_socket(const char *path, int *slave, struct oci_process *p);   /* makes a pty, sends its master away */
 void console_ctty(int slave);

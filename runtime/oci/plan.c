@@ -489,6 +489,7 @@ int oci_plan_build(struct spawn_plan *p, const struct oci_create *c, const struc
     if (!abi || strcmp(abi, "linux")) plan_solaris_pieces(p, &o.nroots);
     for (unsigned i = 0; i < cfg->nmasked; i++) emit_str(&o, PLAN_MASK, cfg->masked[i]);
     for (unsigned i = 0; i < cfg->nreadonly; i++) emit_str(&o, PLAN_READONLY, cfg->readonly[i]);
+    oci_pod_sysctls(&p->sentry, cfg);
     for (unsigned i = 0; i < cfg->nsysctl; i++) {
         /* Set in the namespace (ns.c), which the sandbox shows; a loopback of its own has nothing to set. */
         if (!strncmp(cfg->sysctl[i].key, "net.", 4)) continue;

@@ -51,7 +51,8 @@ inside '159$' 'l["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{
 # namespaces on the host: new ones of the supervisor, and by path
 if [ "$(id -u)" = 0 ] && unshare -pmU true 2>/dev/null; then
     bundle ns 'c["hostname"] = "pod"; c["domainname"] = "dom"; l["namespaces"] += [{"type": "cgroup"}, {"type": "user"}]; args("sleep", "1000")
-l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]'
+l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 1000}]
+l["sysctl"] = {"kernel.shm_rmid_forced": "1", "fs.mqueue.msg_max": "77", "kernel.msgmni": "44"}'
     sd create --bundle ns --pid-file ns.pid "$prefix-ns" >/dev/null 2>&1 || bad "create with namespaces"
     pid=$(cat ns.pid)
     for kind in pid mnt net ipc uts cgroup user; do
@@ -61,6 +62,9 @@ l["uidMappings"] = l["gidMappings"] = [{"containerID": 0, "hostID": 100000, "siz
     # The names of a uts namespace by path are those inside.
     inside '^pod dom$' "l['namespaces'] = [e for e in l['namespaces'] if e['type'] != 'uts'] + [{'type': 'uts', 'path': '/proc/$pid/ns/uts'}]
 del c['hostname']; sh('echo \$(hostname) \$(cat /proc/sys/kernel/domainname)')"
+    # What was set of an ipc namespace by path, too; the container's own word counts more.
+    inside '^1 77 33$' "l['namespaces'] = [e for e in l['namespaces'] if e['type'] != 'ipc'] + [{'type': 'ipc', 'path': '/proc/$pid/ns/ipc'}]
+l['sysctl'] = {'kernel.msgmni': '33'}; sh('cd /proc/sys; echo \$(cat kernel/shm_rmid_forced fs/mqueue/msg_max kernel/msgmni)')"
     # A second container in the first one's pid namespace, as pods have it: it ends with it.
     bundle join "l['namespaces'][0]['path'] = '/proc/$pid/ns/pid'; args('sleep', '1000')"
     sd run --detach --bundle join --pid-file join.pid "$prefix-join" >/dev/null 2>&1 || bad "run in a pid namespace by path"
