@@ -139,6 +139,7 @@ def docs(rows, abi, built):
     yield ""
     yield "*full*: behaves as the reference system. *partial*: the note says what differs. *enosys*, *eperm*: refused with"
     yield "that error (or the one in brackets); the note says why."
+    yield f"What whole suites of others find, and what fails there with its reason: [{abi}-suites.md]({abi}-suites.md)."
     yield ""
     yield "| nr | name | status | note | test |"
     yield "|---:|---|---|---|---|"
