@@ -202,12 +202,11 @@ static bool proc_place_allowed(const char *dest)
     return false;
 }
 
-static int add_mount(struct oplan *o, const struct oci_mount *m, unsigned index)
+static int add_mount(struct oplan *o, const struct oci_mount *m)
 {
     const struct oci_config *c = &o->c->cfg;
     AUTO_FREE char *dest = clean_path(m->dest);
     struct plan_mount pm = { .flags = m->flags, .mode = S_IFDIR | 0755, .size = m->size, .how = OM_PROPAGATION(m->how) };
-    bool is_dir = true;
     if (m->how & OM_REMOUNT) {
         plan_add2(&o->p->sentry, PLAN_REMOUNT, &m->flags, sizeof(m->flags), (const char *[]){ dest }, 1);
         return 0;
@@ -221,20 +220,6 @@ static int add_mount(struct oplan *o, const struct oci_mount *m, unsigned index)
     if (!strcmp(dest, "/dev")) {
         o->has_dev = true;
         o->dev_is_ours = !(m->how & OM_BIND);
-    }
-    if (m->how & OM_BIND) {
-        struct stat st;
-        AUTO_FREE char *source = m->source[0] == '/' ? xstrdup(m->source) : xasprintf("%s/%s", o->c->bundle_path, m->source);
-        is_dir = stat(source, &st) || S_ISDIR(st.st_mode);
-    }
-    /* Under an earlier mount the place is made inside. */
-    if (c->root.readonly) {
-        bool covered = false;
-        for (unsigned i = 0; i < index; i++) {
-            AUTO_FREE char *other = clean_path(c->mounts[i].dest);
-            covered |= under(dest, other) && strcmp(other, "/");
-        }
-        if (!covered) make_mount_point(o->rootfd, dest, is_dir);
     }
     if (m->how & OM_BIND) {
         if (m->how & OM_IDMAP) return mount_fail(c, m, "id-mapped mounts are not supported");
@@ -256,6 +241,29 @@ static int add_mount(struct oplan *o, const struct oci_mount *m, unsigned index)
     return 0;
 }
 
+/* Only once every mount is accepted: a configuration that is refused leaves the image as it was. */
+static void make_mount_points(const struct oplan *o)
+{
+    const struct oci_config *c = &o->c->cfg;
+    for (unsigned k = 0; k < c->nmounts; k++) {
+        const struct oci_mount *m = &c->mounts[k];
+        if (m->how & OM_REMOUNT) continue;
+        AUTO_FREE char *dest = clean_path(m->dest);
+        bool is_dir = true, covered = false;
+        if (m->how & OM_BIND) {
+            struct stat st;
+            AUTO_FREE char *source = m->source[0] == '/' ? xstrdup(m->source) : xasprintf("%s/%s", o->c->bundle_path, m->source);
+            is_dir = stat(source, &st) || S_ISDIR(st.st_mode);
+        }
+        /* Under an earlier mount the place is made inside. */
+        for (unsigned i = 0; i < k; i++) {
+            AUTO_FREE char *other = clean_path(c->mounts[i].dest);
+            covered |= under(dest, other) && strcmp(other, "/");
+        }
+        if (!covered) make_mount_point(o->rootfd, dest, is_dir);
+    }
+}
+
 static int add_mounts(struct oplan *o)
 {
     const struct oci_config *c = &o->c->cfg;
@@ -266,7 +274,8 @@ static int add_mounts(struct oplan *o)
     root.gofer_root = add_root(o, o->rootfd, PLAN_ROOT_ALLOW_SUID | (c->root.readonly ? PLAN_ROOT_RO : 0));
     emit_mount(o, &root, "/", "rootfs", "");
     for (unsigned i = 0; i < c->nmounts; i++)
-        if (add_mount(o, &c->mounts[i], i)) return -1;
+        if (add_mount(o, &c->mounts[i])) return -1;
+    if (c->root.readonly) make_mount_points(o);
     return 0;
 }
 

@@ -93,6 +93,13 @@ change("mounts[4]", f=lambda c: c["mounts"].append({"destination": "/x", "type":
 change("inside /proc", f=lambda c: c["mounts"].append({"destination": "/proc/sys", "type": "bind", "source": "/tmp", "options": ["bind"]}))
 change("inside /proc", f=lambda c: c["mounts"].append({"destination": "/tmp/../proc/self", "type": "tmpfs", "source": "tmpfs"}))
 change("cannot be mounted over", f=lambda c: c["mounts"].append({"destination": "/..", "type": "tmpfs", "source": "tmpfs"}))
+ids = [{"containerID": 0, "hostID": 1000, "size": 10}]
+def bound(**kw): return lambda c: c["mounts"].append({"destination": "/x", "type": "bind", "source": "/tmp", "options": ["bind"], **kw})
+change("mounts[4]: mounting \"/tmp\" to \"/x\": id-mapped", f=bound(uidMappings=ids, gidMappings=ids))
+change("mounts[4]: mounting \"/tmp\" to \"/x\": id-mapped", f=bound(options=["bind", "idmap"]))
+change("mounts[4]: mounting \"/tmp\" to \"/x\": id-mapped", f=bound(options=["rbind", "ridmap"]))
+change("mounts[4]: uidMappings and gidMappings go together", f=bound(uidMappings=ids))
+change("mounts[4]: only bind mounts can be id-mapped", f=lambda c: c["mounts"].append({"destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["idmap"]}))
 change("linux.cgroupsPath", f=lambda c: c["linux"].update(cgroupsPath="/../../x")) if os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup") and os.listdir("/sys/fs/cgroup") else None
 change("not in a separate kernel namespace", f=lambda c: c["linux"].update(sysctl={"vm.swappiness": "1"}))
 change("linux.seccomp.defaultAction", f=lambda c: c["linux"].update(seccomp={"defaultAction": "SCMP_ACT_NOTIFY"}))
@@ -115,6 +122,15 @@ mount("/esc/in", "tmpfs", "tmpfs"); mount("/up/tmp/sundog-oci-in", "tmpfs", "tmp
 sd run --bundle b "$id" >/dev/null 2>&1
 same "" "$(ls outside)" "made outside of the root"
 [ ! -e /tmp/sundog-oci-in ] || bad "made on the host: /tmp/sundog-oci-in"
+# A mount that is refused leaves no mount point in the image, neither its own nor of those before it: with a read-only root they are made on the host.
+for last in '"bind", "/tmp", "bind", "idmap"' '"bind", "/nosuch", "bind"' '"nosuchfs", "x"'; do
+    bundle r "c['root']['readonly'] = True; mount('/left/first', 'tmpfs', 'tmpfs'); mount('/left/last', $last)"
+    expect 1 'config.json: mounts.5.: ' sd run --bundle r "$id"
+    [ ! -e r/rootfs/left ] || bad "a mount point was left: $last"
+    rm -rf r/rootfs/left
+done
+bundle r "c['root']['readonly'] = True; mount('/made/first', 'tmpfs', 'tmpfs'); args('ls', '-d', '/made/first')"
+expect 0 '^/made/first$' sd run --bundle r "$id"
 # A hook that hangs, one that fails, one that is not there.
 bundle h 'c["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}'
 expect 1 'ran past its timeout' sd run --bundle h "$id"
